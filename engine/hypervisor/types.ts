@@ -1,0 +1,94 @@
+/** The hypervisor engine: machines as processes. Knows no cloud. Drivers: `qemu/`, `sim/`; suite: `conformance.ts`. */
+
+export type Architecture = "x86_64" | "arm64"
+
+/** How a machine finds its first instruction. A direct kernel skips firmware and boot loader. */
+export type Boot =
+  | { readonly kind: "kernel"; readonly kernelPath: string; readonly initrdPath: string; readonly commandLine: string }
+  | { readonly kind: "firmware" }
+
+export interface Disk {
+  /** Id of the volume, used for node and device names. */
+  readonly id: string
+  /** Serial number that the guest sees (at most 20 characters). */
+  readonly serial: string
+  /** Top of the chain; backing files are found by the driver itself. */
+  readonly path: string
+  readonly format: "qcow2" | "raw"
+  readonly bootIndex?: number
+}
+
+export interface Nic {
+  readonly id: string
+  readonly mac: string
+  readonly mtu: number
+  /** The tap, and the network namespace it stands in when the machine is prepared (see NetworkEngine.createPort). */
+  readonly device: string
+  readonly namespace: string
+}
+
+export interface MachineSpec {
+  readonly id: string
+  readonly architecture: Architecture
+  readonly vcpus: number
+  readonly memoryMiB: number
+  /** Share of host CPU, in hundredths of a CPU; undefined means vcpus * 100. */
+  readonly cpuQuotaPercent?: number
+  /** SMBIOS system uuid and serial; both the same lower-case uuid. */
+  readonly uuid: string
+  readonly manufacturer: string
+  readonly product: string
+  readonly boot: Boot
+  readonly disks: readonly Disk[]
+  readonly nics: readonly Nic[]
+  /** Numeric user and group the process runs as. */
+  readonly uid: number
+  /** Pinned machine version of an earlier start ("pc-q35-7.2"); undefined: the driver's newest. */
+  readonly machineVersion?: string
+}
+
+/**
+ * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet.
+ * `running`. `paused`: stopped by us or by an I/O error. `exited`: process gone, directory still here.
+ */
+export type MachinePhase = "absent" | "prepared" | "running" | "paused" | "exited"
+
+export interface MachineState {
+  readonly phase: MachinePhase
+  readonly pid?: number
+  readonly machineVersion?: string
+  /** Why it exited or paused, where known. */
+  readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
+}
+
+export interface HypervisorEngine {
+  readonly name: "qemu" | "sim"
+  /** What this host can do. Chosen by booting something tiny, remembered for this boot of the host. */
+  probe(): Promise<{
+    readonly accelerator: "kvm" | "tcg" | "none"
+    readonly version: string
+    readonly cpus: number
+    readonly memoryMiB: number
+  }>
+  /** Ids of all machines that have a directory, alive or exited. Finds those started by an earlier process of ours. */
+  list(): Promise<readonly string[]>
+  inspect(id: string): Promise<MachineState>
+  /** Start the process with the guest stopped before its first instruction. Idempotent while prepared or later. */
+  prepare(spec: MachineSpec): Promise<MachineState>
+  /** Let the guest run (from prepared or paused). Idempotent. */
+  resume(id: string): Promise<void>
+  /** Ask the guest to power off (ACPI). Returns at once; the guest may ignore it. */
+  requestShutdown(id: string): Promise<void>
+  /** End the process now. Idempotent. */
+  kill(id: string): Promise<void>
+  /** Hard reset, as the reset button. */
+  reset(id: string): Promise<void>
+  /** Remove what is left of an exited machine (directory, cgroup, sockets, console log). Idempotent. */
+  remove(id: string): Promise<void>
+  /** The last `maxBytes` of what the guest wrote to its serial port, kept over stop and start. */
+  consoleOutput(id: string, maxBytes: number): Promise<Buffer>
+  /** Called when a machine's phase changes by itself. Returns how to unsubscribe. */
+  onChange(listener: (id: string) => void): () => void
+  /** Stop watching; machines go on. */
+  close(): Promise<void>
+}

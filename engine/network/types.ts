@@ -1,0 +1,91 @@
+/** The network engine: isolated routed networks with filtered ports. Knows no cloud. Drivers: `linux/`, `sim/`. */
+
+/** `protocol` "-1" is all; ports are inclusive; for icmp `fromPort` is the type and `toPort` the code, -1 is any. */
+export interface Rule {
+  readonly protocol: "tcp" | "udp" | "icmp" | "icmpv6" | "-1" | `${number}`
+  readonly fromPort?: number
+  readonly toPort?: number
+  /** IPv4 CIDRs of the other side. */
+  readonly cidrs: readonly string[]
+  readonly cidrs6: readonly string[]
+  /** Groups whose members (their private addresses) are the other side. */
+  readonly groups: readonly string[]
+}
+
+export interface Group {
+  readonly id: string
+  /** What may reach a member. */
+  readonly ingress: readonly Rule[]
+  /** What a member may reach. */
+  readonly egress: readonly Rule[]
+}
+
+export interface Subnet {
+  readonly id: string
+  readonly cidr: string
+  /** First address: the router's. */
+  readonly gateway: string
+  /** True when its route table has a default route to the internet gateway. */
+  readonly internet: boolean
+}
+
+export interface NetworkSpec {
+  readonly id: string
+  /** Unique in the home, 1..4095: names devices and tables. */
+  readonly number: number
+  readonly cidr: string
+  readonly subnets: readonly Subnet[]
+  readonly groups: readonly Group[]
+  readonly ports: readonly PortSpec[]
+  /** What DHCP hands out. */
+  readonly domainName: string
+}
+
+export interface PortSpec {
+  readonly id: string
+  /** Unique in the home, 1..4194303: its infrastructure address is 100.64.0.0 + number, its tap is named by it. */
+  readonly number: number
+  readonly subnet: string
+  readonly mac: string
+  readonly address: string
+  /** Host name for DHCP ("ip-172-31-0-11"). */
+  readonly hostName: string
+  readonly publicAddress?: string
+  readonly groups: readonly string[]
+  /** Drop packets whose source is not the port's own address. */
+  readonly checkSource: boolean
+}
+
+export interface PortHandle {
+  readonly device: string
+  /** Where the tap stands until it is plugged: an empty namespace of the guest's own. */
+  readonly namespace: string
+  readonly mtu: number
+}
+
+export interface NetworkEngine {
+  readonly name: "linux" | "sim"
+  /** Infrastructure: namespace, link to the host, forwarding, masquerade. Idempotent; mends drift. */
+  up(): Promise<void>
+  /** Networks that exist, found again after a crash. */
+  list(): Promise<readonly { readonly id: string; readonly ports: readonly string[] }[]>
+  /**
+   * Make the network be exactly as said: router namespace, DHCP, resolver and metadata paths, filters of groups, addresses.
+   * Idempotent and atomic per change (one nft transaction). Ports are filtered and routed from the moment they are plugged.
+   */
+  ensureNetwork(spec: NetworkSpec): Promise<void>
+  removeNetwork(id: string): Promise<void>
+  /** Make the tap, owned by `uid`, in the guest's own empty namespace. Idempotent; a plugged port stays where it is. */
+  createPort(network: string, port: PortSpec, uid: number): Promise<PortHandle>
+  /** Move the opened tap into the network and let packets pass. Idempotent. */
+  plugPort(network: string, portId: string): Promise<void>
+  /** Remove tap and guest namespace. Idempotent. */
+  removePort(network: string, portId: string): Promise<void>
+  /** Packets that the filters dropped and passed, for tests and reports. */
+  portCounters(network: string, portId: string): Promise<{ readonly passed: number; readonly dropped: number }>
+  /** Remove everything this home made on the host, byte for byte. */
+  down(): Promise<void>
+  /** The infrastructure namespace in which metadata and DNS listen, or undefined on sim. */
+  readonly infrastructureNamespace: string | undefined
+  close(): Promise<void>
+}

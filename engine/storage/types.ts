@@ -1,0 +1,28 @@
+/** The storage engine: volumes that keep bytes. Knows no cloud. Drivers: `qcow2/`, `sim/`; suite: `conformance.ts`. */
+
+export interface VolumeSpec {
+  readonly id: string
+  readonly sizeBytes: number
+  /** An image of this engine whose bytes the volume starts with (copy on write); undefined: zeroes. */
+  readonly image?: string
+}
+
+export interface StorageEngine {
+  readonly name: "qcow2" | "sim"
+  /** Take over an image file (qcow2, read-only from now on) under an id. Idempotent. */
+  importImage(id: string, path: string): Promise<void>
+  hasImage(id: string): Promise<boolean>
+  removeImage(id: string): Promise<void>
+  /** Virtual size of an image in bytes. */
+  imageSize(id: string): Promise<number>
+  /** Constant time from an image. Idempotent by id. Refuses a size smaller than the image's. */
+  createVolume(spec: VolumeSpec): Promise<void>
+  hasVolume(id: string): Promise<boolean>
+  inspectVolume(id: string): Promise<{ readonly sizeBytes: number; readonly allocatedBytes: number }>
+  listVolumes(): Promise<readonly string[]>
+  removeVolume(id: string): Promise<void>
+  /** Let processes of `uid` open the volume; where its file is. Undone by `release`. */
+  present(id: string, uid: number): Promise<{ readonly path: string; readonly format: "qcow2" | "raw" }>
+  release(id: string): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,131 @@
+/**
+ * Control plane to host, as a protocol: assignments down, observations up, a few verbs. The same over memory and over the
+ * 0600 unix socket (one JSON value a line). Imported as types by `cloud/` and `services/`; it is all they know of hosts.
+ */
+import type { Architecture } from "#engine/hypervisor/types.ts"
+import type { NetworkSpec, PortSpec } from "#engine/network/types.ts"
+import type { VolumeSpec } from "#engine/storage/types.ts"
+
+/** What the metadata service answers to one guest. A flat tree: "meta-data/ami-id" -> text; directories follow from the keys. */
+export interface MetadataDocument {
+  readonly guest: string
+  readonly enabled: boolean
+  /** "required": version 2 only. */
+  readonly tokens: "optional" | "required"
+  readonly hopLimit: number
+  /** Keys without a leading slash, below /latest: "meta-data/ami-id", "dynamic/instance-identity/document". */
+  readonly tree: Readonly<Record<string, string>>
+  /** Raw user-data, base64; undefined answers 404. */
+  readonly userData?: string
+  /** Names this guest's resolver answers by itself: the private zone's domain. */
+  readonly domainName: string
+}
+
+export interface GuestSpec {
+  readonly kind: "guest"
+  /** "off" keeps the machine's volumes; the assignment's removal is what ends it. */
+  readonly power: "on" | "off"
+  /** Counts starts asked for. A guest that left by itself is not started again while this stands still. */
+  readonly starts: number
+  /** Counts resets asked for. */
+  readonly resets: number
+  /** With power "off": do not ask the guest, end it. */
+  readonly force: boolean
+  /** Number unique in the home, from which its uid follows. */
+  readonly number: number
+  readonly architecture: Architecture
+  readonly vcpus: number
+  readonly memoryMiB: number
+  readonly cpuQuotaPercent?: number
+  readonly uuid: string
+  readonly image: string
+  readonly disks: readonly {
+    readonly volume: string
+    readonly serial: string
+    readonly deviceName: string
+    readonly bootIndex?: number
+  }[]
+  /** The port itself stands in its network's assignment. */
+  readonly ports: readonly { readonly network: string; readonly port: string }[]
+  readonly metadata: MetadataDocument
+  readonly machineVersion?: string
+}
+export interface NetworkAssignment extends NetworkSpec {
+  readonly kind: "network"
+}
+export interface VolumeAssignment extends VolumeSpec {
+  readonly kind: "volume"
+}
+export type Spec = GuestSpec | NetworkAssignment | VolumeAssignment
+export type { NetworkSpec, PortSpec, VolumeSpec }
+
+export interface Assignment {
+  readonly resource: string
+  readonly generation: number
+  readonly spec: Spec
+}
+
+/** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
+export interface Trouble {
+  readonly code: "no-capacity" | "no-image" | "disk-full" | "crashed" | "internal"
+  readonly message: string
+  readonly final: boolean
+}
+
+export interface GuestStatus {
+  readonly kind: "guest"
+  readonly phase: "absent" | "off" | "starting" | "on" | "stopping"
+  /** `starts` of the spec that this phase belongs to. */
+  readonly starts: number
+  readonly resets: number
+  /** Set with "off": who ended it. */
+  readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
+  readonly pid?: number
+  readonly machineVersion?: string
+  readonly trouble?: Trouble
+}
+export interface PlainStatus {
+  readonly kind: "network" | "volume"
+  readonly phase: "absent" | "ready" | "pending"
+  readonly trouble?: Trouble
+}
+export type Status = GuestStatus | PlainStatus
+
+export interface Observed {
+  readonly resource: string
+  /** The generation of the assignment that this is about; 0 when there was none (a leftover being removed). */
+  readonly generation: number
+  readonly status: Status
+}
+
+/** What a host says about itself when the control plane connects. */
+export interface HostFacts {
+  readonly engine: "qemu" | "sim"
+  readonly accelerator: "kvm" | "tcg" | "none"
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** Pool of public addresses that this home may hand out. */
+  readonly publicCidr: string
+  /** Images on this host's disk: id, file facts. */
+  readonly images: readonly {
+    readonly id: string
+    readonly name: string
+    readonly architecture: Architecture
+    readonly sizeBytes: number
+    readonly createdMs: number
+  }[]
+}
+
+/** A host as the control plane sees it, in memory or over the socket. */
+export interface HostConnection {
+  facts(): Promise<HostFacts>
+  /** The whole truth: replaces everything the host was told before. Sent on connect. */
+  sync(assignments: readonly Assignment[]): Promise<void>
+  /** One change. `spec` undefined: the resource should be absent. */
+  assign(resource: string, generation: number, spec: Spec | undefined): Promise<void>
+  /** Every change of an observation, and all of them after `sync`. Once absent and reported, a resource is forgotten. */
+  onObserved(listener: (observed: Observed) => void): void
+  consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
+  processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
+  close(): Promise<void>
+}

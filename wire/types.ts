@@ -1,0 +1,60 @@
+/** What the wire gives to and takes from the rest: typed calls without bytes. */
+
+export type Protocol = "ec2Query" | "awsQuery"
+
+/** Who signed a request and what for. */
+export interface Caller {
+  readonly accessKeyId: string
+  readonly account: string
+  /** ARN of the principal: "arn:aws:iam::123456789012:root". */
+  readonly arn: string
+  readonly userId: string
+}
+
+export interface RequestInfo {
+  readonly requestId: string
+  readonly service: string
+  readonly operation: string
+  readonly region: string
+  readonly caller: Caller
+  readonly sourceAddress: string
+  readonly userAgent: string
+  /** Aborted when the client goes away or the server drains past its deadline. */
+  readonly signal: AbortSignal
+}
+
+/** One AWS service behind the listener, named by its endpoint prefix. `load` runs on its first call. */
+export interface ServiceBinding {
+  readonly name: string
+  readonly protocol: Protocol
+  /** API version the clients send ("2016-11-15"). */
+  readonly version: string
+  readonly xmlNamespace: string
+  load(): Promise<LoadedService>
+}
+
+export interface LoadedService {
+  /** Operation name -> schema tuple of the SDK (kind 9), for all operations that AWS has. */
+  readonly schemas: Readonly<Record<string, unknown>>
+  /** Runs one call. Throws `Fault`. An operation without a handler throws UnsupportedOperation naming it. */
+  dispatch(operation: string, input: object, info: RequestInfo): Promise<object>
+}
+
+export interface Secret {
+  readonly secretAccessKey: string
+  readonly caller: Caller
+  readonly active: boolean
+}
+
+/** Must take the same time whether or not the key exists, as far as it can. */
+export type SecretSource = (accessKeyId: string) => Promise<Secret | undefined>
+
+export interface Limits {
+  readonly bodyBytes: number
+  readonly headerBytes: number
+  /** Depth of a parameter's name: "A.1.B" is 3. */
+  readonly depth: number
+  readonly members: number
+  readonly inFlight: number
+  readonly requestMs: number
+}

@@ -122,6 +122,8 @@ export interface CommitResult {
   readonly versions: ReadonlyMap<string, number>
   /** Seq of the last event of this commit, or of the store if it wrote none. */
   readonly seq: number
+  /** New generations of what was assigned or unassigned, by resource. */
+  readonly generations: ReadonlyMap<string, number>
 }
 
 export class ConflictError extends Error {

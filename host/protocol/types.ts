@@ -45,12 +45,13 @@ export interface GuestSpec {
     readonly deviceName: string
     readonly bootIndex?: number
   }[]
-  /** The port itself stands in its network's assignment. */
-  readonly ports: readonly { readonly network: string; readonly port: string }[]
+  /** Its network interfaces. The host adds them to the `ports` of their networks: `NetworkSpec` = assignment + ports of all guests. */
+  readonly ports: readonly { readonly network: string; readonly port: PortSpec }[]
   readonly metadata: MetadataDocument
   readonly machineVersion?: string
 }
-export interface NetworkAssignment extends NetworkSpec {
+/** A network without its ports: those come with the guests, so that a launch does not rewrite the whole network. */
+export interface NetworkAssignment extends Omit<NetworkSpec, "ports"> {
   readonly kind: "network"
 }
 export interface VolumeAssignment extends VolumeSpec {

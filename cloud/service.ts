@@ -1,0 +1,30 @@
+/** From a service's table of handlers to something the wire can call. */
+import { runCall, type Call, type CallInfo, type Cloud } from "./call.ts"
+import { raise } from "./errors.ts"
+
+/** A handler of any operation; a service narrows it to the SDK's types. */
+export type AnyHandler = (input: never, call: Call) => Promise<object>
+
+export interface Dispatcher {
+  dispatch(operation: string, input: object, info: CallInfo): Promise<object>
+}
+
+/**
+ * `before` runs ahead of every handler (the default VPC is made there). An operation without a handler answers
+ * UnsupportedOperation with its name.
+ */
+export function createDispatcher(
+  cloud: Cloud,
+  handlers: Readonly<Record<string, AnyHandler | undefined>>,
+  before: (cloud: Cloud, info: CallInfo) => Promise<void> = async () => {},
+): Dispatcher {
+  return {
+    async dispatch(operation, input, info) {
+      const handler = Object.hasOwn(handlers, operation) ? handlers[operation] : undefined
+      if (handler === undefined) throw raise("UnsupportedOperation", { operation })
+      await before(cloud, info)
+      const dryRun = "DryRun" in input && input.DryRun === true
+      return runCall(cloud, info, dryRun, (call) => handler(input as never, call))
+    },
+  }
+}

@@ -1,0 +1,228 @@
+import assert from "node:assert/strict"
+import { after, describe, test } from "node:test"
+import type { HypervisorEngine, MachineSpec, MachineState } from "./types.ts"
+
+/**
+ * What a guest of the suite does after it has written `greeting` to its serial port.
+ * `obedient`: nothing, until the power button is pressed; then it powers off. `deaf`: nothing, ever.
+ */
+export type GuestBehaviour = "obedient" | "deaf"
+
+/** What a driver brings so that the suite can run on it. */
+export interface Subject<Engine extends HypervisorEngine = HypervisorEngine> {
+  readonly name: string
+  /** Opens the driver over the same directories each time. */
+  open(): Promise<Engine>
+  spec(id: string, behaviour: GuestBehaviour): Promise<MachineSpec>
+  /** Text that each start and each reset of a guest writes to the console. */
+  greeting(id: string): string
+  /** False where machines end with the process that made them. */
+  readonly machinesOutliveUs: boolean
+  /** Makes the guest power itself off. */
+  powerOff(engine: Engine, id: string): Promise<void>
+  cleanUp(): Promise<void>
+}
+
+/** Polls until `holds` gives something truthy. Throws after `timeoutMs`. */
+export async function until<T>(what: string, holds: () => Promise<T> | T, timeoutMs = 20_000): Promise<NonNullable<T>> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const value = await holds()
+    if (value) return value
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Waits until the machine is in `phase`; gives its state. */
+export const untilPhase = (engine: HypervisorEngine, id: string, phase: MachineState["phase"]) =>
+  until(`${id} to be ${phase}`, async () => {
+    const state = await engine.inspect(id)
+    return state.phase === phase ? state : undefined
+  })
+
+const consoleText = async (engine: HypervisorEngine, id: string) => (await engine.consoleOutput(id, 65_536)).toString()
+async function startGuest(
+  subject: Pick<Subject, "spec" | "greeting">,
+  engine: HypervisorEngine,
+  id: string,
+  behaviour: GuestBehaviour,
+) {
+  await engine.prepare(await subject.spec(id, behaviour))
+  await engine.resume(id)
+  await until("the greeting", async () => (await consoleText(engine, id)).includes(subject.greeting(id)))
+}
+const count = (text: string, part: string) => text.split(part).length - 1
+
+/** What every driver of the hypervisor engine must do. */
+export function conformance<Engine extends HypervisorEngine>(subject: Subject<Engine>): void {
+  describe(`hypervisor conformance: ${subject.name}`, () => {
+    after(() => subject.cleanUp())
+
+    const session = async (work: (engine: Engine, id: string) => Promise<void>, id: string) => {
+      const engine = await subject.open()
+      try {
+        await work(engine, id)
+      } finally {
+        await engine.kill(id)
+        await engine.remove(id)
+        await engine.close()
+      }
+    }
+    const start = (engine: HypervisorEngine, id: string, behaviour: GuestBehaviour) =>
+      startGuest(subject, engine, id, behaviour)
+
+    test("says what the host can do", async () => {
+      const engine = await subject.open()
+      const host = await engine.probe()
+      assert.ok(["kvm", "tcg", "none"].includes(host.accelerator))
+      assert.ok(host.cpus >= 1 && host.memoryMiB >= 1 && host.version !== "")
+      await engine.close()
+    })
+
+    test("an unknown machine is absent: ends and removals succeed, all else is refused", async () => {
+      const engine = await subject.open()
+      assert.deepEqual(await engine.inspect("i-none"), { phase: "absent" })
+      await engine.kill("i-none")
+      await engine.remove("i-none")
+      await assert.rejects(engine.resume("i-none"), /i-none/)
+      await assert.rejects(engine.requestShutdown("i-none"), /i-none/)
+      await assert.rejects(engine.reset("i-none"), /i-none/)
+      await assert.rejects(engine.consoleOutput("i-none", 10), /i-none/)
+      assert.ok(!(await engine.list()).includes("i-none"))
+      await engine.close()
+    })
+
+    test("a bad specification is refused and leaves nothing", async () => {
+      const engine = await subject.open()
+      const good = await subject.spec("i-bad", "deaf")
+      await assert.rejects(engine.prepare({ ...good, vcpus: 0 }), /vcpus/)
+      await assert.rejects(engine.prepare({ ...good, memoryMiB: 0.5 }), /memory/)
+      assert.deepEqual(await engine.inspect("i-bad"), { phase: "absent" })
+      await engine.close()
+    })
+
+    test("a machine lives: prepared, running, exited, absent", () =>
+      session(async (engine, id) => {
+        const prepared = await engine.prepare(await subject.spec(id, "deaf"))
+        assert.equal(prepared.phase, "prepared")
+        assert.ok(prepared.machineVersion)
+        assert.equal(await consoleText(engine, id), "", "no instruction runs before resume")
+        await engine.resume(id)
+        assert.equal((await engine.inspect(id)).phase, "running")
+        assert.ok((await engine.list()).includes(id))
+        await until("the greeting", async () => (await consoleText(engine, id)).includes(subject.greeting(id)))
+        await assert.rejects(engine.remove(id), /running/)
+        await engine.kill(id)
+        const exited = await engine.inspect(id)
+        assert.equal(exited.phase, "exited")
+        assert.equal(exited.cause, "killed")
+        assert.ok((await engine.list()).includes(id))
+        await engine.remove(id)
+        assert.deepEqual(await engine.inspect(id), { phase: "absent" })
+        assert.ok(!(await engine.list()).includes(id))
+      }, "i-life"))
+
+    test("every call may be repeated", () =>
+      session(async (engine, id) => {
+        const spec = await subject.spec(id, "deaf")
+        const [one, two] = await Promise.all([engine.prepare(spec), engine.prepare(spec)])
+        assert.deepEqual(one, two)
+        assert.deepEqual(await engine.prepare(spec), one)
+        await Promise.all([engine.resume(id), engine.resume(id)])
+        await engine.resume(id)
+        const again = await engine.prepare(spec)
+        assert.equal(again.phase, "running")
+        assert.equal(again.pid, one.pid)
+        await Promise.all([engine.kill(id), engine.kill(id)])
+        await engine.kill(id)
+        await engine.remove(id)
+        await engine.remove(id)
+      }, "i-repeat"))
+
+    test("the power button ends an obedient guest, and a listener hears of it", () =>
+      session(async (engine, id) => {
+        const heard: string[] = []
+        engine.onChange((changed) => heard.push(changed))
+        await start(engine, id, "obedient")
+        await engine.requestShutdown(id)
+        assert.equal((await untilPhase(engine, id, "exited")).cause, "requested")
+        await until("the listener", () => heard.includes(id))
+      }, "i-button"))
+
+    test("a guest that powers itself off is told from one that was asked to", () =>
+      session(async (engine, id) => {
+        await start(engine, id, "obedient")
+        await subject.powerOff(engine, id)
+        assert.equal((await untilPhase(engine, id, "exited")).cause, "guest-shutdown")
+      }, "i-poweroff"))
+
+    test("a listener that has gone is not called", () =>
+      session(async (engine, id) => {
+        const heard: string[] = []
+        const forget = engine.onChange((changed) => heard.push(changed))
+        await start(engine, id, "obedient")
+        forget()
+        heard.length = 0
+        await engine.requestShutdown(id)
+        await untilPhase(engine, id, "exited")
+        assert.deepEqual(heard, [])
+      }, "i-forget"))
+
+    test("reset starts the guest over in the same process", () =>
+      session(async (engine, id) => {
+        await start(engine, id, "deaf")
+        const before = await engine.inspect(id)
+        const greetings = count(await consoleText(engine, id), id)
+        await engine.reset(id)
+        await until("a second greeting", async () => count(await consoleText(engine, id), id) > greetings)
+        assert.deepEqual(await engine.inspect(id), before)
+      }, "i-reset"))
+
+    test("the console is kept over stop and start, cut from its end, and gone after removal", () =>
+      session(async (engine, id) => {
+        await start(engine, id, "deaf")
+        await engine.kill(id)
+        const first = await consoleText(engine, id)
+        assert.equal((await engine.prepare(await subject.spec(id, "deaf"))).phase, "prepared")
+        assert.equal(await consoleText(engine, id), first)
+        await engine.resume(id)
+        const grown = await until("more output", async () => {
+          const text = await consoleText(engine, id)
+          return count(text, subject.greeting(id)) === 2 ? text : undefined
+        })
+        assert.ok(grown.startsWith(first))
+        await engine.kill(id)
+        const whole = await engine.consoleOutput(id, 65_536)
+        assert.deepEqual(await engine.consoleOutput(id, 7), whole.subarray(-7))
+        await engine.remove(id)
+        await assert.rejects(engine.consoleOutput(id, 7))
+      }, "i-console"))
+
+    test("after a reopen the machines that live on are found, and no others", async () => {
+      const id = "i-reopen"
+      const engine = await subject.open()
+      await start(engine, id, "obedient")
+      const before = await engine.inspect(id)
+      await engine.close()
+      const again = await subject.open()
+      try {
+        if (!subject.machinesOutliveUs) {
+          assert.deepEqual(await again.list(), [])
+          return
+        }
+        assert.deepEqual(await again.list(), [id])
+        assert.deepEqual(await again.inspect(id), before)
+        const heard: string[] = []
+        again.onChange((changed) => heard.push(changed))
+        await again.requestShutdown(id)
+        assert.equal((await untilPhase(again, id, "exited")).cause, "requested")
+        await until("the listener", () => heard.includes(id))
+      } finally {
+        await again.kill(id)
+        await again.remove(id)
+        await again.close()
+      }
+    })
+  })
+}

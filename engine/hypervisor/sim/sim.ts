@@ -1,0 +1,178 @@
+import type { Clock } from "#lib/clock.ts"
+import type { HypervisorEngine, MachinePhase, MachineSpec, MachineState } from "../types.ts"
+
+/** How long a simulated machine takes, in cloud milliseconds: real time is this divided by `clock.speed`. */
+export interface SimDelays {
+  /** From `prepare` to a machine that waits for its first instruction. */
+  readonly prepareMs: number
+  readonly resumeMs: number
+  /** From `requestShutdown` until the guest has powered itself off. */
+  readonly shutdownMs: number
+  readonly killMs: number
+}
+
+export const defaultDelays: SimDelays = { prepareMs: 50, resumeMs: 20, shutdownMs: 2000, killMs: 20 }
+
+/** The engine, and what a test may make a guest do that no caller of an engine can. */
+export interface SimHypervisor extends HypervisorEngine {
+  /** The guest powers itself off, as `poweroff` inside would. */
+  powerOff(id: string): void
+  /** The guest's kernel panics; it stays where it is. */
+  panic(id: string): void
+}
+
+interface Machine {
+  phase: Exclude<MachinePhase, "absent">
+  cause?: MachineState["cause"]
+  /** Counts starts, so that a timer of an earlier run does not end a later one. */
+  run: number
+  console: string
+  preparing?: Promise<void>
+}
+
+const machineVersion = "sim-1"
+const consoleLimit = 65_536
+
+/**
+ * Machines that live in memory and run no code. They end with the process: after a reopen the list is empty, and who
+ * reconciles starts them again. Nothing is written, so there is no directory to name.
+ */
+export async function openSim(options: {
+  readonly clock: Clock
+  readonly delays?: Partial<SimDelays>
+}): Promise<SimHypervisor> {
+  const delays = { ...defaultDelays, ...options.delays }
+  const machines = new Map<string, Machine>()
+  const listeners = new Set<(id: string) => void>()
+  const timers = new Map<NodeJS.Timeout, () => void>()
+  let closed = false
+
+  /** Wakes early, too, when the engine is closed. */
+  const after = (cloudMs: number) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        timers.delete(timer)
+        resolve()
+      }
+      const timer = setTimeout(done, cloudMs / options.clock.speed)
+      timers.set(timer, done)
+    })
+
+  const need = (id: string): Machine => {
+    const machine = machines.get(id)
+    if (!machine) throw new Error(`machine ${id}: unknown`)
+    return machine
+  }
+  const needAlive = (id: string): Machine => {
+    const machine = need(id)
+    if (machine.phase === "exited") throw new Error(`machine ${id}: has exited`)
+    return machine
+  }
+  const end = (id: string, machine: Machine, cause: NonNullable<MachineState["cause"]>) => {
+    if (closed || machine.phase === "exited") return
+    machine.phase = "exited"
+    machine.cause = cause
+    for (const listener of listeners) listener(id)
+  }
+  const write = (machine: Machine, line: string) => {
+    machine.console = (machine.console + line + "\r\n").slice(-consoleLimit)
+  }
+  const state = (id: string): MachineState => {
+    const machine = machines.get(id)
+    if (!machine) return { phase: "absent" }
+    return { phase: machine.phase, machineVersion, ...(machine.cause && { cause: machine.cause }) }
+  }
+
+  return {
+    name: "sim",
+    probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
+    list: async () => [...machines.keys()].toSorted(),
+    inspect: async (id) => state(id),
+
+    async prepare(spec) {
+      check(spec)
+      let machine = machines.get(spec.id)
+      if (machine?.preparing) await machine.preparing
+      else if (!machine || machine.phase === "exited") {
+        machine ??= { phase: "exited", run: 0, console: "" }
+        machine.run++
+        machines.set(spec.id, machine)
+        const fresh = machine
+        fresh.preparing = after(delays.prepareMs).then(() => {
+          delete fresh.preparing
+          delete fresh.cause
+          fresh.phase = "prepared"
+        })
+        await fresh.preparing
+      }
+      return state(spec.id)
+    },
+
+    async resume(id) {
+      const machine = needAlive(id)
+      if (machine.phase === "running") return
+      const first = machine.phase === "prepared"
+      await after(delays.resumeMs)
+      if (machine.phase !== "prepared" && machine.phase !== "paused") return
+      if (first) write(machine, `simulated guest ${id}: no code runs on the sim engine`)
+      machine.phase = "running"
+    },
+
+    async requestShutdown(id) {
+      const machine = needAlive(id)
+      if (machine.phase !== "running") return
+      const { run } = machine
+      void after(delays.shutdownMs).then(() => machine.run === run && end(id, machine, "requested"))
+    },
+
+    async kill(id) {
+      const machine = machines.get(id)
+      if (machine?.preparing) await machine.preparing
+      if (!machine || machine.phase === "exited") return
+      await after(delays.killMs)
+      end(id, machine, "killed")
+    },
+
+    async reset(id) {
+      const machine = needAlive(id)
+      delete machine.cause
+      write(machine, `simulated guest ${id}: reset`)
+    },
+
+    async remove(id) {
+      const machine = machines.get(id)
+      if (machine && (machine.preparing || machine.phase !== "exited")) {
+        throw new Error(`machine ${id}: is ${machine.phase}, not exited`)
+      }
+      machines.delete(id)
+    },
+
+    async consoleOutput(id, maxBytes) {
+      const bytes = Buffer.from(need(id).console)
+      return bytes.subarray(Math.max(0, bytes.length - maxBytes))
+    },
+
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+
+    async close() {
+      closed = true
+      listeners.clear()
+      for (const wake of timers.values()) wake()
+    },
+
+    powerOff: (id) => end(id, needAlive(id), "guest-shutdown"),
+    panic(id) {
+      needAlive(id).cause = "guest-panic"
+      for (const listener of listeners) listener(id)
+    },
+  }
+}
+
+function check(spec: MachineSpec): void {
+  if (!Number.isSafeInteger(spec.vcpus) || spec.vcpus < 1) throw new Error(`machine ${spec.id}: bad vcpus`)
+  if (!Number.isSafeInteger(spec.memoryMiB) || spec.memoryMiB < 1) throw new Error(`machine ${spec.id}: bad memory`)
+}

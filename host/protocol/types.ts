@@ -3,7 +3,7 @@
  * 0600 unix socket (one JSON value a line). Imported as types by `cloud/` and `services/`; it is all they know of hosts.
  */
 import type { Architecture } from "#engine/hypervisor/types.ts"
-import type { NetworkSpec, PortSpec } from "#engine/network/types.ts"
+import type { Group, NetworkSpec, PortSpec } from "#engine/network/types.ts"
 import type { VolumeSpec } from "#engine/storage/types.ts"
 
 /** What the metadata service answers to one guest. A flat tree: "meta-data/ami-id" -> text; directories follow from the keys. */
@@ -50,15 +50,24 @@ export interface GuestSpec {
   readonly metadata: MetadataDocument
   readonly machineVersion?: string
 }
-/** A network without its ports: those come with the guests, so that a launch does not rewrite the whole network. */
-export interface NetworkAssignment extends Omit<NetworkSpec, "ports"> {
+/**
+ * A network without its ports, which come with the guests, and without its groups, which are assignments of their own: so neither
+ * a launch nor a rule rewrites the whole network, and two changes never meet in one row. The host puts the `NetworkSpec` together.
+ */
+export interface NetworkAssignment extends Omit<NetworkSpec, "ports" | "groups"> {
   readonly kind: "network"
+}
+/** One group of rules of one network. Observed as `PlainStatus`: ready once the network's filters hold it. */
+export interface GroupAssignment {
+  readonly kind: "group"
+  readonly network: string
+  readonly group: Group
 }
 export interface VolumeAssignment extends VolumeSpec {
   readonly kind: "volume"
 }
-export type Spec = GuestSpec | NetworkAssignment | VolumeAssignment
-export type { NetworkSpec, PortSpec, VolumeSpec }
+export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment
+export type { Group, NetworkSpec, PortSpec, VolumeSpec }
 
 export interface Assignment {
   readonly resource: string
@@ -86,7 +95,7 @@ export interface GuestStatus {
   readonly trouble?: Trouble
 }
 export interface PlainStatus {
-  readonly kind: "network" | "volume"
+  readonly kind: "network" | "group" | "volume"
   readonly phase: "absent" | "ready" | "pending"
   readonly trouble?: Trouble
 }

@@ -60,7 +60,11 @@ export function createDraft(scope: DraftScope): Draft {
 
   const put = <R extends Tagged>(kind: Kind<R>, before: Resource<R> | undefined, after: Resource<R>): Resource<R> => {
     puts.set(after.id, toPut(kind, after))
-    const tags = tagPuts(before, after)
+    const parts = (resource: Resource<R> | undefined) =>
+      resource === undefined
+        ? []
+        : [{ id: resource.id, kind: kind.name, tags: resource.record.tags }, ...(kind.parts?.(resource.record) ?? [])]
+    const tags = tagPuts(after, parts(before), parts(after))
     for (const tag of tags.put) puts.set(tag.id, tag)
     for (const id of tags.remove) removed.add(id)
     link.push(...tags.link)

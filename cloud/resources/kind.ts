@@ -29,6 +29,8 @@ export interface Kind<R extends Tagged> {
   readonly malformed: readonly [code: string, message: string]
   /** Values for every documented filter that is answered by the store. Tags are added by themselves. */
   facets(resource: Resource<R>): Facets
+  /** Parts of the record that carry ids and tags of their own (the rules of a group). */
+  parts?(record: R): readonly { readonly id: string; readonly kind: string; readonly tags: readonly Tag[] }[]
 }
 
 /** A resource as handlers see it. */

@@ -3,7 +3,7 @@
  * is one query. This file keeps the second in step with the first; nobody else writes kind "tag".
  */
 import type { PutResource, Reference } from "#store/types.ts"
-import type { Resource, Tag, Tagged } from "./kind.ts"
+import type { Resource, Tag } from "./kind.ts"
 
 export const tagKind = "tag"
 
@@ -15,34 +15,47 @@ export interface TagChange {
 
 const tagId = (resource: string, key: string) => `tag:${resource}:${key}`
 
-/** What has to change among the tag resources when `before` becomes `after`. */
-export function tagPuts(before: Resource | undefined, after: Resource): TagChange {
-  const old = new Map((before?.record.tags ?? []).map((tag) => [tag.key, tag.value]))
+/** Anything with tags of its own that lives in a resource's record: the resource itself, or a rule in its group. */
+export interface TaggedPart {
+  readonly id: string
+  readonly kind: string
+  readonly tags: readonly Tag[]
+}
+
+/** What has to change among the tag resources when a resource's tagged parts go from `before` to `after`. */
+export function tagPuts(owner: Resource, before: readonly TaggedPart[], after: readonly TaggedPart[]): TagChange {
+  const old = new Map(before.flatMap((part) => part.tags.map((tag) => [tagId(part.id, tag.key), tag.value] as const)))
   const put: PutResource[] = []
   const link: Reference[] = []
-  for (const tag of after.record.tags) {
-    const was = old.get(tag.key)
-    old.delete(tag.key)
-    if (was === tag.value) continue
-    const id = tagId(after.id, tag.key)
-    put.push({
-      id,
-      kind: tagKind,
-      account: after.account,
-      region: after.region,
-      schema: 1,
-      record: { resource: after.id, resourceType: after.kind, key: tag.key, value: tag.value },
-      facets: {
-        key: [tag.key],
-        value: [tag.value],
-        "resource-id": [after.id],
-        "resource-type": [after.kind],
-        [`tag:${tag.key}`]: [tag.value],
-      },
-    })
-    if (was === undefined) link.push({ from: id, to: after.id, role: "owned" })
+  for (const part of after) {
+    for (const tag of part.tags) {
+      const id = tagId(part.id, tag.key)
+      const was = old.get(id)
+      old.delete(id)
+      if (was === tag.value) continue
+      put.push(tagPut(owner, part, tag, id))
+      if (was === undefined) link.push({ from: id, to: owner.id, role: "owned" })
+    }
   }
-  return { put, remove: [...old.keys()].map((key) => tagId(after.id, key)), link }
+  return { put, remove: [...old.keys()], link }
+}
+
+function tagPut(owner: Resource, part: TaggedPart, tag: Tag, id: string): PutResource {
+  return {
+    id,
+    kind: tagKind,
+    account: owner.account,
+    region: owner.region,
+    schema: 1,
+    record: { resource: part.id, resourceType: part.kind, key: tag.key, value: tag.value },
+    facets: {
+      key: [tag.key],
+      value: [tag.value],
+      "resource-id": [part.id],
+      "resource-type": [part.kind],
+      [`tag:${tag.key}`]: [tag.value],
+    },
+  }
 }
 
 /** The tags after adding `added` (same keys are replaced, order of first appearance kept). */

@@ -1,0 +1,2 @@
+/** The only host there is while one machine is all: its name in the table of assignments. */
+export const localHost = "local"

@@ -1,0 +1,142 @@
+/** Instances as they are stored. Addresses stand in their network interfaces. */
+import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+
+export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
+
+/** Code of each state, as the API reference of InstanceState gives them. */
+export const stateCodes: Readonly<Record<InstanceState, number>> = {
+  pending: 0,
+  running: 16,
+  "shutting-down": 32,
+  terminated: 48,
+  stopping: 64,
+  stopped: 80,
+}
+
+export interface BlockDevice {
+  readonly device: string
+  readonly volume: string
+  readonly deleteOnTermination: boolean
+  readonly attachedMs: number
+  readonly status: "attaching" | "attached" | "detaching"
+}
+
+export interface InstanceRecord extends Tagged {
+  /** Unique in the home: its process's user follows from it. */
+  readonly number: number
+  readonly reservation: string
+  readonly launchIndex: number
+  readonly image: string
+  readonly type: string
+  readonly architecture: "x86_64" | "arm64"
+  readonly vcpus: number
+  readonly memoryMiB: number
+  readonly keyName?: string
+  /** OpenSSH line, as the key pair held it at launch. */
+  readonly publicKey?: string
+  readonly vpc: string
+  readonly subnet: string
+  readonly zone: string
+  readonly zoneId: string
+  readonly uuid: string
+  readonly state: InstanceState
+  readonly stateReason?: { readonly code: string; readonly message: string }
+  readonly transitionReason: string
+  readonly launchedMs: number
+  /** When the state became "terminated": it stays visible for an hour. */
+  readonly terminatedMs?: number
+  /** When the guest began to run, for the status checks. */
+  readonly runningMs?: number
+  /** Base64, as the caller sent it. */
+  readonly userData?: string
+  readonly clientToken?: string
+  readonly rootDevice: string
+  readonly blockDevices: readonly BlockDevice[]
+  /** Ids, by device index. */
+  readonly networkInterfaces: readonly string[]
+  /** Security groups of the primary interface, and what filters look for. */
+  readonly groups: readonly { readonly id: string; readonly name: string }[]
+  readonly address: string
+  readonly publicAddress?: string
+  readonly dnsName: string
+  readonly publicDnsName?: string
+  readonly starts: number
+  readonly resets: number
+  readonly machineVersion?: string
+  readonly attributes: InstanceAttributes
+}
+
+/** What ModifyInstanceAttribute changes. */
+export interface InstanceAttributes {
+  readonly disableApiTermination: boolean
+  readonly disableApiStop: boolean
+  readonly shutdownBehavior: "stop" | "terminate"
+  readonly ebsOptimized: boolean
+  readonly enaSupport: boolean
+  readonly sourceDestCheck: boolean
+  readonly monitoring: "disabled" | "enabled"
+  readonly metadata: {
+    readonly tokens: "optional" | "required"
+    readonly hopLimit: number
+    readonly endpoint: "enabled" | "disabled"
+    readonly tags: "enabled" | "disabled"
+  }
+}
+
+export const instanceKind = defineKind<InstanceRecord>({
+  name: "instance",
+  prefix: "i",
+  schema: 1,
+  notFound: ["InvalidInstanceID.NotFound", "The instance ID '{id}' does not exist"],
+  malformed: ["InvalidInstanceID.Malformed", 'Invalid id: "{id}"'],
+  facets: ({ id, account, record }) => ({
+    "instance-id": id,
+    "owner-id": account,
+    "reservation-id": record.reservation,
+    "launch-index": record.launchIndex,
+    "image-id": record.image,
+    "instance-type": record.type,
+    architecture: record.architecture,
+    "key-name": record.keyName,
+    "vpc-id": record.vpc,
+    "subnet-id": record.subnet,
+    "availability-zone": record.zone,
+    "availability-zone-id": record.zoneId,
+    "instance-state-name": record.state,
+    "instance-state-code": stateCodes[record.state],
+    "state-reason-code": record.stateReason?.code,
+    "state-reason-message": record.stateReason?.message,
+    reason: record.transitionReason,
+    "launch-time": new Date(record.launchedMs).toISOString(),
+    "client-token": record.clientToken,
+    "root-device-name": record.rootDevice,
+    "root-device-type": "ebs",
+    hypervisor: "xen",
+    "virtualization-type": "hvm",
+    tenancy: "default",
+    "monitoring-state": record.attributes.monitoring,
+    "source-dest-check": record.attributes.sourceDestCheck,
+    "private-ip-address": record.address || undefined,
+    "private-dns-name": record.dnsName || undefined,
+    "ip-address": record.publicAddress,
+    "dns-name": record.publicDnsName,
+    "instance.group-id": record.groups.map((group) => group.id),
+    "instance.group-name": record.groups.map((group) => group.name),
+    "network-interface.network-interface-id": record.networkInterfaces,
+    "network-interface.group-id": record.groups.map((group) => group.id),
+    "network-interface.group-name": record.groups.map((group) => group.name),
+    "network-interface.subnet-id": record.networkInterfaces.length > 0 ? record.subnet : undefined,
+    "network-interface.vpc-id": record.networkInterfaces.length > 0 ? record.vpc : undefined,
+    "network-interface.addresses.private-ip-address": record.address || undefined,
+    "block-device-mapping.device-name": record.blockDevices.map((device) => device.device),
+    "block-device-mapping.volume-id": record.blockDevices.map((device) => device.volume),
+    "block-device-mapping.delete-on-termination": record.blockDevices.map((device) =>
+      String(device.deleteOnTermination),
+    ),
+    "block-device-mapping.status": record.blockDevices.map((device) => device.status),
+    "metadata-options.http-tokens": record.attributes.metadata.tokens,
+    "metadata-options.http-put-response-hop-limit": record.attributes.metadata.hopLimit,
+    "metadata-options.http-endpoint": record.attributes.metadata.endpoint,
+    "metadata-options.instance-metadata-tags": record.attributes.metadata.tags,
+  }),
+})

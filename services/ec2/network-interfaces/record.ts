@@ -1,0 +1,73 @@
+/** Network interfaces as they are stored: the truth about addresses of instances. */
+import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+import { privateDnsName, publicDnsName } from "./names.ts"
+
+export interface NetworkInterfaceRecord extends Tagged {
+  /** Unique in the home: its tap and its infrastructure address follow from it. */
+  readonly number: number
+  readonly subnet: string
+  readonly vpc: string
+  readonly zone: string
+  readonly zoneId: string
+  readonly mac: string
+  readonly address: string
+  readonly description: string
+  readonly groups: readonly { readonly id: string; readonly name: string }[]
+  readonly sourceDestCheck: boolean
+  readonly createdMs: number
+  /** A public address that comes and goes with the running instance, or an Elastic IP. */
+  readonly publicAddress?: { readonly address: string; readonly allocation?: string; readonly association?: string }
+  /** Wish of the launch: an address of the pool whenever the instance runs. */
+  readonly autoPublic: boolean
+  readonly attachment?: {
+    readonly id: string
+    readonly instance: string
+    readonly deviceIndex: number
+    readonly attachedMs: number
+    readonly status: "attaching" | "attached" | "detaching"
+    readonly deleteOnTermination: boolean
+  }
+}
+
+export const networkInterfaceKind = defineKind<NetworkInterfaceRecord>({
+  name: "network-interface",
+  prefix: "eni",
+  schema: 1,
+  notFound: ["InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{id}' does not exist"],
+  malformed: ["InvalidNetworkInterfaceId.Malformed", 'Invalid id: "{id}"'],
+  facets: ({ id, account, region, record }) => ({
+    "network-interface-id": id,
+    "owner-id": account,
+    "requester-managed": false,
+    "interface-type": "interface",
+    "availability-zone": record.zone,
+    description: record.description,
+    "group-id": record.groups.map((group) => group.id),
+    "group-name": record.groups.map((group) => group.name),
+    "mac-address": record.mac,
+    "private-ip-address": record.address,
+    "private-dns-name": privateDnsName(record.address, region),
+    "addresses.private-ip-address": record.address,
+    "addresses.primary": true,
+    "addresses.association.public-ip": record.publicAddress?.address,
+    "addresses.association.owner-id":
+      record.publicAddress && (record.publicAddress.allocation === undefined ? "amazon" : account),
+    "association.allocation-id": record.publicAddress?.allocation,
+    "association.association-id": record.publicAddress?.association,
+    "association.ip-owner-id":
+      record.publicAddress && (record.publicAddress.allocation === undefined ? "amazon" : account),
+    "association.public-ip": record.publicAddress?.address,
+    "association.public-dns-name": record.publicAddress && publicDnsName(record.publicAddress.address, region),
+    "attachment.attachment-id": record.attachment?.id,
+    "attachment.attach-time": record.attachment && new Date(record.attachment.attachedMs).toISOString(),
+    "attachment.delete-on-termination": record.attachment?.deleteOnTermination,
+    "attachment.device-index": record.attachment?.deviceIndex,
+    "attachment.instance-id": record.attachment?.instance,
+    "attachment.instance-owner-id": record.attachment && account,
+    "attachment.status": record.attachment?.status,
+    "source-dest-check": record.sourceDestCheck,
+    status: record.attachment === undefined ? "available" : "in-use",
+    "subnet-id": record.subnet,
+    "vpc-id": record.vpc,
+  }),
+})

@@ -1,0 +1,50 @@
+import type { DatabaseSync } from "node:sqlite"
+import { ClaimTakenError, type Claim } from "../types.ts"
+import type { WriteRequest } from "./request.ts"
+
+/** Keys that are numbers as `String` writes them, within what an integer holds exactly. */
+const decimal = /^(0|[1-9][0-9]{0,14})$/
+
+/** What a commit writes besides resources: counters, claims, assignments and events. */
+export function ledger(db: DatabaseSync) {
+  const raiseOne = db.prepare("update counter set value = value + 1 where name = ? returning value")
+  const readOne = db.prepare("select value from counter where name = ?")
+  const release = db.prepare("delete from claim where scope = ? and key = ?")
+  const holder = db.prepare("select owner from claim where scope = ? and key = ?")
+  const claim = db.prepare("insert into claim (scope, key, owner, number) values (?, ?, ?, ?)")
+  const assign = db.prepare(
+    "insert or replace into assignment (host, resource, kind, generation, spec) values (?, ?, ?, ?, ?)",
+  )
+  const unassign = db.prepare("delete from assignment where host = ? and resource = ?")
+  const event = db.prepare("insert into event values (?, ?, ?, ?, ?, ?, ?)")
+
+  const raise = (counter: "sequence" | "seq" | "generation"): number =>
+    (raiseOne.get(counter) as { value: number }).value
+
+  return {
+    raise,
+    release: ({ scope, key }: Omit<Claim, "owner">): void => {
+      release.run(scope, key)
+    },
+    /** Throws `ClaimTakenError` when another owner holds it. */
+    claim: (wanted: Claim): void => {
+      const { scope, key, owner } = wanted
+      const held = holder.get(scope, key) as { owner: string } | undefined
+      if (held && held.owner !== owner) throw new ClaimTakenError({ scope, key, owner }, held.owner)
+      if (!held) claim.run(scope, key, owner, decimal.test(key) ? Number(key) : null)
+    },
+    assign: ({ host, resource, kind, spec }: WriteRequest["assign"][number]): void => {
+      assign.run(host, resource, kind, raise("generation"), spec)
+    },
+    unassign: ({ host, resource }: WriteRequest["unassign"][number]): void => {
+      unassign.run(host, resource)
+    },
+    /** Writes events and gives the seq of the last one, or of the store. */
+    record: (events: WriteRequest["event"]): number => {
+      for (const { atMs, kind, subject, account, region, detail } of events) {
+        event.run(raise("seq"), atMs, kind, subject, account, region, detail)
+      }
+      return (readOne.get("seq") as { value: number }).value
+    },
+  }
+}

@@ -168,6 +168,8 @@ export interface Store {
   /** References at either end of these ids. `direction` "to": who refers to them; "from": what they refer to. */
   related(ids: readonly string[], direction: "to" | "from", role?: Role): Promise<readonly Reference[]>
   claims(scope: string, keys?: readonly string[]): Promise<readonly Claim[]>
+  /** How many claims each scope has; scopes without any are left out. */
+  countClaims(scopes: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Smallest integer in [from, to] that nobody claims in the scope (keys are decimal numbers), or undefined. */
   freeNumber(scope: string, from: number, to: number): Promise<number | undefined>
   assignments(host: string): Promise<readonly AssignmentRow[]>

@@ -2,18 +2,15 @@ import type { DatabaseSync } from "node:sqlite"
 import { ConflictError } from "../types.ts"
 import { deleter } from "./delete.ts"
 import { ledger } from "./ledger.ts"
-import type { PutRow, WriteRequest } from "./request.ts"
+import { termList } from "./term.ts"
+import { rows as statement } from "./statement.ts"
+import type { Applied, PutRow, WriteRequest } from "./request.ts"
 
 interface HeldRow {
   readonly sequence: number
   readonly scope: number
   readonly version: number
   readonly facets: string
-}
-
-export interface Applied {
-  readonly versions: readonly (readonly [string, number])[]
-  readonly seq: number
 }
 
 /**
@@ -44,16 +41,17 @@ export function applier(db: DatabaseSync): (commit: WriteRequest) => Applied {
       link.run(from, to, role)
     }
     for (const each of commit.claim) claim(each)
-    for (const each of commit.assign) assign(each)
-    for (const each of commit.unassign) unassign(each)
-    return { versions: [...versions], seq: record(commit.event) }
+    const generations = new Map<string, number>()
+    for (const each of commit.assign) generations.set(each.resource, assign(each))
+    for (const each of commit.unassign) generations.set(each.resource, unassign(each))
+    return { versions: [...versions], seq: record(commit.event), generations: [...generations] }
   }
 }
 
 function resourceRows(db: DatabaseSync) {
-  const versionOf = db.prepare("select version from resource where id = ?")
-  const held = db.prepare("select sequence, scope, version, facets from resource where id = ?")
-  const scopeOf = db.prepare("select id from scope where kind = ? and account = ? and region = ?")
+  const versionOf = statement<{ version: number }>(db, "select version from resource where id = ?")
+  const held = statement<HeldRow>(db, "select sequence, scope, version, facets from resource where id = ?")
+  const scopeOf = statement<{ id: number }>(db, "select id from scope where kind = ? and account = ? and region = ?")
   const addScope = db.prepare("insert into scope (kind, account, region) values (?, ?, ?)")
   const insert = db.prepare("insert into resource values (?, ?, ?, 1, ?, ?, ?)")
   const update = db.prepare("update resource set version = ?, schema = ?, record = ? where sequence = ?")
@@ -62,7 +60,7 @@ function resourceRows(db: DatabaseSync) {
   const dropFacet = db.prepare("delete from facet where scope = ? and term = ? and sequence = ?")
 
   const scope = ({ kind, account, region }: PutRow): number => {
-    const row = scopeOf.get(kind, account, region) as { id: number } | undefined
+    const row = scopeOf.get(kind, account, region)
     return row?.id ?? Number(addScope.run(kind, account, region).lastInsertRowid)
   }
 
@@ -80,7 +78,7 @@ function resourceRows(db: DatabaseSync) {
     const facets = JSON.stringify(row.terms)
     if (facets === old.facets) return version
     updateFacets.run(facets, old.sequence)
-    const before = new Set(JSON.parse(old.facets) as string[])
+    const before = new Set(termList(old.facets))
     for (const each of row.terms) {
       if (!before.delete(each)) addFacet.run(old.scope, each, old.sequence)
     }
@@ -90,9 +88,9 @@ function resourceRows(db: DatabaseSync) {
 
   return {
     /** 0 when there is no such id. */
-    version: (id: string): number => (versionOf.get(id) as { version: number } | undefined)?.version ?? 0,
+    version: (id: string): number => versionOf.get(id)?.version ?? 0,
     put: (row: PutRow, raise: (counter: "sequence") => number): number => {
-      const old = held.get(row.id) as HeldRow | undefined
+      const old = held.get(row.id)
       return old ? replace(row, old) : create(row, raise("sequence"))
     },
   }

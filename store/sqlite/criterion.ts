@@ -1,5 +1,6 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite"
+import type { DatabaseSync } from "node:sqlite"
 import type { FacetMatch } from "../types.ts"
+import { numbers } from "./statement.ts"
 import { term, termPattern } from "./term.ts"
 
 /** Estimates stop counting here: what has this many matches is not selective. */
@@ -22,39 +23,46 @@ export interface Criterion extends Walk {
 
 /** Statements behind the filters, prepared once. All are driven by the primary key of `facet` or of `resource`. */
 export function criteria(db: DatabaseSync) {
-  const numbers = (sql: string): StatementSync => {
-    const statement = db.prepare(sql)
-    statement.setReturnArrays(true)
-    return statement
-  }
-  const all = numbers("select sequence from resource where scope = ? and sequence > ? order by sequence limit ?")
+  const all = numbers(db, "select sequence from resource where scope = ? and sequence > ? order by sequence limit ?")
   const ofTerm = numbers(
+    db,
     "select sequence from facet where scope = ? and term = ? and sequence > ? order by sequence limit ?",
   )
   const countTerm = numbers(
+    db,
     "select count(*) from (select 1 from facet where scope = ? and term = ? and sequence > ? limit ?)",
   )
-  const keepTerms = numbers(`
+  const keepTerms = numbers(
+    db,
+    `
     select j.value from json_each(?1) j where exists (
-      select 1 from facet where scope = ?2 and term in (select value from json_each(?3)) and sequence = j.value)`)
-  const ofPattern = numbers(`
+      select 1 from facet where scope = ?2 and term in (select value from json_each(?3)) and sequence = j.value)`,
+  )
+  const ofPattern = numbers(
+    db,
+    `
     select distinct sequence from facet
-    where scope = ? and term >= ? and term < ? and term glob ? and sequence > ? order by sequence`)
+    where scope = ? and term >= ? and term < ? and term glob ? and sequence > ? order by sequence`,
+  )
   const countPattern = numbers(
+    db,
     "select count(*) from (select 1 from facet where scope = ? and term >= ? and term < ? limit ?)",
   )
-  const keepPatterns = numbers(`
+  const keepPatterns = numbers(
+    db,
+    `
     select j.value from json_each(?1) j cross join resource r on r.sequence = j.value
     where exists (select 1 from json_each(r.facets) t, json_each(?2) p where t.value glob p.value)
-    order by j.key`)
+    order by j.key`,
+  )
 
   const exact = (scope: number, terms: readonly string[]): Criterion => {
     const list = JSON.stringify(terms)
     return {
       wildcards: false,
-      take: (after, count) => merge(terms.map((each) => flat(ofTerm.all(scope, each, after, count)))).slice(0, count),
-      estimate: (after) => countUp(terms, (each, room) => flat(countTerm.all(scope, each, after, room))[0] ?? 0),
-      keep: (sequences) => flat(keepTerms.all(JSON.stringify(sequences), scope, list)),
+      take: (after, count) => merge(terms.map((each) => ofTerm(scope, each, after, count))).slice(0, count),
+      estimate: (after) => countUp(terms, (each, room) => countTerm(scope, each, after, room)[0] ?? 0),
+      keep: (sequences) => keepTerms(JSON.stringify(sequences), scope, list),
     }
   }
 
@@ -66,27 +74,22 @@ export function criteria(db: DatabaseSync) {
       wildcards: true,
       take: (after, count) => {
         // Terms stand in order of their value, not of sequence: all are read at once, on the first call.
-        matches ??= merge(patterns.map((each) => flat(ofPattern.all(scope, each.from, each.before, each.glob, after))))
+        matches ??= merge(patterns.map((each) => ofPattern(scope, each.from, each.before, each.glob, after)))
         const start = matches.findIndex((sequence) => sequence > after)
         return start < 0 ? [] : matches.slice(start, start + count)
       },
-      estimate: () =>
-        countUp(patterns, (each, room) => flat(countPattern.all(scope, each.from, each.before, room))[0] ?? 0),
-      keep: (sequences) => flat(keepPatterns.all(JSON.stringify(sequences), globs)),
+      estimate: () => countUp(patterns, (each, room) => countPattern(scope, each.from, each.before, room)[0] ?? 0),
+      keep: (sequences) => keepPatterns(JSON.stringify(sequences), globs),
     }
   }
 
   return {
-    everything: (scope: number): Walk => ({ take: (after, count) => flat(all.all(scope, after, count)) }),
+    everything: (scope: number): Walk => ({ take: (after, count) => all(scope, after, count) }),
     criterion: (scope: number, match: FacetMatch): Criterion =>
       match.wildcards === true
         ? wild(scope, match)
         : exact(scope, [...new Set(match.values.map((value) => term(match.name, value)))]),
   }
-}
-
-function flat(rows: unknown): number[] {
-  return (rows as [number][]).map(([value]) => value)
 }
 
 /** Adds up counts until there are many. */

@@ -74,7 +74,7 @@ export function fromFailure(failure: Failure): Error {
       return new BlockedError(failure.id, failure.by)
     case "unusable":
       return new StoreUnusableError(failure.reason, failure.message)
-    case "invalid":
+    default:
       return new TypeError(failure.message)
   }
 }

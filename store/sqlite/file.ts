@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite"
 import { migrations } from "../migrations/all.ts"
 import { StoreUnusableError } from "../types.ts"
 import { unusable } from "./failure.ts"
+import { numbers } from "./statement.ts"
 
 /** Marks our files in their header: "Frct". https://www.sqlite.org/pragma.html#pragma_application_id */
 const applicationId = 0x46726374
@@ -15,7 +16,7 @@ export interface OpenFile {
   /** A read-only connection that sees each commit as soon as it is durable. */
   readonly reader: DatabaseSync
   /** Gives the home free for another process; a killed process does so by itself. */
-  unlock(): void
+  readonly unlock: () => void
 }
 
 /**
@@ -94,7 +95,7 @@ function openReader(path: string): DatabaseSync {
 
 /** Gives the number of migrations the file has. */
 function check(reader: DatabaseSync, path: string): number {
-  const number = (name: string): number => Number(Object.values(reader.prepare(`pragma ${name}`).get() ?? {})[0])
+  const number = (name: string): number => numbers(reader, `pragma ${name}`)()[0] ?? 0
   if (number("application_id") !== applicationId) {
     throw new StoreUnusableError("corrupt", `${path} is not a store of Fractus; nothing was written to it`)
   }
@@ -121,7 +122,7 @@ function upgrade(path: string): void {
   const db = new DatabaseSync(path, { timeout: 5000 })
   try {
     db.exec("pragma journal_mode = wal; pragma synchronous = full; begin immediate")
-    const { user_version: done } = db.prepare("pragma user_version").get() as { user_version: number }
+    const [done] = numbers(db, "pragma user_version")()
     for (const sql of migrations.slice(done)) db.exec(sql)
     db.exec(`pragma application_id = ${applicationId}; pragma user_version = ${migrations.length}; commit`)
   } finally {

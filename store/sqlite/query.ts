@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite"
 import type { FacetMatch, Page, Query, Stored } from "../types.ts"
+import { numbers } from "./statement.ts"
 import { criteria, manyMatches, merge, type Walk } from "./criterion.ts"
 
 /** A walk of unselective filters looks at this many resources before it reads a wildcard filter's matches instead. */
@@ -13,10 +14,13 @@ const maxLimit = 100_000
  */
 export function queryReads(db: DatabaseSync, bySequences: (sequences: readonly number[]) => readonly Stored[]) {
   const { everything, criterion } = criteria(db)
-  const scopesOf = db.prepare(`
+  const scopesOf = numbers(
+    db,
+    `
     select id from scope where kind = ?1
       and (?2 = '[]' or account in (select value from json_each(?2)))
-      and (?3 = '[]' or region in (select value from json_each(?3)))`)
+      and (?3 = '[]' or region in (select value from json_each(?3)))`,
+  )
 
   const search = (scope: number, facets: readonly FacetMatch[], after: number, wanted: number): readonly number[] => {
     const filters = facets.map((match) => criterion(scope, match))
@@ -58,8 +62,8 @@ export function queryReads(db: DatabaseSync, bySequences: (sequences: readonly n
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxLimit) {
       throw new TypeError(`limit is not within 1 and ${maxLimit}`)
     }
-    const scopes = scopesOf.all(kind, JSON.stringify(accounts), JSON.stringify(regions)) as { id: number }[]
-    const found = merge(scopes.map(({ id }) => search(id, facets, after, limit + 1)))
+    const scopes = scopesOf(kind, JSON.stringify(accounts), JSON.stringify(regions))
+    const found = merge(scopes.map((id) => search(id, facets, after, limit + 1)))
     const page = found.slice(0, limit)
     const items = bySequences(page)
     const last = page.at(-1)

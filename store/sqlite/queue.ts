@@ -51,6 +51,7 @@ export function writeQueue(data: WriterData): WriteQueue {
     written = takeGroup(waiting)
     for (const job of written) waitingChars -= size(job)
     worker.ref()
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     worker.postMessage(messageOf(written))
   }
 
@@ -99,7 +100,7 @@ export function writeQueue(data: WriterData): WriteQueue {
       const outcome = await enqueue(request)
       if (!outcome) throw new StoreUnusableError("io", "the writer gave no answer")
       if ("failure" in outcome) throw fromFailure(outcome.failure)
-      return { versions: new Map(outcome.versions), seq: outcome.seq }
+      return { versions: new Map(outcome.versions), seq: outcome.seq, generations: new Map(outcome.generations) }
     },
     async reset() {
       if (closed) throw new StoreUnusableError("io", "the store is closed")

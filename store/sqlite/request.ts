@@ -28,6 +28,13 @@ export interface PutRow {
   readonly terms: readonly string[]
 }
 
+/** What a commit gave: `CommitResult` with its maps as pairs. */
+export interface Applied {
+  readonly versions: readonly (readonly [id: string, version: number])[]
+  readonly seq: number
+  readonly generations: readonly (readonly [resource: string, generation: number])[]
+}
+
 /** What the writer says of one commit. */
 export type WriteOutcome =
   | { readonly versions: readonly (readonly [string, number])[]; readonly seq: number }

@@ -57,3 +57,8 @@ export function termPattern(name: string, pattern: string): TermPattern {
 function escapeGlob(text: string): string {
   return text.replace(/[*?[]/g, "[$&]")
 }
+
+/** Reads the facets column of a resource: its terms. */
+export function termList(text: string): readonly string[] {
+  return JSON.parse(text)
+}

@@ -13,7 +13,8 @@ export interface WriterData {
   readonly maxPages: number
 }
 
-const { path, keepEvents, maxPages } = workerData as WriterData
+const data: WriterData = workerData
+const { path, keepEvents, maxPages } = data
 const port = parentPort
 if (!port) throw new Error("store/sqlite/writer.ts runs as a worker thread")
 

@@ -73,6 +73,7 @@ function sqliteStore(
     query: reading(query),
     related: reading(other.related),
     claims: reading(other.claims),
+    countClaims: reading(other.countClaims),
     freeNumber: reading(other.freeNumber),
     assignments: reading(other.assignments),
     changes: reading(other.changes),

@@ -23,6 +23,10 @@ export function otherReads(db: DatabaseSync) {
     db,
     "select scope, key, owner from claim where scope = ? and key in (select value from json_each(?)) order by key",
   )
+  const counts = rows<{ scope: string; count: number }>(
+    db,
+    "select scope, count(*) as count from claim where scope in (select value from json_each(?)) group by scope",
+  )
   const taken = rows<object>(db, "select 1 from claim where scope = ? and number = ?")
   const freeNext = rows<{ free: number }>(db, freeAfterTaken)
   const ofHost = rows<Omit<AssignmentRow, "spec"> & { spec: string }>(
@@ -39,6 +43,8 @@ export function otherReads(db: DatabaseSync) {
       (direction === "to" ? refersTo : refersFrom).all(JSON.stringify(ids), role ?? ""),
     claims: (scope: string, keys?: readonly string[]): readonly Claim[] =>
       keys ? ofKeys.all(scope, JSON.stringify(keys)) : inScope.all(scope),
+    countClaims: (scopes: readonly string[]): ReadonlyMap<string, number> =>
+      new Map(counts.all(JSON.stringify(scopes)).map(({ scope, count }) => [scope, count])),
     freeNumber: (scope: string, from: number, to: number): number | undefined => {
       if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to)) throw new TypeError("a range of whole numbers")
       if (from > to) return undefined

@@ -36,9 +36,7 @@ export interface Applied {
 }
 
 /** What the writer says of one commit. */
-export type WriteOutcome =
-  | { readonly versions: readonly (readonly [string, number])[]; readonly seq: number }
-  | { readonly failure: Failure }
+export type WriteOutcome = Applied | { readonly failure: Failure }
 
 /** Main thread to writer. */
 export type WriterMessage =

@@ -53,7 +53,7 @@ export function isReserved(key: string): boolean {
 }
 
 const invalid = (detail: string) => raise("InvalidParameterValue", { detail })
-const lengthOf = (text: string) => [...text].length
+const lengthOf = (text: string) => Array.from(text).length
 
 function hasControl(text: string): boolean {
   // oxlint-disable-next-line no-control-regex

@@ -1,0 +1,72 @@
+/**
+ * What stays in a network's namespace while its filters are replaced: limits per port, so that one guest cannot fill the
+ * tables that all share, and counters of what came and what passed.
+ */
+import { run } from "./command.ts"
+import type { Names } from "./names.ts"
+import { inside, nft } from "./namespaces.ts"
+
+/** Tracked connections and new ones a second that one port may open; DHCP packets a second. */
+const limits = { connections: 20_000, newPerSecond: 2_000, burst: 4_000, dhcpPerSecond: 20 }
+
+const counters = ["came-from", "passed-from", "came-to", "passed-to"] as const
+type Counter = (typeof counters)[number]
+
+const limiting = (name: string) => `  set ${name} { type ifname; size 8192; flags dynamic; }`
+const counting = (name: string) => `  set ${name} { type ifname; size 8192; flags dynamic; counter; }`
+
+/** Make the guard table, emptied. Once when the namespace is made. */
+export async function installGuard(namespace: string, names: Names): Promise<void> {
+  const taps = `"${names.tapPrefix}*"`
+  const { connections, newPerSecond, burst, dhcpPerSecond } = limits
+  await nft(
+    namespace,
+    `table inet fractus-guard
+delete table inet fractus-guard
+table inet fractus-guard {
+${counters.map(counting).join("\n")}
+${["connections", "rate", "dhcp"].map(limiting).join("\n")}
+  chain arrival {
+    type filter hook prerouting priority raw - 10
+    iifname ${taps} udp dport 67 update @dhcp { iifname limit rate over ${dhcpPerSecond}/second } drop
+    iifname ${taps} udp dport 67 accept
+    iifname ${taps} update @came-from { iifname }
+  }
+  chain limits {
+    type filter hook prerouting priority mangle
+    iifname ${taps} ct state new add @connections { iifname ct count over ${connections} } drop
+    iifname ${taps} ct state new update @rate { iifname limit rate over ${newPerSecond}/second burst ${burst} packets } drop
+  }
+  chain before {
+    type filter hook forward priority filter - 10
+    oifname ${taps} update @came-to { oifname }
+  }
+  chain after {
+    type filter hook forward priority filter + 10
+    iifname ${taps} update @passed-from { iifname }
+    oifname ${taps} update @passed-to { oifname }
+  }
+}
+`,
+  )
+}
+
+interface ListedSet {
+  readonly set?: { readonly name: string; readonly elem?: readonly { readonly elem?: ListedElement }[] }
+}
+interface ListedElement {
+  readonly val?: string
+  readonly counter?: { readonly packets: number }
+}
+
+/** Packets from and to a tap that were let through, and that any filter on their way dropped. DHCP is not counted. */
+export async function readCounters(namespace: string, tap: string): Promise<{ passed: number; dropped: number }> {
+  const text = await run([...inside(namespace), "nft", "-j", "list", "table", "inet", "fractus-guard"])
+  const { nftables: listed }: { nftables: readonly ListedSet[] } = JSON.parse(text)
+  const packets = (name: Counter) => {
+    const found = listed.find(({ set }) => set?.name === name)?.set?.elem?.find(({ elem }) => elem?.val === tap)
+    return found?.elem?.counter?.packets ?? 0
+  }
+  const passed = packets("passed-from") + packets("passed-to")
+  return { passed, dropped: Math.max(0, packets("came-from") + packets("came-to") - passed) }
+}

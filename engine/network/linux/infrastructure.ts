@@ -1,0 +1,72 @@
+/** The one namespace between all networks and the host: metadata and DNS listen in it, public addresses are routed by it. */
+import { metadataAddress, type Link, type Names, insideMtu, resolverAddress, transit } from "./names.ts"
+import { addNamespace, ip, ipBatch, ipJson, nft, quietSysctls, sysctl, type Namespace } from "./namespaces.ts"
+
+/** Stateless for what is forwarded: the networks track connections, and so does the host. */
+const filters = (publicCidr: string) => `table inet fractus
+delete table inet fractus
+table inet fractus {
+  chain prerouting-raw {
+    type filter hook prerouting priority raw
+    fib daddr type != local notrack
+  }
+  chain input {
+    type filter hook input priority filter; policy drop
+    iifname "lo" accept
+    ct state established,related accept
+    iifname "n*" ip saddr 100.64.0.0/10 ip daddr ${metadataAddress} tcp dport 80 accept
+    iifname "n*" ip saddr 100.64.0.0/10 ip daddr ${resolverAddress} meta l4proto { tcp, udp } th dport 53 accept
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    iifname "n*" oifname "host" ip saddr ${publicCidr} accept
+    iifname { "host", "n*" } oifname "n*" ip daddr ${publicCidr} accept
+  }
+}
+`
+
+/** A network's device in the infrastructure namespace. */
+export const infrastructureDevice = (networkNumber: number) => `n${networkNumber}`
+
+interface ListedLink {
+  readonly ifname: string
+}
+
+export async function linkNames(namespace: Namespace): Promise<Set<string>> {
+  return new Set((await ipJson<ListedLink>(namespace, "link", "show")).map((link) => link.ifname))
+}
+
+/** Make the infrastructure namespace and its half of the link to the host. Idempotent; mends what is missing. */
+export async function ensureInfrastructure(
+  host: Namespace,
+  names: Names,
+  publicCidr: string,
+  link: Link,
+): Promise<void> {
+  const namespace = names.infrastructure
+  await addNamespace(namespace)
+  await sysctl(namespace, {
+    ...quietSysctls,
+    "net.ipv4.ip_forward": 1,
+    // A network may only send from addresses that are routed to it.
+    "net.ipv4.conf.default.rp_filter": 1,
+    // Metadata and DNS listen on 80 and 53 without privileges.
+    "net.ipv4.ip_unprivileged_port_start": 0,
+  })
+  await nft(namespace, filters(publicCidr))
+  if (!(await linkNames(namespace)).has("host")) {
+    await ip(host, "link", "del", names.hostDevice).catch(() => {})
+    await ip(host, "link", "add", names.hostDevice, "type", "veth", "peer", "name", "host", "netns", namespace)
+  }
+  await ipBatch(namespace, [
+    "link set lo up",
+    `addr replace ${metadataAddress}/32 dev lo`,
+    `addr replace ${resolverAddress}/32 dev lo`,
+    `addr replace ${transit.infrastructure}/32 dev lo`,
+    `addr replace ${link.infrastructure}/30 dev host`,
+    `link set host mtu ${insideMtu} up`,
+    `route replace default via ${link.host} dev host`,
+    // A public address that nobody has must not go back to the host, which would send it here again.
+    `route replace blackhole ${publicCidr} metric 4096`,
+  ])
+}

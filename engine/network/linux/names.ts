@@ -1,0 +1,75 @@
+/** What everything of one home is called, and the fixed addresses of its inside. All names start with the slot's prefix. */
+import { formatAddress, formatCidr, overlaps, parseAddress, parseCidr } from "../addresses.ts"
+
+export interface Names {
+  readonly prefix: string
+  readonly infrastructure: string
+  readonly hostDevice: string
+  readonly hostTable: string
+  /** Namespace of a network: its router. */
+  readonly network: (number: number) => string
+  /** Namespace in which a guest opens its tap. */
+  readonly guest: (portNumber: number) => string
+  readonly tap: (portNumber: number) => string
+  readonly networkPrefix: string
+  readonly guestPrefix: string
+  readonly tapPrefix: string
+}
+
+export function namesOf(prefix: string): Names {
+  if (!/^[a-z][a-z0-9]{1,5}$/.test(prefix)) throw new Error(`a name prefix has 2 to 6 letters and digits: ${prefix}`)
+  const [networkPrefix, guestPrefix, tapPrefix] = [`${prefix}-n`, `${prefix}-g`, `${prefix}t`]
+  return {
+    prefix,
+    infrastructure: `${prefix}-infra`,
+    hostDevice: `${prefix}-host`,
+    hostTable: `${prefix}-host`,
+    network: (number) => `${networkPrefix}${number}`,
+    guest: (portNumber) => `${guestPrefix}${portNumber}`,
+    tap: (portNumber) => `${tapPrefix}${portNumber}`,
+    networkPrefix,
+    guestPrefix,
+    tapPrefix,
+  }
+}
+
+/**
+ * The link between a network and the infrastructure: the same addresses on all of them, never asked for by ARP (the reverse
+ * path filter of the infrastructure namespace would refuse that), but known to both ends.
+ */
+export const transit = {
+  infrastructure: "169.254.254.1",
+  infrastructureMac: "02:fc:00:00:00:01",
+  network: "169.254.254.2",
+  networkMac: "02:fc:00:00:00:02",
+}
+export const metadataAddress = "169.254.169.254"
+export const resolverAddress = "169.254.169.253"
+
+/**
+ * Inside, packets may be as large as on AWS. The way out is narrower (the host's own device decides): a TCP connection
+ * learns of it at once because its MSS is clamped on the host, all others by "fragmentation needed", as at AWS's gateways.
+ */
+export const insideMtu = 9001
+
+export interface Link {
+  readonly cidr: string
+  readonly host: string
+  readonly infrastructure: string
+}
+
+/** The /30 between host and infrastructure: the top of the benchmark range, or link-local where the pool lies there. */
+export function linkOf(slot: number, publicCidr: string): Link {
+  if (!Number.isInteger(slot) || slot < 0 || slot > 63) throw new Error(`a slot is 0..63: ${slot}`)
+  const pool = parseCidr(publicCidr)
+  const candidates = ["198.19.255.0", "169.254.240.0"].map((base) =>
+    parseCidr(`${formatAddress(parseAddress(base) + slot * 4)}/30`),
+  )
+  const range = candidates.find((candidate) => !overlaps(candidate, pool))
+  if (range === undefined) throw new Error(`the public pool ${publicCidr} leaves no room for a link to the host`)
+  return {
+    cidr: formatCidr(range),
+    host: formatAddress(range.first + 1),
+    infrastructure: formatAddress(range.first + 2),
+  }
+}

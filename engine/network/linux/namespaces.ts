@@ -1,0 +1,99 @@
+/** Commands inside network namespaces, few processes each. `undefined` is the host's own namespace. */
+import { readdir } from "node:fs/promises"
+import { run } from "./command.ts"
+
+export type Namespace = string | undefined
+
+const directory = "/run/netns"
+
+export const namespacePath = (name: string) => `${directory}/${name}`
+
+/** The argv prefix that runs a program in a namespace, in the same process: no fork, no mount namespace. */
+export const inside = (namespace: Namespace): string[] =>
+  namespace === undefined ? [] : ["nsenter", `--net=${namespacePath(namespace)}`]
+
+const ipArguments = (namespace: Namespace) => (namespace === undefined ? ["ip"] : ["ip", "-n", namespace])
+
+/** One `ip` command. */
+export const ip = (namespace: Namespace, ...args: string[]) => run([...ipArguments(namespace), ...args])
+
+/** Many `ip` commands in one process, in order; stops at the first that fails. No process for none. */
+export async function ipBatch(namespace: Namespace, lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await run([...ipArguments(namespace), "-batch", "-"], { input: `${lines.join("\n")}\n` })
+}
+
+/** For removals: goes on after a line that fails, because what is gone already need not be removed. */
+export async function ipBatchForgiving(namespace: Namespace, lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return
+  await run([...ipArguments(namespace), "-force", "-batch", "-"], { input: `${lines.join("\n")}\n` }).catch(() => {})
+}
+
+/** `ip -j …`, parsed. */
+export async function ipJson<T>(namespace: Namespace, ...args: string[]): Promise<T[]> {
+  const text = await run([...ipArguments(namespace), "-j", ...args])
+  if (text.trim() === "") return []
+  const listed: T[] = JSON.parse(text)
+  return listed
+}
+
+/** One atomic nft transaction. */
+export const nft = (namespace: Namespace, text: string) =>
+  run([...inside(namespace), "nft", "-f", "-"], { input: text })
+
+/** Set sysctls; keys as in "net.ipv4.ip_forward". */
+export async function sysctl(namespace: Namespace, values: Readonly<Record<string, number>>): Promise<void> {
+  const settings = Object.entries(values).map(([key, value]) => `${key}=${value}`)
+  await run([...inside(namespace), "sysctl", "-q", "-e", "-w", ...settings])
+}
+
+export async function readSysctl(namespace: Namespace, key: string): Promise<number> {
+  return Number(await run([...inside(namespace), "sysctl", "-n", key]))
+}
+
+/** Names of the namespaces that start so. */
+export async function namespaces(prefix: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => [])
+  return names.filter((name) => name.startsWith(prefix))
+}
+
+/** Make a namespace unless it is there. A file left by a kill between creating and mounting is no namespace: remade. */
+export async function addNamespace(name: string): Promise<"made" | "found"> {
+  if ((await namespaces(name)).includes(name)) {
+    const alive = await ip(name, "link", "show", "lo").then(
+      () => true,
+      () => false,
+    )
+    if (alive) return "found"
+    await deleteNamespace(name)
+  }
+  await ip(undefined, "netns", "add", name)
+  return "made"
+}
+
+export async function deleteNamespace(name: string): Promise<void> {
+  if (!(await namespaces(name)).includes(name)) return
+  await ip(undefined, "netns", "del", name).catch(async (error: unknown) => {
+    if ((await namespaces(name)).includes(name)) throw error
+  })
+}
+
+/** Processes in a namespace. */
+export async function processesIn(name: string): Promise<number[]> {
+  const text = await ip(undefined, "netns", "pids", name)
+  return text.split("\n").filter(Boolean).map(Number)
+}
+
+/** Quiet defaults of every namespace of ours: no IPv6, no redirects, no source routes, no reverse path filter of the host's. */
+export const quietSysctls = {
+  "net.ipv6.conf.all.disable_ipv6": 1,
+  "net.ipv6.conf.default.disable_ipv6": 1,
+  "net.ipv4.conf.all.rp_filter": 0,
+  "net.ipv4.conf.default.rp_filter": 0,
+  "net.ipv4.conf.all.accept_redirects": 0,
+  "net.ipv4.conf.default.accept_redirects": 0,
+  "net.ipv4.conf.all.send_redirects": 0,
+  "net.ipv4.conf.default.send_redirects": 0,
+  "net.ipv4.conf.all.accept_source_route": 0,
+  "net.ipv4.conf.default.accept_source_route": 0,
+  "net.ipv4.conf.all.proxy_arp": 0,
+}

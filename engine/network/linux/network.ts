@@ -1,0 +1,264 @@
+/** One network on this machine: makes its namespace be as a spec says, remembering what was applied so that little is run. */
+import { mkdir, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { infrastructureAddress } from "../addresses.ts"
+import type { NetworkSpec, PortSpec } from "../types.ts"
+import { type Dhcp, dhcpOf, gatewayDevice, stopDhcp } from "./dhcp.ts"
+import { replaceFile } from "./files.ts"
+import { filterTransaction, withPublicAddress } from "./filters.ts"
+import { installGuard } from "./guard.ts"
+import { infrastructureDevice, linkNames } from "./infrastructure.ts"
+import { insideMtu, type Names, transit } from "./names.ts"
+import {
+  addNamespace,
+  deleteNamespace,
+  ip,
+  ipBatch,
+  ipBatchForgiving,
+  ipJson,
+  nft,
+  quietSysctls,
+  sysctl,
+} from "./namespaces.ts"
+
+export interface NetworkPlace {
+  readonly names: Names
+  readonly publicCidr: string
+  readonly runDirectory: string
+  readonly dhcpUid: number
+}
+
+export interface Network {
+  readonly spec: NetworkSpec
+  readonly namespace: string
+  ensure(spec: NetworkSpec): Promise<void>
+  /** Apply the last spec in full, trusting nothing. */
+  mend(): Promise<void>
+  /** Taps that stand in this namespace. */
+  readonly plugged: Set<string>
+  /** Routes and neighbours of a tap that has just come in. */
+  wire(port: PortSpec): Promise<void>
+  /** A port's tap is gone. */
+  forget(port: PortSpec): void
+  remove(): Promise<void>
+}
+
+const tapLines = (port: PortSpec, tap: string) => [
+  `link set ${tap} mtu ${insideMtu} up`,
+  // Permanent: no guest can claim another's address, and none can fill the neighbour table.
+  `neigh replace ${port.address} lladdr ${port.mac.toLowerCase()} dev ${tap} nud permanent`,
+  `route replace ${port.address}/32 dev ${tap}`,
+]
+
+/** Make namespace and link to the infrastructure. Gives true when the namespace is new. */
+async function ensureNamespace(number: number, names: Names): Promise<void> {
+  const namespace = names.network(number)
+  await addNamespace(namespace)
+  const links = await linkNames(namespace)
+  if (!links.has("uplink")) {
+    await ip(names.infrastructure, "link", "del", infrastructureDevice(number)).catch(() => {})
+    const link = [
+      "link",
+      "add",
+      infrastructureDevice(number),
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "uplink",
+      "netns",
+      namespace,
+    ]
+    await ip(names.infrastructure, ...link)
+  }
+  await sysctl(namespace, {
+    ...quietSysctls,
+    "net.ipv4.conf.uplink.proxy_arp": 0,
+    "net.ipv4.ip_forward": 1,
+  })
+  const device = infrastructureDevice(number)
+  await ipBatch(names.infrastructure, [
+    `link set ${device} address ${transit.infrastructureMac} mtu ${insideMtu} up`,
+    `neigh replace ${transit.network} lladdr ${transit.networkMac} dev ${device} nud permanent`,
+  ])
+  await ipBatch(namespace, [
+    "link set lo up",
+    ...(links.has(gatewayDevice) ? [] : [`link add ${gatewayDevice} type bridge`]),
+    `link set ${gatewayDevice} up`,
+    `addr replace ${transit.network}/32 dev uplink`,
+    `link set uplink address ${transit.networkMac} mtu ${insideMtu} up`,
+    `neigh replace ${transit.infrastructure} lladdr ${transit.infrastructureMac} dev uplink nud permanent`,
+    `route replace default via ${transit.infrastructure} dev uplink onlink`,
+  ])
+}
+
+/** What the infrastructure namespace routes to a network. */
+function transitDestinations(spec: NetworkSpec): string[] {
+  const infrastructure = spec.ports.map((port) => infrastructureAddress(port.number))
+  return [...infrastructure, ...withPublicAddress(spec).flatMap((port) => port.publicAddress ?? [])]
+}
+
+const difference = (of: Iterable<string>, without: ReadonlySet<string>) =>
+  [...of].filter((value) => !without.has(value))
+
+interface ListedRoute {
+  readonly dst: string
+}
+interface ListedAddress {
+  readonly addr_info?: readonly { readonly local?: string; readonly family?: string }[]
+}
+
+/** The network of `first`, not applied yet: `ensure` does that. */
+export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
+  const { names, publicCidr } = place
+  const number = first.number
+  const namespace = names.network(number)
+  const directory = join(place.runDirectory, "networks", String(number))
+  const dhcp: Dhcp = dhcpOf(namespace, directory, place.dhcpUid, names)
+  const plugged = new Set<string>()
+  let spec = first
+  let ready = false
+  let applied = {
+    filters: "",
+    destinations: new Set<string>(),
+    gateways: new Set<string>(),
+    addresses: new Map<string, string>(),
+  }
+
+  /** What is there already, once per process. */
+  const look = async () => {
+    await ensureNamespace(number, names)
+    await installGuard(namespace, names)
+    const routes = await ipJson<ListedRoute>(
+      names.infrastructure,
+      "-4",
+      "route",
+      "show",
+      "dev",
+      infrastructureDevice(number),
+    )
+    const addresses = await ipJson<ListedAddress>(namespace, "-4", "addr", "show", "dev", gatewayDevice)
+    const taps = await ipJson<ListedRoute & { dev?: string }>(namespace, "-4", "route", "show")
+    plugged.clear()
+    for (const name of await linkNames(namespace)) if (name.startsWith(names.tapPrefix)) plugged.add(name)
+    applied = {
+      filters: "",
+      destinations: new Set(routes.map((route) => route.dst)),
+      gateways: new Set(addresses.flatMap((entry) => entry.addr_info ?? []).flatMap(({ local }) => local ?? [])),
+      addresses: new Map(
+        taps.filter(({ dev }) => dev?.startsWith(names.tapPrefix)).map(({ dst, dev = "" }) => [dst, dev]),
+      ),
+    }
+  }
+  const applyFilters = async () => {
+    const filters = filterTransaction(spec, names, publicCidr)
+    if (filters === applied.filters) return
+    await nft(namespace, filters)
+    applied.filters = filters
+  }
+  const applyTransit = async () => {
+    const wanted = new Set(transitDestinations(spec))
+    const device = infrastructureDevice(number)
+    const gone = difference(applied.destinations, wanted)
+    await ipBatchForgiving(
+      names.infrastructure,
+      gone.map((address) => `route del ${address}/32 dev ${device}`),
+    )
+    const added = difference(wanted, applied.destinations)
+    await ipBatch(
+      names.infrastructure,
+      added.map((address) => `route replace ${address}/32 via ${transit.network} dev ${device} onlink`),
+    )
+    applied.destinations = wanted
+  }
+  const applyGateways = async () => {
+    const wanted = new Set(spec.subnets.map((subnet) => subnet.gateway))
+    const gone = difference(applied.gateways, wanted).map((address) => `addr del ${address}/32 dev ${gatewayDevice}`)
+    const added = difference(wanted, applied.gateways).map(
+      (address) => `addr replace ${address}/32 dev ${gatewayDevice}`,
+    )
+    await ipBatch(namespace, [...gone, ...added])
+    applied.gateways = wanted
+  }
+  const wireTaps = async (ports: readonly PortSpec[]) => {
+    if (ports.length === 0) return
+    const taps = ports.map((port) => names.tap(port.number))
+    // The router answers for every address, and at once: the default keeps a guest waiting for up to 0.8 s.
+    await sysctl(
+      namespace,
+      Object.fromEntries(
+        taps.flatMap((tap) => [
+          [`net.ipv4.conf.${tap}.proxy_arp`, 1],
+          [`net.ipv4.neigh.${tap}.proxy_delay`, 0],
+        ]),
+      ),
+    )
+    await ipBatch(
+      namespace,
+      ports.flatMap((port) => tapLines(port, names.tap(port.number))),
+    )
+  }
+  const applyPorts = async () => {
+    const present = spec.ports.filter((port) => plugged.has(names.tap(port.number)))
+    const wanted = new Map(present.map((port) => [port.address, names.tap(port.number)]))
+    const gone = [...applied.addresses].filter(([address, tap]) => wanted.get(address) !== tap)
+    await ipBatchForgiving(
+      namespace,
+      gone.flatMap(([address, tap]) => [`route del ${address}/32 dev ${tap}`, `neigh del ${address} dev ${tap}`]),
+    )
+    const missing = present.filter((port) => applied.addresses.get(port.address) !== names.tap(port.number))
+    await wireTaps(missing)
+    applied.addresses = wanted
+  }
+  const ensure = async (wanted: NetworkSpec) => {
+    const text = JSON.stringify(wanted)
+    if (!ready || text !== JSON.stringify(spec)) {
+      await mkdir(directory, { recursive: true, mode: 0o755 })
+      await replaceFile(join(directory, "spec.json"), text)
+    }
+    spec = wanted
+    if (!ready) await look()
+    // Filters first: no route leads anywhere before they hold.
+    await applyFilters()
+    await applyTransit()
+    await applyGateways()
+    await applyPorts()
+    await dhcp.ensure(spec)
+    ready = true
+  }
+  return {
+    get spec() {
+      return spec
+    },
+    ensure,
+    async mend() {
+      ready = false
+      await ensure(spec)
+    },
+    namespace,
+    plugged,
+    async wire(port) {
+      const tap = names.tap(port.number)
+      plugged.add(tap)
+      await wireTaps([port])
+      applied.addresses.set(port.address, tap)
+    },
+    forget(port) {
+      plugged.delete(names.tap(port.number))
+      applied.addresses.delete(port.address)
+    },
+    async remove() {
+      await removeNetwork(number, place)
+    },
+  }
+}
+
+/** Remove a network by its number, whatever of it is there. */
+export async function removeNetwork(number: number, { names, runDirectory }: NetworkPlace): Promise<void> {
+  const namespace = names.network(number)
+  await stopDhcp(namespace).catch(() => {})
+  // The link goes with its routes at once; a namespace's own devices go some time after it.
+  await ip(names.infrastructure, "link", "del", infrastructureDevice(number)).catch(() => {})
+  await deleteNamespace(namespace)
+  await rm(join(runDirectory, "networks", String(number)), { recursive: true, force: true })
+}

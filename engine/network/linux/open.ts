@@ -1,0 +1,185 @@
+import { mkdir, readdir, rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { Clock } from "#lib/clock.ts"
+import { parseCidr } from "../addresses.ts"
+import type { NetworkEngine, NetworkSpec, PortSpec } from "../types.ts"
+import { checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
+import { readIfThere } from "./files.ts"
+import { readCounters } from "./guard.ts"
+import { checkPoolIsFree, ensureHost, type HostPart, removeHost } from "./host.ts"
+import { ensureInfrastructure } from "./infrastructure.ts"
+import { insideMtu, linkOf, namesOf } from "./names.ts"
+import { deleteNamespace, namespaces } from "./namespaces.ts"
+import { type Network, type NetworkPlace, networkOf, removeNetwork } from "./network.ts"
+import { makeTap, moveTap, type PortKind, removeTap } from "./ports.ts"
+
+export interface LinuxNetworkOptions {
+  /** "fr0": the start of every name. At most 6 letters and digits. */
+  readonly prefix: string
+  /** 0..63. */
+  readonly slot: number
+  /** Public addresses of this home, routed by the host: "198.18.0.0/20". */
+  readonly publicCidr: string
+  /** On a file system that is empty after a reboot; every directory above it must be open to `uids.dhcp` (mode x). */
+  readonly runDirectory: string
+  /** Kept for what must outlive a reboot: nothing does, the host's settings are all gone by then too. */
+  readonly stateDirectory: string
+  readonly uids: { readonly dhcp: number }
+  readonly log: (line: string) => void
+  readonly clock: Clock
+  /** For tests: namespaces as guests instead of taps. */
+  readonly portKind?: PortKind
+  /** For tests: the namespace that plays the host. */
+  readonly hostNamespace?: string
+}
+
+const portOf = (network: Network, portId: string) => network.spec.ports.find((port) => port.id === portId)
+
+/** Run what concerns one key one after the other. */
+function serial() {
+  const tails = new Map<string, Promise<unknown>>()
+  return <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    const before = tails.get(key) ?? Promise.resolve()
+    const result = before.then(work, work)
+    const tail = result.catch(() => {}).finally(() => tails.get(key) === tail && tails.delete(key))
+    tails.set(key, tail)
+    return result
+  }
+}
+
+async function recordedSpecs(runDirectory: string): Promise<NetworkSpec[]> {
+  const numbers = await readdir(join(runDirectory, "networks")).catch(() => [])
+  const texts = await Promise.all(
+    numbers.map((number) => readIfThere(join(runDirectory, "networks", number, "spec.json"))),
+  )
+  return texts.flatMap((text): NetworkSpec[] => (text === undefined ? [] : [JSON.parse(text)]))
+}
+
+/**
+ * The network engine on the Linux kernel: one namespace per network as its router, one tap per port, nftables. Needs root
+ * and iproute2, nftables, dnsmasq, util-linux, procps. Networks of an earlier process are found again; nothing is changed
+ * before the first call. Errors are Errors with the command that failed and what it said.
+ */
+export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<NetworkEngine> {
+  const { prefix, publicCidr, runDirectory, portKind = "tap", hostNamespace, log } = options
+  const names = namesOf(prefix)
+  parseCidr(publicCidr)
+  const link = linkOf(options.slot, publicCidr)
+  const host: HostPart = { namespace: hostNamespace, names, publicCidr, link, runDirectory }
+  const place: NetworkPlace = { names, publicCidr, runDirectory, dhcpUid: options.uids.dhcp }
+  await mkdir(join(runDirectory, "networks"), { recursive: true, mode: 0o755 })
+  const networks = new Map<string, Network>()
+  for (const spec of await recordedSpecs(runDirectory)) networks.set(spec.id, networkOf(spec, place))
+  const inTurn = serial()
+
+  const find = (id: string): Network => {
+    const network = networks.get(id)
+    if (network === undefined) throw new Error(`no network ${id}`)
+    return network
+  }
+  /** Ports that were made, by id: a port outlives its place in the spec until it is removed. */
+  const made = new Map<string, PortSpec>()
+  for (const network of networks.values()) for (const port of network.spec.ports) made.set(port.id, port)
+
+  return {
+    name: "linux",
+    infrastructureNamespace: names.infrastructure,
+    up: () =>
+      inTurn("host", async () => {
+        await checkPoolIsFree(host)
+        await ensureInfrastructure(hostNamespace, names, publicCidr, link)
+        await ensureHost(host)
+        const known = new Set([...networks.values()].map((network) => network.namespace))
+        for (const name of await namespaces(names.networkPrefix)) {
+          if (known.has(name)) continue
+          log(`removing ${name}, which no record knows`)
+          await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
+        }
+        // Nothing that was found before is taken for granted: links, rules and servers of every network are looked at.
+        for (const network of networks.values()) await inTurn(network.spec.id, () => network.mend())
+      }),
+    list: async () =>
+      [...networks.values()].map(({ spec }) => ({ id: spec.id, ports: spec.ports.map((port) => port.id) })),
+    async ensureNetwork(spec) {
+      checkNetwork(spec)
+      const range = parseCidr(publicCidr)
+      for (const { id, publicAddress } of spec.ports) {
+        const address = publicAddress === undefined ? range.first : parseCidr(`${publicAddress}/32`).first
+        if (address < range.first || address > range.last)
+          throw new Error(`${id}: ${publicAddress} is not in ${publicCidr}`)
+      }
+      const holder = [...networks.values()].find(
+        ({ spec: other }) => other.number === spec.number && other.id !== spec.id,
+      )
+      if (holder !== undefined) throw new Error(`network number ${spec.number} is ${holder.spec.id}'s`)
+      const known = networks.get(spec.id)
+      if (known !== undefined && known.spec.number !== spec.number)
+        throw new Error(`${spec.id} has number ${known.spec.number}`)
+      const network = known ?? networkOf(spec, place)
+      networks.set(spec.id, network)
+      await inTurn(spec.id, () => network.ensure(structuredClone(spec)))
+      for (const port of network.spec.ports) made.set(port.id, port)
+    },
+    removeNetwork: (id) =>
+      inTurn(id, async () => {
+        checkIdentifier("network", id)
+        const network = networks.get(id)
+        if (network === undefined) return
+        await network.remove()
+        networks.delete(id)
+      }),
+    createPort: (id, port, uid) =>
+      inTurn(id, async () => {
+        const network = find(id)
+        checkPort(
+          port,
+          network.spec.subnets.find((subnet) => subnet.id === port.subnet),
+        )
+        if (!Number.isInteger(uid) || uid < 0) throw new Error(`not a uid: ${uid}`)
+        made.set(port.id, port)
+        const device = names.tap(port.number)
+        const handle = { device, namespace: names.guest(port.number), mtu: insideMtu }
+        if (!network.plugged.has(device)) await makeTap(port, uid, portKind, names)
+        return handle
+      }),
+    plugPort: (id, portId) =>
+      inTurn(id, async () => {
+        const network = find(id)
+        const port = portOf(network, portId)
+        if (port === undefined) throw new Error(`${portId} is no port of ${id}: say so by ensureNetwork first`)
+        if (network.plugged.has(names.tap(port.number))) return
+        await moveTap(port.number, network.namespace, names)
+        await network.wire(port)
+      }),
+    removePort: (id, portId) =>
+      inTurn(id, async () => {
+        const network = networks.get(id)
+        const port = (network && portOf(network, portId)) ?? made.get(portId)
+        if (port === undefined) return
+        await removeTap(port.number, network?.namespace, names)
+        network?.forget(port)
+        if (network === undefined || portOf(network, portId) === undefined) made.delete(portId)
+      }),
+    async portCounters(id, portId) {
+      const network = find(id)
+      const port = portOf(network, portId)
+      if (port === undefined) throw new Error(`${portId} is no port of ${id}`)
+      return await readCounters(network.namespace, names.tap(port.number))
+    },
+    down: () =>
+      inTurn("host", async () => {
+        for (const name of await namespaces(names.networkPrefix)) {
+          await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
+        }
+        for (const name of await namespaces(names.guestPrefix)) {
+          await removeTap(Number(name.slice(names.guestPrefix.length)), undefined, names)
+        }
+        networks.clear()
+        made.clear()
+        await removeHost(host)
+        await deleteNamespace(names.infrastructure)
+        await rm(join(runDirectory, "networks"), { recursive: true, force: true })
+      }),
+    close: async () => {},
+  }
+}

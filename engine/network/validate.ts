@@ -1,0 +1,118 @@
+/**
+ * What every driver refuses, before anything is done. The specs come from users in the end, and names from them become
+ * parts of commands, files and rule sets: so each string is matched against what it may be, never escaped.
+ */
+import { contains, holds, parseAddress, parseCidr } from "./addresses.ts"
+import type { Group, NetworkSpec, PortSpec, Rule, Subnet } from "./types.ts"
+
+const identifier = /^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/
+const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
+const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i
+const unicastMac = /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i
+const protocols = new Set(["tcp", "udp", "icmp", "icmpv6", "-1"])
+
+/** Most of each in one network: beyond it a rule set would no longer load in time. */
+export const limits = { ports: 4096, groups: 2500, subnets: 200, rulesPerGroup: 1000, groupsPerPort: 16 }
+
+function check(holdsTrue: boolean, what: string): asserts holdsTrue {
+  if (!holdsTrue) throw new Error(`invalid network: ${what}`)
+}
+
+export function checkIdentifier(kind: string, id: string): void {
+  check(identifier.test(id), `${kind} id ${JSON.stringify(id).slice(0, 80)}`)
+}
+
+const whole = (value: number, low: number, high: number) => Number.isInteger(value) && value >= low && value <= high
+
+function unique(kind: string, values: readonly (string | number)[]): void {
+  const seen = new Set<string | number>()
+  for (const value of values) {
+    check(!seen.has(value), `${kind} ${String(value)} twice`)
+    seen.add(value)
+  }
+}
+
+function checkRule(rule: Rule): void {
+  check(
+    protocols.has(rule.protocol) || (/^[0-9]{1,3}$/.test(rule.protocol) && Number(rule.protocol) <= 255),
+    "protocol",
+  )
+  const icmp = rule.protocol.startsWith("icmp") || rule.protocol === "1" || rule.protocol === "58"
+  const top = icmp ? 255 : 65535
+  for (const port of [rule.fromPort, rule.toPort]) check(port === undefined || whole(port, -1, top), `port ${port}`)
+  const { fromPort = 0, toPort = top } = rule
+  check(icmp || toPort === -1 || fromPort <= toPort, `ports ${fromPort}-${toPort}`)
+  for (const cidr of rule.cidrs) parseCidr(cidr, true)
+  for (const group of rule.groups) checkIdentifier("group", group)
+}
+
+function checkGroup(group: Group): void {
+  checkIdentifier("group", group.id)
+  check(group.ingress.length + group.egress.length <= limits.rulesPerGroup, `too many rules in ${group.id}`)
+  for (const rule of [...group.ingress, ...group.egress]) checkRule(rule)
+}
+
+/** One port by itself; `subnet` is the one it names. Throws on anything wrong. */
+export function checkPort(port: PortSpec, subnet: Subnet | undefined): void {
+  checkIdentifier("port", port.id)
+  check(whole(port.number, 1, 4194303), `port number ${port.number}`)
+  check(unicastMac.test(port.mac), `MAC ${JSON.stringify(port.mac).slice(0, 40)}`)
+  check(hostLabel.test(port.hostName), `host name ${JSON.stringify(port.hostName).slice(0, 80)}`)
+  check(port.groups.length <= limits.groupsPerPort, `too many groups on ${port.id}`)
+  unique("group", port.groups)
+  for (const group of port.groups) checkIdentifier("group", group)
+  const address = parseAddress(port.address)
+  if (port.publicAddress !== undefined) parseAddress(port.publicAddress)
+  check(subnet !== undefined, `port ${port.id} names no subnet of its network`)
+  check(holds(parseCidr(subnet.cidr), address), `${port.address} is not in subnet ${subnet.cidr}`)
+  check(port.address !== subnet.gateway, `${port.address} is the router's`)
+}
+
+/** The whole spec. Throws an Error saying what is wrong; then nothing has been done. */
+export function checkNetwork(spec: NetworkSpec): void {
+  checkIdentifier("network", spec.id)
+  check(whole(spec.number, 1, 4095), `network number ${spec.number}`)
+  check(spec.domainName.length <= 253 && domain.test(spec.domainName), "domain name")
+  const range = parseCidr(spec.cidr)
+  check(range.prefixLength >= 8 && range.prefixLength <= 28, `CIDR ${spec.cidr}`)
+  check(!holds(range, parseAddress("169.254.169.254")) && !holds(range, parseAddress("127.0.0.1")), `CIDR ${spec.cidr}`)
+  check(spec.ports.length <= limits.ports, "too many ports")
+  check(spec.groups.length <= limits.groups, "too many groups")
+  check(spec.subnets.length <= limits.subnets, "too many subnets")
+  const subnets = new Map(spec.subnets.map((subnet) => [subnet.id, subnet]))
+  unique(
+    "subnet",
+    spec.subnets.map(({ id }) => id),
+  )
+  for (const subnet of spec.subnets) {
+    checkIdentifier("subnet", subnet.id)
+    check(contains(range, parseCidr(subnet.cidr)), `subnet ${subnet.cidr} is not in ${spec.cidr}`)
+    check(holds(parseCidr(subnet.cidr), parseAddress(subnet.gateway)), `gateway ${subnet.gateway}`)
+  }
+  unique(
+    "group",
+    spec.groups.map(({ id }) => id),
+  )
+  for (const group of spec.groups) checkGroup(group)
+  for (const port of spec.ports) checkPort(port, subnets.get(port.subnet))
+  unique(
+    "port",
+    spec.ports.map(({ id }) => id),
+  )
+  unique(
+    "port number",
+    spec.ports.map(({ number }) => number),
+  )
+  unique(
+    "address",
+    spec.ports.map(({ address }) => address),
+  )
+  unique(
+    "MAC",
+    spec.ports.map(({ mac }) => mac.toLowerCase()),
+  )
+  unique(
+    "public address",
+    spec.ports.flatMap(({ publicAddress }) => publicAddress ?? []),
+  )
+}

@@ -4,8 +4,9 @@ import { numbers } from "./statement.ts"
 import { criteria, manyMatches, merge, type Walk } from "./criterion.ts"
 
 /** A walk of unselective filters looks at this many resources before it reads a wildcard filter's matches instead. */
-const patienceRows = 4096
+const patienceRows = 1024
 const chunkRows = 256
+const maxChunkRows = 4096
 const maxLimit = 100_000
 
 /**
@@ -42,7 +43,7 @@ export function queryReads(db: DatabaseSync, bySequences: (sequences: readonly n
       let at = from
       let looked = 0
       for (;;) {
-        const chunk = walk.take(at, Math.max(chunkRows, Math.min(looked, patienceRows)))
+        const chunk = walk.take(at, Math.max(chunkRows, Math.min(looked, maxChunkRows)))
         if (chunk.length === 0) return found
         let kept = chunk
         for (const filter of filters) if (filter !== walk && kept.length > 0) kept = filter.keep(kept)

@@ -40,9 +40,9 @@ export function otherReads(db: DatabaseSync) {
 
   return {
     related: (ids: readonly string[], direction: "to" | "from", role?: Role): readonly Reference[] =>
-      (direction === "to" ? refersTo : refersFrom).all(JSON.stringify(ids), role ?? ""),
+      (direction === "to" ? refersTo : refersFrom).all(JSON.stringify(ids), role ?? "").map(plain),
     claims: (scope: string, keys?: readonly string[]): readonly Claim[] =>
-      keys ? ofKeys.all(scope, JSON.stringify(keys)) : inScope.all(scope),
+      (keys ? ofKeys.all(scope, JSON.stringify(keys)) : inScope.all(scope)).map(plain),
     countClaims: (scopes: readonly string[]): ReadonlyMap<string, number> =>
       new Map(counts.all(JSON.stringify(scopes)).map(({ scope, count }) => [scope, count])),
     freeNumber: (scope: string, from: number, to: number): number | undefined => {
@@ -59,4 +59,9 @@ export function otherReads(db: DatabaseSync) {
 
 function json(text: string): Json {
   return JSON.parse(text)
+}
+
+/** Rows of SQLite have no prototype, which strict comparisons tell apart. */
+function plain<Row extends object>(row: Row): Row {
+  return { ...row }
 }

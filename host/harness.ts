@@ -1,0 +1,220 @@
+/** For tests: a host over engines in memory, each call of which can be made to fail. Imported by tests alone. */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { systemClock } from "#lib/clock.ts"
+import { openSim, type SimHypervisor } from "#engine/hypervisor/sim/sim.ts"
+import type { NetworkEngine } from "#engine/network/types.ts"
+import type { StorageEngine } from "#engine/storage/types.ts"
+import { memoryMetadata } from "./metadata.ts"
+import type {
+  Assignment,
+  GuestSpec,
+  GuestStatus,
+  HostConnection,
+  Observed,
+  PortSpec,
+  Spec,
+  Status,
+} from "./protocol/types.ts"
+import { createHost } from "./reconcile/host.ts"
+import type { HostOptions } from "./types.ts"
+
+export type Engines = Awaited<ReturnType<typeof simEngines>>
+
+/** Engines without delays worth waiting for, and a count of every call made of them. */
+export async function simEngines() {
+  const clock = systemClock(200)
+  const directory = await mkdtemp(join(tmpdir(), "fractus-host-"))
+  const hypervisor = await openSim({ clock })
+  const calls: string[] = []
+  /** Thrown by the calls whose turn it is; counted from 0 over all engines. */
+  const failing = { at: -1, next: 0 }
+  const watched = <Engine extends object>(engine: Engine, name: string): Engine =>
+    new Proxy(engine, {
+      get(target, key) {
+        const member: unknown = Reflect.get(target, key)
+        if (typeof member !== "function" || key === "onChange") return member
+        return async (...values: unknown[]) => {
+          calls.push(`${name}.${String(key)}${typeof values[0] === "string" ? ` ${values[0]}` : ""}`)
+          if (failing.next++ === failing.at) throw new Error(`${name}.${String(key)} was made to fail`)
+          return Reflect.apply(member, target, values)
+        }
+      },
+    })
+  return {
+    clock,
+    directory,
+    calls,
+    failing,
+    sim: hypervisor satisfies SimHypervisor,
+    hypervisor: watched(hypervisor, "hypervisor"),
+    network: watched(memoryNetwork(), "network"),
+    storage: watched(memoryStorage(), "storage"),
+    metadata: memoryMetadata(),
+    async dispose() {
+      await hypervisor.close()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+export function hostOver(engines: Engines, more: Partial<HostOptions> = {}) {
+  const { hypervisor, network, storage, metadata, clock, directory } = engines
+  return createHost({
+    hypervisor,
+    network,
+    storage,
+    metadata,
+    clock,
+    images: {
+      list: async () => [],
+      find: async (id) =>
+        id === "ami-1" ? { architecture: "x86_64", boot: { kind: "firmware" }, diskPath: "/image" } : undefined,
+    },
+    log: () => {},
+    uidBase: 2_000_000,
+    publicCidr: "198.18.0.0/20",
+    stateDirectory: directory,
+    shutdownMs: 20_000,
+    backoffMs: { first: 2, longest: 20 },
+    ...more,
+  })
+}
+
+function memoryNetwork(): NetworkEngine {
+  const networks = new Map<string, Set<string>>()
+  const need = (id: string) => {
+    const found = networks.get(id)
+    if (!found) throw new Error(`network ${id} is unknown`)
+    return found
+  }
+  return {
+    name: "sim",
+    infrastructureNamespace: undefined,
+    up: async () => {},
+    list: async () => [...networks].map(([id, ports]) => ({ id, ports: [...ports] })),
+    ensureNetwork: async ({ id }) => void (networks.has(id) || networks.set(id, new Set())),
+    removeNetwork: async (id) => void networks.delete(id),
+    async createPort(network, port) {
+      need(network).add(port.id)
+      return { device: `tap${port.number}`, namespace: "none", mtu: 1500 }
+    },
+    plugPort: async (network, port) => {
+      if (!need(network).has(port)) throw new Error(`port ${port} is unknown`)
+    },
+    removePort: async (network, port) => void networks.get(network)?.delete(port),
+    portCounters: async () => ({ passed: 0, dropped: 0 }),
+    down: async () => {},
+    close: async () => {},
+  }
+}
+
+function memoryStorage(): StorageEngine {
+  const volumes = new Map<string, number>()
+  const images = new Set<string>()
+  const need = (id: string) => {
+    const found = volumes.get(id)
+    if (found === undefined) throw new Error(`volume ${id} is unknown`)
+    return found
+  }
+  return {
+    name: "sim",
+    importImage: async (id) => void images.add(id),
+    hasImage: async (id) => images.has(id),
+    removeImage: async (id) => void images.delete(id),
+    imageSize: async () => 0,
+    createVolume: async ({ id, sizeBytes }) => void volumes.set(id, sizeBytes),
+    hasVolume: async (id) => volumes.has(id),
+    inspectVolume: async (id) => ({ sizeBytes: need(id), allocatedBytes: 0 }),
+    listVolumes: async () => [...volumes.keys()],
+    removeVolume: async (id) => void volumes.delete(id),
+    present: async (id) => ({ path: `/${id}/${need(id)}`, format: "raw" }),
+    release: async (id) => void need(id),
+    close: async () => {},
+  }
+}
+
+/** What the control plane sees: the last status of each resource, and all of them in order. */
+export function watch(host: HostConnection) {
+  const seen: Observed[] = []
+  const last = new Map<string, Observed>()
+  let changed: (() => void) | undefined
+  host.onObserved((observed) => {
+    seen.push(observed)
+    last.set(observed.resource, observed)
+    changed?.()
+  })
+  async function until(resource: string, phase: Status["phase"], generation: number): Promise<Status> {
+    const deadlineMs = performance.now() + 10_000
+    for (;;) {
+      const observed = last.get(resource)
+      if (observed && observed.generation >= generation && observed.status.phase === phase) return observed.status
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) throw new Error(`${resource} is not ${phase}: ${JSON.stringify(observed)}`)
+      await new Promise<void>((resolve) => {
+        changed = resolve
+        setTimeout(resolve, Math.min(leftMs, 50))
+      })
+    }
+  }
+  return {
+    seen,
+    /** Phases of one resource in order, without repetitions. */
+    phases: (resource: string) =>
+      seen
+        .filter((each) => each.resource === resource)
+        .map((each) => each.status.phase)
+        .filter((phase, index, all) => phase !== all[index - 1]),
+    until,
+    async guestUntil(resource: string, phase: GuestStatus["phase"], generation: number): Promise<GuestStatus> {
+      const status = await until(resource, phase, generation)
+      if (status.kind !== "guest") throw new Error(`${resource} is a ${status.kind}`)
+      return status
+    },
+  }
+}
+
+export const port: PortSpec = {
+  id: "eni-1",
+  number: 70_000,
+  subnet: "subnet-1",
+  mac: "02:00:00:00:00:01",
+  address: "10.0.0.10",
+  hostName: "ip-10-0-0-10",
+  groups: ["sg-1"],
+  checkSource: true,
+}
+export const volume: Spec = { kind: "volume", id: "vol-1", sizeBytes: 1 << 30, image: "ami-1" }
+export const network: Spec = {
+  kind: "network",
+  id: "vpc-1",
+  number: 1,
+  cidr: "10.0.0.0/16",
+  subnets: [{ id: "subnet-1", cidr: "10.0.0.0/24", gateway: "10.0.0.1", internet: true }],
+  domainName: "ec2.internal",
+}
+export const group: Spec = { kind: "group", network: "vpc-1", group: { id: "sg-1", ingress: [], egress: [] } }
+export const guest: GuestSpec = {
+  kind: "guest",
+  power: "on",
+  starts: 1,
+  resets: 0,
+  force: false,
+  number: 7,
+  architecture: "x86_64",
+  vcpus: 1,
+  memoryMiB: 128,
+  uuid: "ec200000-0000-4000-8000-000000000000",
+  image: "ami-1",
+  disks: [{ volume: "vol-1", serial: "vol1", deviceName: "/dev/xvda", bootIndex: 0 }],
+  ports: [{ network: "vpc-1", port }],
+  metadata: { guest: "i-1", enabled: true, tokens: "optional", hopLimit: 1, tree: {}, domainName: "ec2.internal" },
+}
+/** One guest and all it needs, each at generation 1. */
+export const everything: readonly Assignment[] = [
+  { resource: "i-1", generation: 1, spec: guest },
+  { resource: "sg-1", generation: 1, spec: group },
+  { resource: "vpc-1", generation: 1, spec: network },
+  { resource: "vol-1", generation: 1, spec: volume },
+]

@@ -1,0 +1,61 @@
+/** What one pass over a guest works on. */
+import type { Disk, MachineState, Nic } from "#engine/hypervisor/types.ts"
+import type { GuestSpec, GuestStatus } from "../protocol/types.ts"
+import type { GuestRecord } from "./record.ts"
+import type { Pass } from "./world.ts"
+
+/** What need not survive this process: done again, it does no harm. */
+export interface Memory {
+  /** Cloud time of the first and of the last time the guest was asked to power off. */
+  askedMs?: number
+  repeatedMs?: number
+  /** Process whose ports were plugged by us; 0 on an engine without processes. */
+  pluggedPid?: number
+  /** The metadata document last written. */
+  document?: string
+  /** Nothing is held: ports, volumes and metadata were given back. */
+  released?: boolean
+}
+
+/** A pass towards a wish, which steps may rely on. */
+export interface StartScene extends Scene {
+  readonly wish: GuestSpec
+}
+
+export interface Scene extends Pass {
+  readonly id: string
+  /** Undefined: it should be absent. */
+  readonly wish: GuestSpec | undefined
+  readonly memory: Memory
+  record: GuestRecord | undefined
+  machine: MachineState
+  disks: readonly Disk[] | undefined
+  nics: readonly Nic[] | undefined
+}
+
+export const isAlive = (machine: MachineState) => machine.phase !== "absent" && machine.phase !== "exited"
+
+/** Ids of the volumes, networks and ports that a guest's process may hold. */
+export function heldBy(record: GuestRecord | undefined): ReadonlySet<string> {
+  const ports = (record?.ports ?? []).flatMap(({ network, port }) => [network, port])
+  return new Set([...(record?.volumes ?? []), ...ports])
+}
+
+/** The counters of what was carried out last, or of what is wished when nothing was. */
+export function counters({ record, wish }: Scene): { readonly starts: number; readonly resets: number } {
+  if (record && record.starts >= 0) return { starts: record.starts, resets: record.resets }
+  return { starts: wish?.starts ?? 0, resets: wish?.resets ?? 0 }
+}
+
+export function onStatus(scene: Scene): GuestStatus {
+  const { pid, machineVersion, cause } = scene.machine
+  const crashed = { code: "crashed", message: "the guest's kernel panicked", final: true } as const
+  return {
+    kind: "guest",
+    phase: "on",
+    ...counters(scene),
+    ...(pid === undefined ? {} : { pid }),
+    ...(machineVersion === undefined ? {} : { machineVersion }),
+    ...(cause === "guest-panic" ? { trouble: crashed } : {}),
+  }
+}

@@ -1,0 +1,199 @@
+/** The steps from nothing to a running guest, in the order in which they must be made. All are looked at while it runs, too. */
+import type { Disk, Nic } from "#engine/hypervisor/types.ts"
+import type { GuestSpec } from "../protocol/types.ts"
+import { infraAddress } from "../metadata.ts"
+import { heldBy, isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
+import type { GuestRecord } from "./record.ts"
+import { TroubleError, type Outcome, type Step } from "./steps.ts"
+
+const alive = ({ machine }: Scene) => isAlive(machine)
+const uidOf = ({ wish, world }: Scene) => world.uidBase + wish.number
+
+const fits: Step<Scene> = {
+  name: "capacity",
+  holds: (scene) => alive(scene) || scene.world.hypervisor.name === "sim",
+  make: async ({ wish, world }) => {
+    const { cpus, memoryMiB } = await world.hypervisor.probe()
+    if (wish.vcpus <= cpus && wish.memoryMiB <= memoryMiB) return
+    const asked = `${wish.vcpus} vCPUs and ${wish.memoryMiB} MiB`
+    throw new TroubleError("no-capacity", `${asked} do not fit a host of ${cpus} and ${memoryMiB} MiB`, true)
+  },
+}
+
+/** For a running guest, too: a change of its ports is in force before its generation is observed. */
+const dependencies: Step<Scene> = {
+  name: "volumes and networks ready",
+  holds: (scene) => missing(scene) === undefined,
+  make: async (scene): Promise<Outcome | void> => {
+    const resource = missing(scene)
+    if (resource === undefined) return
+    const trouble = scene.world.entry(resource)?.status?.trouble
+    if (trouble) {
+      const { starts, resets } = scene.wish
+      const status = alive(scene)
+        ? onStatus(scene)
+        : { kind: "guest" as const, phase: "starting" as const, starts, resets }
+      scene.report({ ...status, trouble: { ...trouble, message: `${resource}: ${trouble.message}` } })
+    }
+    return { kind: "waiting", resource }
+  },
+}
+
+function missing({ wish, world, machine }: Scene): string | undefined {
+  const volumes = isAlive(machine) ? [] : wish.disks.map((disk) => disk.volume)
+  const volume = volumes.find((each) => world.entry(each)?.applied === undefined)
+  const inForce = ({ network, port }: GuestSpec["ports"][number]) =>
+    world.entry(network)?.applied?.get(port.id) === JSON.stringify(port)
+  return volume ?? wish.ports.find((each) => !inForce(each))?.network
+}
+
+/** Written before anything is taken, so that whatever is found later can be given back. */
+const taken: Step<Scene> = {
+  name: "record of what it takes",
+  holds: ({ machine, record }) => isAlive(machine) && record !== undefined,
+  make: async (scene) => {
+    const { id, wish, record, world, memory, entry } = scene
+    const ports = wish.ports.map(({ network, port }) => ({ network, port: port.id, number: port.number }))
+    const volumes = wish.disks.map((disk) => disk.volume)
+    const before = new Set(ports.map((each) => each.port))
+    const next: GuestRecord = {
+      bootId: record?.bootId ?? world.bootId,
+      starts: record?.starts ?? -1,
+      resets: record?.resets ?? 0,
+      volumes: memory.released ? volumes : [...new Set([...volumes, ...(record?.volumes ?? [])])],
+      ports: memory.released ? ports : [...ports, ...(record?.ports ?? []).filter((each) => !before.has(each.port))],
+    }
+    await world.records.write(id, next)
+    scene.record = next
+    memory.released = false
+    entry.holds = heldBy(next)
+  },
+}
+
+const disks: Step<Scene> = {
+  name: "disks presented",
+  holds: (scene) => alive(scene) || scene.disks !== undefined,
+  make: async (scene) => {
+    const { wish, world } = scene
+    const present = async ({ volume, serial, bootIndex }: GuestSpec["disks"][number]): Promise<Disk> => {
+      const file = await world.storage.present(volume, uidOf(scene))
+      return { id: volume, serial, ...file, ...(bootIndex === undefined ? {} : { bootIndex }) }
+    }
+    scene.disks = await Promise.all(wish.disks.map(present))
+  },
+}
+
+const nics: Step<Scene> = {
+  name: "ports created",
+  holds: (scene) => alive(scene) || scene.nics !== undefined,
+  make: async (scene) => {
+    const made: Nic[] = []
+    for (const { network, port } of scene.wish.ports) {
+      const handle = await scene.world.network.createPort(network, port, uidOf(scene))
+      made.push({ id: port.id, mac: port.mac, ...handle })
+    }
+    scene.nics = made
+  },
+}
+
+const prepared: Step<Scene> = {
+  name: "process prepared",
+  holds: alive,
+  make: async (scene) => {
+    const { id, wish, world } = scene
+    const image = await world.images.find(wish.image)
+    if (!image) throw new TroubleError("no-image", `image ${wish.image} is not on this host`, true)
+    const { architecture, vcpus, memoryMiB, uuid, cpuQuotaPercent, machineVersion } = wish
+    scene.machine = await world.hypervisor.prepare({
+      id,
+      architecture,
+      vcpus,
+      memoryMiB,
+      uuid,
+      ...world.identity,
+      boot: image.boot,
+      disks: scene.disks ?? [],
+      nics: scene.nics ?? [],
+      uid: uidOf(scene),
+      ...(cpuQuotaPercent === undefined ? {} : { cpuQuotaPercent }),
+      ...(machineVersion === undefined ? {} : { machineVersion }),
+    })
+    delete scene.memory.pluggedPid
+    delete scene.memory.document
+  },
+}
+
+const plugged: Step<Scene> = {
+  name: "ports plugged",
+  holds: ({ memory, machine }) => memory.pluggedPid !== undefined && memory.pluggedPid === (machine.pid ?? 0),
+  make: async ({ wish, memory, machine, world }) => {
+    for (const { network, port } of wish.ports) await world.network.plugPort(network, port.id)
+    memory.pluggedPid = machine.pid ?? 0
+  },
+}
+
+const metadata: Step<Scene> = {
+  name: "metadata document",
+  holds: ({ wish, memory }) => memory.document === JSON.stringify(wish.metadata),
+  make: async ({ wish, record, memory, world }) => {
+    for (const { number } of record?.ports ?? []) await world.metadata.write(infraAddress(number), wish.metadata)
+    memory.document = JSON.stringify(wish.metadata)
+  },
+}
+
+/** Before the first instruction: a guest that ends at once is off, not started again. */
+const counted: Step<Scene> = {
+  name: "start counted",
+  holds: ({ wish, record, world }) => record?.bootId === world.bootId && record.starts === wish.starts,
+  make: async (scene) => {
+    const { id, wish, machine, world } = scene
+    const { cause: _, ...record } = scene.record!
+    const fresh = machine.phase === "prepared" || record.starts < 0
+    const resets = fresh ? wish.resets : record.resets
+    scene.record = { ...record, bootId: world.bootId, starts: wish.starts, resets }
+    await world.records.write(id, scene.record)
+  },
+}
+
+const running: Step<Scene> = {
+  name: "guest running",
+  holds: ({ machine: { phase, cause } }) => phase === "running" || (phase === "paused" && cause === "guest-panic"),
+  make: async (scene) => {
+    const { id, world } = scene
+    await world.hypervisor.resume(id)
+    scene.machine = await world.hypervisor.inspect(id)
+    if (scene.machine.phase === "running") return
+    if (scene.machine.cause === "io-error") throw new TroubleError("disk-full", "paused: a write to its disk failed")
+    throw new TroubleError(
+      "crashed",
+      `it is ${scene.machine.phase} after its start: ${scene.machine.cause ?? "unknown"}`,
+    )
+  },
+}
+
+const reset: Step<Scene> = {
+  name: "resets",
+  holds: ({ wish, record }) => (record?.resets ?? 0) >= wish.resets,
+  make: async (scene) => {
+    const { id, wish, world } = scene
+    await world.hypervisor.reset(id)
+    await world.hypervisor.resume(id)
+    scene.record = { ...scene.record!, resets: wish.resets }
+    await world.records.write(id, scene.record)
+    scene.machine = await world.hypervisor.inspect(id)
+  },
+}
+
+export const startSteps: readonly Step<Scene>[] = [
+  fits,
+  dependencies,
+  taken,
+  disks,
+  nics,
+  prepared,
+  plugged,
+  metadata,
+  counted,
+  running,
+  reset,
+]

@@ -1,0 +1,133 @@
+/** A guest as it should be: on, off or absent. What is really so is asked of the hypervisor at each pass. */
+import type { GuestStatus } from "../protocol/types.ts"
+import { infraAddress } from "../metadata.ts"
+import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type StartScene } from "./guest-scene.ts"
+import { startSteps } from "./guest-start.ts"
+import { runSteps, type Outcome } from "./steps.ts"
+import type { Pass } from "./world.ts"
+
+/** A guest that is still booting misses the power button: it is pressed again after this much cloud time. */
+const repeatMs = 10_000
+
+export function createGuestReconciler(): (pass: Pass) => Promise<Outcome> {
+  const memories = new Map<string, Memory>()
+  return async (pass) => {
+    const { entry, world } = pass
+    const id = entry.resource
+    const memory = memories.get(id) ?? {}
+    memories.set(id, memory)
+    const record = await world.records.read(id)
+    const machine = await world.hypervisor.inspect(id)
+    const wish = entry.wish?.kind === "guest" ? entry.wish : undefined
+    if (!memory.released) entry.holds = heldBy(record)
+    const scene: Scene = {
+      ...pass,
+      id,
+      wish,
+      memory,
+      record,
+      machine,
+      disks: undefined,
+      nics: undefined,
+    }
+    if (!wish) {
+      const outcome = await absent(scene)
+      if (outcome.kind === "gone") memories.delete(id)
+      return outcome
+    }
+    return wish.power === "off" ? off(scene) : on({ ...scene, wish })
+  }
+}
+
+async function on(scene: StartScene): Promise<Outcome> {
+  const { wish, record, machine, report, world } = scene
+  const current = record?.bootId === world.bootId ? record : undefined
+  const earlier = current !== undefined && current.starts >= 0 && current.starts < wish.starts
+  if (earlier && (machine.phase === "running" || machine.phase === "paused")) {
+    // An "off" between the two starts was never carried out: this is still the run before it.
+    return (await end(scene, wish.force)) ?? { kind: "again", delayMs: 0 }
+  }
+  if (machine.phase === "exited" && current?.starts === wish.starts) {
+    await release(scene)
+    report(offStatus(scene))
+    return { kind: "settled" }
+  }
+  delete scene.memory.askedMs
+  if (machine.phase !== "running" && machine.phase !== "paused") {
+    report({ kind: "guest", phase: "starting", starts: wish.starts, resets: wish.resets })
+  }
+  const outcome = await runSteps(startSteps, scene, scene.superseded)
+  if (outcome.kind === "settled") report(onStatus(scene))
+  return outcome
+}
+
+async function off(scene: Scene): Promise<Outcome> {
+  const outcome = await end(scene, scene.wish?.force ?? false)
+  if (outcome) return outcome
+  await release(scene)
+  scene.report(offStatus(scene))
+  return { kind: "settled" }
+}
+
+async function absent(scene: Scene): Promise<Outcome> {
+  const { id, world, report } = scene
+  const outcome = await end(scene, true)
+  if (outcome) return outcome
+  await release(scene)
+  if (scene.machine.phase !== "absent") await world.hypervisor.remove(id)
+  await world.records.remove(id)
+  report({ kind: "guest", phase: "absent", ...counters(scene) })
+  return { kind: "gone" }
+}
+
+/** End the process: ask, ask again, and at the deadline, or with force, kill. Undefined when it has ended. */
+async function end(scene: Scene, force: boolean): Promise<Outcome | undefined> {
+  const { id, memory, machine, world, report } = scene
+  if (!isAlive(machine)) return undefined
+  report({ kind: "guest", phase: "stopping", ...counters(scene), ...(machine.pid ? { pid: machine.pid } : {}) })
+  if (scene.record && scene.record.cause === undefined) {
+    scene.record = { ...scene.record, cause: "requested" }
+    await world.records.write(id, scene.record)
+  }
+  const nowMs = world.clock.cloudMs()
+  const leftMs = (memory.askedMs ?? nowMs) + world.shutdownMs - nowMs
+  if (!force && machine.phase === "running" && leftMs > 0) {
+    if (memory.repeatedMs === undefined || memory.askedMs === undefined || nowMs - memory.repeatedMs >= repeatMs) {
+      memory.askedMs ??= nowMs
+      memory.repeatedMs = nowMs
+      await world.hypervisor.requestShutdown(id)
+    }
+    return { kind: "again", delayMs: Math.min(leftMs, repeatMs) / world.clock.speed }
+  }
+  await world.hypervisor.kill(id)
+  scene.machine = await world.hypervisor.inspect(id)
+  return isAlive(scene.machine) ? { kind: "again", delayMs: 100 } : undefined
+}
+
+/** Give back what the process held. */
+async function release(scene: Scene): Promise<void> {
+  const { record, memory, world, entry } = scene
+  if (memory.released) return
+  for (const { network, port, number } of record?.ports ?? []) {
+    await world.network.removePort(network, port)
+    await world.metadata.remove(infraAddress(number))
+  }
+  for (const volume of record?.volumes ?? []) {
+    if (await world.storage.hasVolume(volume)) await world.storage.release(volume)
+  }
+  if (record) {
+    // Forgotten, lest a later look gives back what another guest has taken since.
+    scene.record = { ...record, volumes: [], ports: [] }
+    await world.records.write(scene.id, scene.record)
+  }
+  entry.holds = new Set()
+  delete memory.document
+  delete memory.pluggedPid
+  delete memory.askedMs
+  memory.released = true
+}
+
+function offStatus(scene: Scene): GuestStatus {
+  const cause = scene.record?.cause ?? scene.machine.cause ?? (scene.wish?.power === "off" ? "requested" : "unknown")
+  return { kind: "guest", phase: "off", ...counters(scene), cause }
+}

@@ -1,0 +1,275 @@
+/** The host in memory: takes assignments, reconciles them with the engines, says what it observes. */
+import { readFileSync } from "node:fs"
+import type {
+  Assignment,
+  Group,
+  HostFacts,
+  NetworkAssignment,
+  NetworkSpec,
+  Observed,
+  PortSpec,
+  Spec,
+  Status,
+} from "../protocol/types.ts"
+import type { Host, HostOptions } from "../types.ts"
+import { bounded, systemTimer } from "./deadline.ts"
+import { createGuestReconciler } from "./guest.ts"
+import { createNetworkReconciler, reconcileGroup } from "./network.ts"
+import { createQueue, newEntry, type Entry } from "./queue.ts"
+import { openRecords } from "./record.ts"
+import { troubleOf } from "./steps.ts"
+import { reconcileVolume } from "./volume.ts"
+import type { Pass, World } from "./world.ts"
+
+/**
+ * A host over the three engines. Nothing is done before the first `sync` or `assign`; from the first `sync` on, whatever the
+ * engines list and nobody assigned is removed. `close` leaves guests, networks and volumes as they are, and the engines open.
+ */
+export function createHost(options: HostOptions): Host {
+  const { log, clock, timer = systemTimer, operationMs = 60_000, resyncMs = 30_000 } = options
+  const hypervisor = bounded(options.hypervisor, operationMs, timer)
+  const network = bounded(options.network, operationMs, timer)
+  const storage = bounded(options.storage, operationMs, timer)
+  const records = openRecords(options.stateDirectory)
+  const entries = new Map<string, Entry>()
+  const listeners: ((observed: Observed) => void)[] = []
+  const said = new Map<string, string>()
+  let synced = false
+  let closed = false
+
+  const world: World = {
+    hypervisor,
+    network,
+    storage,
+    metadata: bounded(options.metadata, operationMs, timer),
+    images: bounded(options.images, operationMs, timer),
+    clock,
+    uidBase: options.uidBase,
+    records,
+    bootId: options.bootId ?? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    fullLookMs: resyncMs / 2,
+    shutdownMs: options.shutdownMs ?? 60_000,
+    identity: options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" },
+    entry: (resource) => entries.get(resource),
+    holder: (resource) => holderAmong(entries.values(), resource),
+    networkSpec: (assignment) => networkSpec(entries.values(), assignment),
+    wake: (resource) => queue.wake(resource),
+  }
+  const reconcilers = {
+    guest: createGuestReconciler(),
+    network: createNetworkReconciler(),
+    group: reconcileGroup,
+    volume: reconcileVolume,
+  }
+  const queue = createQueue({
+    reconcile: (entry, superseded) => {
+      const report = (status: Status) => void (superseded() || say(entry, status))
+      return reconcilers[entry.kind]({ entry, world, superseded, report } satisfies Pass)
+    },
+    failed: (entry, error) => say(entry, { ...(entry.status ?? unknown(entry)), trouble: troubleOf(error) }),
+    gone: (entry) => {
+      entries.delete(entry.resource)
+      said.delete(entry.resource)
+    },
+    lane: ({ kind, wish, status }) =>
+      kind === "guest" && wish?.kind === "guest" && wish.power === "on" && guestPhase(status) !== "on"
+        ? "starts"
+        : "others",
+    limits: options.limits ?? { starts: 2, others: 8 },
+    backoffMs: options.backoffMs ?? { first: 200, longest: 30_000 },
+    timer,
+    log,
+  })
+
+  function say(entry: Entry, status: Status): void {
+    entry.status = status
+    const observed: Observed = { resource: entry.resource, generation: entry.generation, status }
+    const text = JSON.stringify(observed)
+    if (said.get(entry.resource) === text) return
+    said.set(entry.resource, text)
+    for (const listener of listeners) listener(observed)
+    queue.wake(entry.resource)
+  }
+
+  function wish(resource: string, kind: Spec["kind"], generation: number, spec: Spec | undefined): void {
+    let entry = entries.get(resource)
+    if (entry && entry.kind !== kind) throw new Error(`${resource} is a ${entry.kind}, not a ${kind}`)
+    if (!entry) {
+      entry = newEntry(resource, kind)
+      entries.set(resource, entry)
+    }
+    const touched = differing(networksOf(entry.wish), networksOf(spec))
+    entry.generation = generation
+    entry.wish = spec
+    if (spec?.kind === "group") entry.network = spec.network
+    if (kind !== "guest") entry.status = undefined
+    queue.wished(entry)
+    for (const network of touched) {
+      const owner = entries.get(network)
+      if (owner) queue.kick(owner)
+    }
+  }
+
+  /** Everything that the engines have, by kind. */
+  async function inventory(): Promise<readonly (readonly [string, Spec["kind"]])[]> {
+    const [machines, recorded, networks, volumes] = await Promise.all([
+      hypervisor.list(),
+      records.list(),
+      network.list(),
+      storage.listVolumes(),
+    ])
+    const guests = new Set([...machines, ...recorded])
+    return [
+      ...[...guests].map((id) => [id, "guest"] as const),
+      ...networks.map(({ id }) => [id, "network"] as const),
+      ...volumes.map((id) => [id, "volume"] as const),
+    ]
+  }
+
+  /** Whatever nobody assigned should be absent: the leftovers of a crash. */
+  async function sweep(): Promise<void> {
+    for (const [id, kind] of await inventory()) if (!closed && !entries.has(id)) wish(id, kind, 0, undefined)
+  }
+
+  let cancelResync = timer(resyncMs, resync)
+  function resync(): void {
+    for (const entry of entries.values()) queue.kick(entry, true)
+    if (synced) sweep().catch((error: unknown) => log("host: the sweep failed", { ...troubleOf(error) }))
+    if (!closed) cancelResync = timer(resyncMs, resync)
+  }
+  const unsubscribe = hypervisor.onChange((id) => {
+    const entry = entries.get(id)
+    if (entry) queue.kick(entry)
+  })
+  let facts: ReturnType<typeof hypervisor.probe> | undefined
+
+  return {
+    async facts(): Promise<HostFacts> {
+      facts ??= hypervisor.probe()
+      const found = await facts.catch((error: unknown) => {
+        facts = undefined
+        throw error
+      })
+      // JSON knows no infinity, which is what the sim engine has.
+      const [cpus, memoryMiB] = [found.cpus, found.memoryMiB].map((each) => Math.min(each, Number.MAX_SAFE_INTEGER))
+      const { accelerator } = found
+      const images = await world.images.list()
+      return {
+        engine: hypervisor.name,
+        accelerator,
+        cpus: cpus!,
+        memoryMiB: memoryMiB!,
+        publicCidr: options.publicCidr,
+        images,
+      }
+    },
+    /**
+     * Resolves when all that exists is known. What was neither assigned nor observed by then is absent.
+     * Rejects when the engines cannot say what they have: call it again.
+     */
+    async sync(assignments: readonly Assignment[]) {
+      const assigned = new Set(assignments.map(({ resource }) => resource))
+      if (assigned.size !== assignments.length) throw new Error("a resource is assigned twice")
+      said.clear()
+      for (const { resource, generation, spec } of assignments) {
+        const entry = entries.get(resource)
+        if (entry?.status && entry.work.settled && entry.generation === generation && entry.wish)
+          say(entry, entry.status)
+        wish(resource, spec.kind, generation, spec)
+      }
+      for (const entry of entries.values()) {
+        if (assigned.has(entry.resource)) continue
+        wish(entry.resource, entry.kind, entry.generation, undefined)
+        say(entry, leaving(entry))
+      }
+      await sweep()
+      for (const entry of entries.values()) if (!entry.wish && !entry.status) say(entry, leaving(entry))
+      synced = true
+    },
+    async assign(resource, generation, spec) {
+      const entry = entries.get(resource)
+      if (entry && generation < entry.generation) return
+      said.delete(resource)
+      if (spec ?? entry) return wish(resource, spec?.kind ?? entry!.kind, generation, spec)
+      const kind = (await inventory()).find(([id]) => id === resource)?.[1] ?? "guest"
+      // Told of it again meanwhile: the newer word counts.
+      if (!entries.has(resource)) wish(resource, kind, generation, undefined)
+    },
+    onObserved: (listener) => void listeners.push(listener),
+    consoleOutput: (guest, maxBytes) => hypervisor.consoleOutput(guest, maxBytes),
+    async processes() {
+      const guests = [...entries.values()].flatMap(({ resource, status }) =>
+        status?.kind === "guest" && status.pid !== undefined ? [{ name: `qemu ${resource}`, pid: status.pid }] : [],
+      )
+      return [...(options.processes?.() ?? []), ...guests]
+    },
+    async close() {
+      closed = true
+      cancelResync()
+      unsubscribe()
+      await queue.close(entries.values())
+    },
+    pending: () => queue.pending(),
+    idle: () => queue.idle(),
+  }
+}
+
+const guestPhase = (status: Status | undefined) => (status?.kind === "guest" ? status.phase : undefined)
+
+/** What can be said of a resource that was not looked at yet. */
+function unknown({ kind, wish }: Entry): Status {
+  if (kind !== "guest") return { kind, phase: "pending" }
+  const counters = wish?.kind === "guest" ? { starts: wish.starts, resets: wish.resets } : { starts: 0, resets: 0 }
+  return { kind, phase: wish?.kind === "guest" && wish.power === "on" ? "starting" : "stopping", ...counters }
+}
+
+function leaving(entry: Entry): Status {
+  const { status } = entry
+  if (entry.kind !== "guest") return { kind: entry.kind, phase: "pending" }
+  return {
+    ...(status?.kind === "guest" ? { starts: status.starts, resets: status.resets } : { starts: 0, resets: 0 }),
+    kind: "guest",
+    phase: "stopping",
+  }
+}
+
+function holderAmong(entries: Iterable<Entry>, resource: string): string | undefined {
+  for (const { kind, resource: guest, holds, wish } of entries) {
+    if (kind !== "guest") continue
+    if (holds ? holds.has(resource) : mayHold(wish, resource)) return guest
+  }
+  return undefined
+}
+
+/** Of a guest that was not looked at yet: what its spec names, or for a leftover, anything. */
+function mayHold(wish: Spec | undefined, resource: string): boolean {
+  if (wish?.kind !== "guest") return true
+  return (
+    wish.disks.some((disk) => disk.volume === resource) ||
+    wish.ports.some(({ network, port }) => network === resource || port.id === resource)
+  )
+}
+
+function networkSpec(entries: Iterable<Entry>, assignment: NetworkAssignment): NetworkSpec {
+  const { id, number, cidr, subnets, domainName } = assignment
+  const groups: Group[] = []
+  const ports: PortSpec[] = []
+  for (const { wish } of entries) {
+    if (wish?.kind === "group" && wish.network === id) groups.push(wish.group)
+    if (wish?.kind === "guest") for (const { network, port } of wish.ports) if (network === id) ports.push(port)
+  }
+  return { id, number, cidr, subnets, domainName, groups, ports }
+}
+
+/** What a wish adds to networks: network -> JSON of its part there. */
+function networksOf(wish: Spec | undefined): ReadonlyMap<string, string> {
+  if (wish?.kind === "group") return new Map([[wish.network, JSON.stringify(wish.group)]])
+  if (wish?.kind !== "guest") return new Map()
+  const parts = Map.groupBy(wish.ports, ({ network }) => network)
+  return new Map(Array.from(parts, ([network, ports]) => [network, JSON.stringify(ports)]))
+}
+
+function differing(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): readonly string[] {
+  const networks = new Set([...before.keys(), ...after.keys()])
+  return [...networks].filter((network) => before.get(network) !== after.get(network))
+}

@@ -1,0 +1,91 @@
+/**
+ * A network is exactly as said, with the groups and the guests' ports that belong to it; or it is gone, once no guest holds a
+ * port of it. A group is ready once its network's filters hold it.
+ */
+import type { NetworkSpec } from "../protocol/types.ts"
+import { runSteps, type Outcome, type Step } from "./steps.ts"
+import type { Pass, World } from "./world.ts"
+
+interface Scene {
+  readonly spec: NetworkSpec
+  readonly world: World
+}
+
+/** Monotonic time of the last full look, by network: between looks only changes are handed to the engine. */
+type Looks = Map<string, number>
+
+async function strayPorts({ spec, world }: Scene): Promise<readonly string[]> {
+  const there = (await world.network.list()).find((network) => network.id === spec.id)
+  const said = new Set(spec.ports.map((port) => port.id))
+  return there?.ports.filter((port) => !said.has(port) && world.holder(port) === undefined) ?? []
+}
+
+const infrastructure: Step<Scene> = {
+  name: "infrastructure",
+  // The engine compares for itself, here and below: asking it is how drift is mended.
+  holds: () => false,
+  make: ({ world }) => world.network.up(),
+}
+const filters: Step<Scene> = {
+  name: "network",
+  holds: () => false,
+  make: ({ spec, world }) => world.network.ensureNetwork(spec),
+}
+const ports: Step<Scene> = {
+  name: "stray ports",
+  holds: async (scene) => (await strayPorts(scene)).length === 0,
+  make: async (scene) => {
+    for (const port of await strayPorts(scene)) await scene.world.network.removePort(scene.spec.id, port)
+  },
+}
+
+export function createNetworkReconciler(): (pass: Pass) => Promise<Outcome> {
+  const looks: Looks = new Map()
+  return async (pass) => {
+    const { entry, world, report } = pass
+    if (entry.wish?.kind !== "network") {
+      looks.delete(entry.resource)
+      return removed(pass)
+    }
+    const spec = world.networkSpec(entry.wish)
+    const nowMs = world.clock.monotonicMs()
+    const full = nowMs - (looks.get(spec.id) ?? -Infinity) >= world.fullLookMs
+    const outcome = await runSteps(
+      full ? [infrastructure, filters, ports] : [filters],
+      { spec, world },
+      pass.superseded,
+    )
+    if (outcome.kind !== "settled") return outcome
+    if (full) looks.set(spec.id, nowMs)
+    const parts = [...spec.groups, ...spec.ports]
+    entry.applied = new Map(parts.map((part) => [part.id, JSON.stringify(part)]))
+    report({ kind: "network", phase: "ready" })
+    world.wake(entry.resource)
+    return outcome
+  }
+}
+
+async function removed({ entry, world, report }: Pass): Promise<Outcome> {
+  const holder = world.holder(entry.resource)
+  report({ kind: "network", phase: "pending" })
+  if (holder !== undefined) return { kind: "waiting", resource: holder }
+  entry.applied = undefined
+  const there = (await world.network.list()).some((network) => network.id === entry.resource)
+  if (there) await world.network.removeNetwork(entry.resource)
+  report({ kind: "network", phase: "absent" })
+  return { kind: "gone" }
+}
+
+export async function reconcileGroup({ entry, world, report }: Pass): Promise<Outcome> {
+  const wish = entry.wish?.kind === "group" ? entry.wish : undefined
+  const network = wish?.network ?? entry.network
+  const owner = network === undefined ? undefined : world.entry(network)
+  const applied = owner?.applied?.get(entry.resource)
+  if (applied === (wish && JSON.stringify(wish.group))) {
+    report({ kind: "group", phase: wish ? "ready" : "absent" })
+    return { kind: wish ? "settled" : "gone" }
+  }
+  const trouble = owner?.status?.trouble
+  report({ kind: "group", phase: "pending", ...(trouble ? { trouble } : {}) })
+  return { kind: "waiting", resource: network! }
+}

@@ -1,0 +1,68 @@
+/** What was carried out for each guest, kept over a crash of this process: one small file per guest, replaced by rename. */
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { GuestStatus } from "../protocol/types.ts"
+
+export interface GuestRecord {
+  /** The boot of the machine on which `starts` was carried out: after a reboot it says nothing any more. */
+  readonly bootId: string
+  /** The spec's counter that was carried out last; -1: never started. */
+  readonly starts: number
+  readonly resets: number
+  /** Set when we ended it, before we did. */
+  readonly cause?: NonNullable<GuestStatus["cause"]>
+  /** What was taken for it, so that an orphan can be cleared away without its spec. */
+  readonly volumes: readonly string[]
+  readonly ports: readonly { readonly network: string; readonly port: string; readonly number: number }[]
+}
+
+export type Records = ReturnType<typeof openRecords>
+
+export function openRecords(stateDirectory: string) {
+  const directory = join(stateDirectory, "guests")
+  const pathOf = (guest: string) => {
+    if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(guest)) throw new Error(`not a resource id: ${guest}`)
+    return join(directory, `${guest}.json`)
+  }
+  return {
+    /** Undefined when there is none, or none that can be read: then the machine itself is the truth. */
+    async read(guest: string): Promise<GuestRecord | undefined> {
+      const text = await readFile(pathOf(guest), "utf8").catch(missing)
+      if (text === undefined) return undefined
+      try {
+        const record: unknown = JSON.parse(text)
+        return isRecord(record) ? record : undefined
+      } catch {
+        return undefined
+      }
+    },
+    async write(guest: string, record: GuestRecord): Promise<void> {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      const temporary = `${pathOf(guest)}.new`
+      const file = await open(temporary, "w", 0o600)
+      try {
+        await file.writeFile(JSON.stringify(record))
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, pathOf(guest))
+    },
+    remove: (guest: string): Promise<void> => rm(pathOf(guest), { force: true }),
+    async list(): Promise<readonly string[]> {
+      const names = (await readdir(directory).catch(missing)) ?? []
+      return names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length))
+    },
+  }
+}
+
+/** Only we write these files: this tells a whole one from a broken one. */
+function isRecord(value: unknown): value is GuestRecord {
+  if (typeof value !== "object" || value === null) return false
+  return "starts" in value && "ports" in value && Array.isArray(value.ports) && "volumes" in value
+}
+
+function missing(error: unknown): undefined {
+  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error
+  return undefined
+}

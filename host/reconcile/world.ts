@@ -1,0 +1,33 @@
+/** What reconcilers see: the engines, and what the host knows of the other resources. */
+import type { NetworkAssignment, NetworkSpec, Status } from "../protocol/types.ts"
+import type { HostOptions } from "../types.ts"
+import type { Entry } from "./queue.ts"
+import type { Records } from "./record.ts"
+
+export interface World extends Pick<
+  HostOptions,
+  "hypervisor" | "network" | "storage" | "metadata" | "images" | "clock" | "uidBase"
+> {
+  readonly records: Records
+  readonly bootId: string
+  readonly shutdownMs: number
+  /** Real time after which a network is looked at in full again. */
+  readonly fullLookMs: number
+  readonly identity: { readonly manufacturer: string; readonly product: string }
+  entry(resource: string): Entry | undefined
+  /** A guest whose process may hold this volume, network or port, or undefined. */
+  holder(resource: string): string | undefined
+  /** The network with all groups and all guests' ports that are assigned now. */
+  networkSpec(assignment: NetworkAssignment): NetworkSpec
+  /** Let those who wait for `resource` look again. */
+  wake(resource: string): void
+}
+
+/** One pass over one resource. */
+export interface Pass {
+  readonly entry: Entry
+  readonly world: World
+  readonly superseded: () => boolean
+  /** Say how it stands. Said only when it differs from what was said before, and never for a superseded wish. */
+  readonly report: (status: Status) => void
+}

@@ -88,7 +88,10 @@ export async function openSim(options: {
     name: "sim",
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),
-    inspect: async (id) => state(id),
+    async inspect(id) {
+      await machines.get(id)?.preparing
+      return state(id)
+    },
 
     async prepare(spec) {
       check(spec)
@@ -174,5 +177,5 @@ export async function openSim(options: {
 
 function check(spec: MachineSpec): void {
   if (!Number.isSafeInteger(spec.vcpus) || spec.vcpus < 1) throw new Error(`machine ${spec.id}: bad vcpus`)
-  if (!Number.isSafeInteger(spec.memoryMiB) || spec.memoryMiB < 1) throw new Error(`machine ${spec.id}: bad memory`)
+  if (!Number.isSafeInteger(spec.memoryMiB) || spec.memoryMiB < 1) throw new Error(`machine ${spec.id}: bad memoryMiB`)
 }

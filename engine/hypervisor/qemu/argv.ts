@@ -1,0 +1,160 @@
+/** From a specification to QEMU's arguments. Pure: opens and asks nothing. */
+import type { Disk, MachineSpec } from "../types.ts"
+import type { Layer } from "./disk-chain.ts"
+
+/** What the specification does not say. File descriptors are numbers as QEMU will see them. */
+export interface Surroundings {
+  readonly binary: string
+  readonly accelerator: "kvm" | "tcg"
+  /** "pc-q35-7.2" */
+  readonly machineVersion: string
+  /** Part of `-name`: the process is found by it again. */
+  readonly nonce: string
+  /** For each disk its layers, top first, each open (the top for writing). */
+  readonly disks: readonly (readonly (Layer & { readonly fd: number })[])[]
+  readonly kernelFd?: number
+  readonly initrdFd?: number
+}
+
+/**
+ * Hot-plug ports that every machine has from its first launch: q35's own bus takes no device later. Disks and network
+ * interfaces of the launch sit in the first ones, so they can be detached. 24 = EC2's 27 attachments, less the few
+ * that no small host serves; eight ports share a slot.
+ */
+export const rootPorts = 24
+
+/** Size of TCG's buffer of translated code. Without it QEMU takes up to a GiB beside the guest's RAM. */
+export const translationBufferMiB = 64
+
+/** Room for serial output that nobody has read yet. A power of two. */
+export const consoleRingBytes = 1 << 18
+
+export const serialChardev = "serial0"
+
+/** QEMU's own arguments, the binary first. The working directory is where its sockets go. */
+export function machineArguments(spec: MachineSpec, around: Surroundings): string[] {
+  return [
+    around.binary,
+    ...["-name", `guest=${spec.id}/${around.nonce}`],
+    ...["-no-user-config", "-nodefaults", "-display", "none", "-S"],
+    ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ...["-machine", `${around.machineVersion},memory-backend=ram0,dump-guest-core=off,vmport=off,usb=off`],
+    ...processor(spec, around.accelerator),
+    ...["-m", `${spec.memoryMiB}M`, "-object", `memory-backend-ram,id=ram0,size=${spec.memoryMiB}M`],
+    ...identity(spec),
+    ...["-rtc", "base=utc"],
+    // A guest that powers off stays as a stopped process: why it stopped can be asked later, also by a new daemon.
+    ...["-action", "panic=none,shutdown=pause,reboot=reset"],
+    ...["-global", "ICH9-LPC.disable_s3=1", "-global", "ICH9-LPC.disable_s4=1"],
+    ...controls(),
+    ...ports(),
+    // Here will stand the display adapter of a console screenshot.
+    ...spec.disks.flatMap((disk, index) => diskArguments(disk, around.disks[index] ?? [], index)),
+    ...spec.nics.flatMap((nic, index) => [
+      ...["-netdev", `tap,id=net-${nic.id},ifname=${nic.device},script=no,downscript=no,vhost=off`],
+      "-device",
+      `virtio-net-pci,id=nic-${nic.id},netdev=net-${nic.id},mac=${nic.mac},host_mtu=${nic.mtu},` +
+        `romfile=,bus=rp${spec.disks.length + index}`,
+    ]),
+    ...boot(spec, around),
+  ]
+}
+
+function processor(spec: MachineSpec, accelerator: "kvm" | "tcg"): string[] {
+  const smp = ["-smp", `${spec.vcpus},sockets=1,cores=${spec.vcpus},threads=1`]
+  return accelerator === "kvm"
+    ? ["-accel", "kvm", "-cpu", "host", ...smp]
+    : ["-accel", `tcg,tb-size=${translationBufferMiB}`, "-cpu", "max", ...smp]
+}
+
+/** SMBIOS, by which a guest's cloud-init knows where it is: system, and the board's asset tag with the machine's id. */
+function identity(spec: MachineSpec): string[] {
+  const maker = quote(spec.manufacturer)
+  const product = quote(spec.product)
+  return [
+    ...["-uuid", spec.uuid],
+    ...["-smbios", `type=0,vendor=${maker}`],
+    ...["-smbios", `type=1,manufacturer=${maker},product=${product},serial=${spec.uuid},uuid=${spec.uuid}`],
+    ...["-smbios", `type=2,manufacturer=${maker},asset=${spec.id}`],
+    ...["-smbios", `type=3,manufacturer=${maker}`],
+  ]
+}
+
+/** How we talk to QEMU and to the guest, and what tells us of its end. */
+function controls(): string[] {
+  return [
+    ...["-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control"],
+    ...["-chardev", `ringbuf,id=${serialChardev},size=${consoleRingBytes}`],
+    ...["-device", `isa-serial,chardev=${serialChardev}`],
+    ...["-device", "virtio-serial-pci,id=channels,bus=pcie.0,addr=0x10,max_ports=4"],
+    ...["-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off"],
+    ...["-device", "virtserialport,bus=channels.0,nr=1,chardev=agent,name=org.qemu.guest_agent.0"],
+    ...["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=0x11"],
+    ...["-device", "pvpanic-pci,bus=pcie.0,addr=0x12"],
+  ]
+}
+
+/** No port reserves I/O space: there is too little for this many, and virtio 1.0 wants none. */
+function ports(): string[] {
+  return Array.from({ length: rootPorts }, (_, index) => {
+    const address = `0x${(2 + (index >> 3)).toString(16)}.${index & 7}`
+    const many = (index & 7) === 0 ? ",multifunction=on" : ""
+    const number = index + 1
+    return `pcie-root-port,id=rp${index},bus=pcie.0,addr=${address}${many},chassis=${number},port=${number},io-reserve=0`
+  }).flatMap((port) => ["-device", port])
+}
+
+/** A throttle filter on a format on a file, and so down the chain; the filter has the disk's own id as its name. */
+function diskArguments(disk: Disk, layers: Surroundings["disks"][number], index: number): string[] {
+  const nodes = layers.flatMap((layer, depth) => {
+    const name = depth === 0 ? disk.id : `${disk.id}.${depth}`
+    const write = depth === 0
+    const below = layers[depth + 1] ? `${disk.id}.${depth + 1}.format` : null
+    const shared = { "read-only": !write, discard: "unmap" }
+    const zeroes = write ? { "detect-zeroes": "unmap" } : {}
+    return [
+      { ...shared, driver: "file", "node-name": `${name}.file`, filename: `/dev/fdset/${layer.fd}` },
+      {
+        ...shared,
+        ...zeroes,
+        driver: layer.format,
+        "node-name": `${name}.format`,
+        file: `${name}.file`,
+        // Named or explicitly none: otherwise QEMU follows the header.
+        ...(layer.format === "qcow2" && { backing: below }),
+      },
+    ]
+  })
+  const throttle = { driver: "throttle", "node-name": disk.id, "throttle-group": `limit-${disk.id}` }
+  const boots = disk.bootIndex === undefined ? "" : `,bootindex=${disk.bootIndex}`
+  return [
+    ...layers.flatMap((layer) => ["-add-fd", `fd=${layer.fd},set=${layer.fd}`]),
+    ...nodes
+      .toReversed()
+      .toSorted(fileFirst)
+      .flatMap((node) => ["-blockdev", JSON.stringify(node)]),
+    ...["-object", `throttle-group,id=limit-${disk.id}`],
+    ...[
+      "-blockdev",
+      JSON.stringify({ ...throttle, file: `${disk.id}.format`, discard: "unmap", "detect-zeroes": "unmap" }),
+    ],
+    "-device",
+    `virtio-blk-pci,id=disk-${disk.id},drive=${disk.id},serial=${quote(disk.serial)},bus=rp${index}${boots},` +
+      "werror=enospc,rerror=report",
+  ]
+}
+
+/** A node may only name nodes that exist. */
+const fileFirst = (one: { driver: string }, two: { driver: string }) =>
+  Number(one.driver !== "file") - Number(two.driver !== "file")
+
+function boot(spec: MachineSpec, around: Surroundings): string[] {
+  if (spec.boot.kind === "firmware") return ["-boot", "strict=on"]
+  return [
+    ...["-kernel", `/proc/self/fd/${around.kernelFd}`, "-initrd", `/proc/self/fd/${around.initrdFd}`],
+    ...["-append", spec.boot.commandLine],
+  ]
+}
+
+/** In QEMU's option strings a comma is written twice. */
+const quote = (value: string): string => value.replaceAll(",", ",,")

@@ -1,0 +1,212 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { availableParallelism, totalmem } from "node:os"
+import path from "node:path"
+import type { Clock } from "#lib/clock.ts"
+import type { HypervisorEngine, MachineState } from "../types.ts"
+import { findAccelerator } from "./accelerator.ts"
+import { openCgroups } from "./cgroup.ts"
+import { checkSpec, isMachineId } from "./check.ts"
+import { readConsole } from "./console-log.ts"
+import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
+import { bootId, end, findByArgument, isAlive } from "./process.ts"
+import { readRecord, writeRecord } from "./record.ts"
+import { makeCell } from "./spawn.ts"
+import { startMachine } from "./start.ts"
+
+export interface QemuOptions {
+  /** Holds what concerns living machines; best on a tmpfs. Absolute, at most 40 characters. */
+  readonly runDirectory: string
+  /** Holds what is remembered over a boot of the host. Must exist. */
+  readonly stateDirectory: string
+  /** Sets this home's control groups apart from another's: "fr0". */
+  readonly prefix: string
+  /** Name of the control group above the machines'; `prefix` if missing. */
+  readonly cgroupName?: string
+  readonly clock: Clock
+  readonly log: (line: string) => void
+  /** QEMU itself, if it is not the one of the distribution. */
+  readonly binary?: string
+}
+
+/** How often the consoles of running machines are moved from QEMU's memory to a file. */
+const drainEveryMs = 5000
+const adoptMs = 5000
+const adoptAtOnce = 8
+
+/**
+ * Machines as QEMU processes. Must run as root. Machines outlive the engine and its process: the next one that is
+ * opened over the same `runDirectory` finds them, wherever the last one was stopped.
+ */
+export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> {
+  const { runDirectory, stateDirectory, clock, log } = options
+  const binary = options.binary ?? "/usr/bin/qemu-system-x86_64"
+  if (process.getuid?.() !== 0) throw new Error("the qemu engine must run as root")
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: install qemu-system-x86`)
+  const guests = path.join(runDirectory, "guests")
+  const directoryOf = (id: string) => path.join(guests, id)
+  if (qmpPath(directoryOf("x".repeat(40))).length > 107) {
+    throw new Error(`${runDirectory}: too long for the names of unix sockets below it`)
+  }
+  mkdirSync(guests, { recursive: true, mode: 0o700 })
+  const host = await findAccelerator(binary, stateDirectory, log)
+  const cell = path.join(runDirectory, "cell")
+  makeCell(cell, { kvm: host.accelerator === "kvm", hidden: [runDirectory, stateDirectory] })
+  const cgroups = openCgroups(options.cgroupName ?? options.prefix)
+  if (!cgroups.version) log("no control groups can be written: machines run without limits of CPU and memory")
+
+  const machines = new Map<string, Machine>()
+  const queues = new Map<string, Promise<unknown>>()
+  const listeners = new Set<(id: string) => void>()
+  const tell = (id: string) => {
+    for (const listener of listeners) listener(id)
+  }
+
+  /** One change at a time for each machine. */
+  const alone = <T>(id: string, work: () => Promise<T>): Promise<T> => {
+    const turn = (queues.get(id) ?? Promise.resolve()).then(work, work)
+    queues.set(id, turn)
+    const leave = () => queues.get(id) === turn && queues.delete(id)
+    turn.then(leave, leave)
+    return turn
+  }
+  const exists = (id: string) => isMachineId(id) && existsSync(directoryOf(id))
+  const stateOf = (id: string): MachineState => {
+    if (!exists(id)) return { phase: "absent" }
+    return machines.get(id)?.state() ?? endedState(directoryOf(id), bootId())
+  }
+  const needLive = (id: string): Machine => {
+    const { phase } = stateOf(id)
+    const machine = machines.get(id)
+    if (phase === "absent") throw new Error(`machine ${id}: unknown`)
+    if (phase === "exited" || !machine) throw new Error(`machine ${id}: has exited`)
+    return machine
+  }
+
+  /** Takes over what an earlier process of ours left, in whatever state. */
+  const adopt = async (id: string) => {
+    const directory = directoryOf(id)
+    const record = readRecord(directory)
+    if (!record || record.bootId !== bootId()) return
+    const found = record.process ?? findByArgument(record.nonce)
+    if (!found || !isAlive(found)) return
+    const full = { ...record, process: found }
+    if (!record.process) writeRecord(directory, full)
+    // Its end was decided, and we were stopped before it.
+    if (record.ending) return end(found, clock)
+    const wanted = { directory, record: full, clock, log, onChange: () => tell(id) }
+    try {
+      machines.set(id, await attach(wanted, adoptMs))
+    } catch (error) {
+      if (!isAlive(found)) return
+      log(`${id}: cannot be reached: ${String(error)}`)
+      machines.set(id, attachLater(wanted))
+    }
+  }
+  const left = readdirSync(guests).filter(isMachineId)
+  await Promise.all(
+    Array.from({ length: adoptAtOnce }, async () => {
+      for (let id = left.shift(); id !== undefined; id = left.shift()) await adopt(id)
+    }),
+  )
+
+  let draining = false
+  const drainAll = async () => {
+    if (draining) return
+    draining = true
+    for (const [id, machine] of machines) {
+      if (machine.state().phase === "running")
+        await machine.drain().catch((error: unknown) => log(`${id}: ${String(error)}`))
+    }
+    draining = false
+  }
+  const timer = setInterval(() => void drainAll(), drainEveryMs)
+  timer.unref()
+
+  return {
+    name: "qemu",
+    probe: async () => ({
+      accelerator: host.accelerator,
+      version: host.version,
+      cpus: availableParallelism(),
+      memoryMiB: Math.floor(totalmem() / 2 ** 20),
+    }),
+    list: async () => readdirSync(guests).filter(isMachineId).toSorted(),
+
+    async inspect(id) {
+      // A machine that is being started or ended is neither here nor there: wait for the outcome.
+      await queues.get(id)?.catch(() => {})
+      return stateOf(id)
+    },
+
+    async prepare(spec) {
+      checkSpec(spec)
+      return alone(spec.id, async () => {
+        const { phase } = stateOf(spec.id)
+        if (phase === "absent" || phase === "exited") {
+          await machines.get(spec.id)?.detach()
+          machines.delete(spec.id)
+          const workshop = { binary, host, cgroups, cell, clock, log }
+          const started = await startMachine(spec, directoryOf(spec.id), workshop, () => tell(spec.id))
+          machines.set(spec.id, started)
+        }
+        return stateOf(spec.id)
+      })
+    },
+
+    resume: (id) =>
+      alone(id, async () => {
+        const machine = needLive(id)
+        if (machine.state().phase !== "running") await machine.execute("cont")
+      }),
+
+    requestShutdown: (id) =>
+      alone(id, async () => {
+        const machine = needLive(id)
+        if (machine.state().phase !== "running") return
+        machine.expectShutdown()
+        await machine.execute("system_powerdown")
+      }),
+
+    reset: (id) =>
+      alone(id, async () => {
+        const machine = needLive(id)
+        await machine.execute("system_reset")
+        machine.forgetPast()
+      }),
+
+    kill: (id) =>
+      alone(id, async () => {
+        await machines.get(id)?.finish("killed")
+      }),
+
+    remove: (id) =>
+      alone(id, async () => {
+        const { phase } = stateOf(id)
+        if (phase === "absent") return
+        if (phase !== "exited") throw new Error(`machine ${id}: is ${phase}, not exited`)
+        await machines.get(id)?.detach()
+        machines.delete(id)
+        await cgroups.remove(id)
+        rmSync(directoryOf(id), { recursive: true, force: true })
+      }),
+
+    async consoleOutput(id, maxBytes) {
+      if (!exists(id)) throw new Error(`machine ${id}: unknown`)
+      const machine = machines.get(id)
+      if (machine && machine.state().phase !== "exited") await machine.drain()
+      return readConsole(directoryOf(id), maxBytes)
+    },
+
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+
+    async close() {
+      clearInterval(timer)
+      listeners.clear()
+      await Promise.allSettled(queues.values())
+      await Promise.all([...machines.values()].map((machine) => machine.detach()))
+    },
+  }
+}

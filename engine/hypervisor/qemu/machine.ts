@@ -1,0 +1,251 @@
+/** One machine whose process is there: its connection, its state, its end. */
+import { closeSync } from "node:fs"
+import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Clock } from "#lib/clock.ts"
+import type { MachinePhase, MachineState } from "../types.ts"
+import { drainConsole } from "./console-log.ts"
+import { end, isAlive, type ProcessIdentity } from "./process.ts"
+import { connectQmp, isObject, printable, type Qmp, type QmpEvent, type QmpObject } from "./qmp.ts"
+import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
+import { openErrors, readErrors } from "./spawn.ts"
+
+export type StartedRecord = MachineRecord & { readonly process: ProcessIdentity }
+type Cause = NonNullable<MachineState["cause"]>
+
+export interface MachineOptions {
+  readonly directory: string
+  readonly record: StartedRecord
+  readonly clock: Clock
+  readonly log: (line: string) => void
+  /** The state changed, and not by a call of ours. */
+  readonly onChange: () => void
+}
+
+export interface Machine {
+  state(): MachineState
+  /** Runs a command that changes the machine's state; no listener is told of that change. */
+  execute(command: string, args?: QmpObject): Promise<void>
+  /** From now on a power off is what was asked for. */
+  expectShutdown(): void
+  /** A reset takes back a panic and what was asked before. */
+  forgetPast(): void
+  drain(): Promise<void>
+  /** Ends the process, writing the cause down first. Idempotent. */
+  finish(cause: Cause): Promise<void>
+  /** Lets go of it; it goes on. */
+  detach(): Promise<void>
+}
+
+const watched = new Set([
+  "STOP",
+  "RESUME",
+  "SHUTDOWN",
+  "RESET",
+  "GUEST_PANICKED",
+  "GUEST_CRASHLOADED",
+  "BLOCK_IO_ERROR",
+])
+
+/** QEMU's run states, as listed under RunState in its QMP reference; all others are kinds of standing still. */
+const phases: { readonly [status: string]: MachinePhase } = {
+  prelaunch: "prepared",
+  inmigrate: "prepared",
+  running: "running",
+  "finish-migrate": "running",
+}
+
+export const qmpPath = (directory: string): string => path.join(directory, "sockets", "qmp.sock")
+
+/**
+ * Connects to a process, waiting for it to listen. Rejects when the process ends first or does not answer within
+ * `timeoutMs`; the process is then left as it is.
+ */
+export async function attach(options: MachineOptions, timeoutMs: number): Promise<Machine> {
+  const machine = track(options)
+  try {
+    await machine.connect(timeoutMs)
+  } catch (error) {
+    await machine.detach()
+    throw error
+  }
+  return machine
+}
+
+/** As `attach`, but of a process that answers nobody: it can be seen and ended, and is tried again now and then. */
+export function attachLater(options: MachineOptions): Machine {
+  const machine = track(options)
+  machine.reconnect()
+  return machine
+}
+
+function track({ directory, clock, log, onChange, ...options }: MachineOptions) {
+  let record = options.record
+  let qmp: Qmp | undefined
+  let status: string | undefined
+  let panicked = false
+  let quiet = 0
+  let detached = false
+  let finishing: Promise<void> | undefined
+  let refreshing = Promise.resolve()
+  const errors = openErrors(path.join(directory, "errors"))
+
+  const update = (change: Partial<MachineRecord>) => {
+    record = { ...record, ...change }
+    writeRecord(directory, record)
+  }
+  const alive = () => isAlive(record.process)
+
+  const state = (): MachineState => {
+    const { machineVersion } = record
+    if (!alive()) return { phase: "exited", machineVersion, cause: record.ending ?? "killed" }
+    const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
+    const cause = panicked ? "guest-panic" : status === "io-error" ? "io-error" : undefined
+    const unclear = status === undefined || status === "internal-error" ? "unknown" : undefined
+    const why = cause ?? unclear
+    return { phase, pid: record.process.pid, machineVersion, ...(why && { cause: why }) }
+  }
+
+  const drain = async () => {
+    if (qmp && !detached) await drainConsole(qmp, directory)
+  }
+
+  const finish = (cause: Cause): Promise<void> =>
+    (finishing ??= (async () => {
+      if (record.ending === undefined && alive()) update({ ending: cause })
+      // The last words, if they can be had at once.
+      await drain().catch(() => {})
+      const said = readErrors(errors)
+      if (said) log(`${record.id}: qemu: ${said}`)
+      await end(record.process, clock)
+      closeSync(errors)
+      qmp?.close()
+    })())
+
+  /** Asks for the run state, one question at a time, and acts on the answer. */
+  const refresh = () => {
+    const tell = quiet === 0
+    refreshing = refreshing.then(async () => {
+      if (!qmp || detached || finishing) return
+      const before = JSON.stringify(state())
+      const answer = await qmp.execute("query-status").catch(() => undefined)
+      if (!isObject(answer) || detached) return
+      status = printable(answer["status"])
+      if (status === "guest-panicked") panicked = true
+      if (status === "shutdown") await finish(record.shutdownRequested ? "requested" : "guest-shutdown")
+      if (tell && !detached && JSON.stringify(state()) !== before) onChange()
+    })
+    refreshing = refreshing.catch((error: unknown) => log(`${record.id}: ${String(error)}`))
+    return refreshing
+  }
+
+  const onEvent = (event: QmpEvent) => {
+    if (!watched.has(event.name)) return
+    if (event.name === "GUEST_PANICKED" || event.name === "GUEST_CRASHLOADED") {
+      if (!panicked) onChange()
+      panicked = true
+    }
+    if (event.name === "RESET" && event.data["guest"] === true) panicked = false
+    void refresh()
+  }
+
+  const connect = async (timeoutMs: number) => {
+    const deadline = clock.monotonicMs() + timeoutMs
+    for (;;) {
+      if (!alive()) throw new Error(readErrors(errors) || "the process ended")
+      if (detached) throw new Error("closed")
+      const leftMs = deadline - clock.monotonicMs()
+      if (leftMs <= 0) throw new Error(`no answer in ${timeoutMs} ms`)
+      try {
+        qmp = await connectQmp(qmpPath(directory), onEvent, leftMs)
+        break
+      } catch (error) {
+        if (!isNotYet(error)) throw error
+        await sleep(5)
+      }
+    }
+    void qmp.closed.then(disconnected)
+    await refresh()
+    if (status === undefined) throw new Error("does not tell its state")
+  }
+
+  /** The other end is gone: with its process, or it broke the protocol. */
+  const disconnected = async (why: Error | undefined) => {
+    qmp = undefined
+    if (detached || finishing) return
+    // The socket closes a moment before the process is gone.
+    const deadline = clock.monotonicMs() + 1000
+    while (alive() && clock.monotonicMs() < deadline && !why) await sleep(5)
+    if (detached || finishing) return
+    if (alive()) {
+      status = undefined
+      log(`${record.id}: ${why?.message ?? "QMP: connection closed"}`)
+      onChange()
+      return reconnect()
+    }
+    await finish("killed")
+    onChange()
+  }
+
+  const reconnect = async (): Promise<void> => {
+    while (!detached && !finishing && !qmp) {
+      if (!alive()) {
+        await finish("killed")
+        return onChange()
+      }
+      try {
+        await connect(2000)
+        return onChange()
+      } catch {
+        // A connection that was cut is forgotten by whoever waits for its end.
+        await sleep(1000, undefined, { ref: false })
+      }
+    }
+  }
+
+  return {
+    state,
+    drain,
+    finish,
+    connect,
+    reconnect: () => void reconnect(),
+    async execute(command: string, args?: QmpObject) {
+      if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
+      quiet++
+      try {
+        await qmp.execute(command, args)
+        await refresh()
+      } finally {
+        quiet--
+      }
+    },
+    expectShutdown: () => update({ shutdownRequested: true }),
+    forgetPast() {
+      panicked = false
+      if (record.shutdownRequested) update({ shutdownRequested: false })
+    },
+    async detach() {
+      if (detached) return
+      detached = true
+      qmp?.close()
+      await refreshing
+      if (finishing) await finishing
+      else closeSync(errors)
+    },
+  }
+}
+
+/** What an ended machine's record tells. Without a word of ours, only force ends QEMU. */
+export function endedState(directory: string, bootId: string): MachineState {
+  const record = readRecord(directory)
+  if (!record) return { phase: "exited", cause: "unknown" }
+  const sure = record.process !== undefined && record.bootId === bootId
+  return {
+    phase: "exited",
+    machineVersion: record.machineVersion,
+    cause: record.ending ?? (sure ? "killed" : "unknown"),
+  }
+}
+
+const isNotYet = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED")

@@ -1,0 +1,62 @@
+/** Processes named so that a reused pid is never taken for the one that was meant. */
+import { readdirSync, readFileSync } from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Clock } from "#lib/clock.ts"
+
+export interface ProcessIdentity {
+  readonly pid: number
+  /** Field 22 of /proc/<pid>/stat: clock ticks between the host's boot and the start of the process. */
+  readonly startTime: string
+}
+
+/** The identity of `pid` as it is now; undefined when it is gone or a zombie. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const stat = readProc(pid, "stat")
+  if (stat === undefined) return undefined
+  // The command's name stands in parentheses and may hold anything, parentheses too.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  const [state] = fields
+  const startTime = fields[19]
+  if (startTime === undefined || state === "Z" || state === "X") return undefined
+  return { pid, startTime }
+}
+
+export const isAlive = (process: ProcessIdentity): boolean => identify(process.pid)?.startTime === process.startTime
+
+/** The oldest process with `argument` as a part of its command line. */
+export function findByArgument(argument: string): ProcessIdentity | undefined {
+  let found: ProcessIdentity | undefined
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    if (!readProc(Number(name), "cmdline")?.includes(argument)) continue
+    const identity = identify(Number(name))
+    if (identity && (!found || Number(identity.startTime) < Number(found.startTime))) found = identity
+  }
+  return found
+}
+
+/** SIGKILL, and wait until it is gone. Throws when it is still there after `timeoutMs`. */
+export async function end(target: ProcessIdentity, clock: Clock, timeoutMs = 10_000): Promise<void> {
+  if (!isAlive(target)) return
+  try {
+    process.kill(target.pid, "SIGKILL")
+  } catch {
+    return
+  }
+  const deadline = clock.monotonicMs() + timeoutMs
+  while (isAlive(target)) {
+    if (clock.monotonicMs() > deadline) throw new Error(`process ${target.pid} outlives SIGKILL by ${timeoutMs} ms`)
+    await sleep(2)
+  }
+}
+
+/** Changes with every boot of the host. */
+export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+
+function readProc(pid: number, name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1")
+  } catch {
+    return undefined
+  }
+}

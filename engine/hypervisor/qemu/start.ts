@@ -1,0 +1,122 @@
+/** The start of a machine: everything it needs is opened first, and a failure takes back what was made. */
+import { randomBytes } from "node:crypto"
+import { chownSync, closeSync, mkdirSync, rmSync, statSync } from "node:fs"
+import path from "node:path"
+import type { Clock } from "#lib/clock.ts"
+import type { MachineSpec } from "../types.ts"
+import type { Accelerator } from "./accelerator.ts"
+import { machineArguments, translationBufferMiB } from "./argv.ts"
+import type { Cgroups, Limits } from "./cgroup.ts"
+import { diskChain } from "./disk-chain.ts"
+import { attach, type Machine } from "./machine.ts"
+import { bootId, end, identify } from "./process.ts"
+import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
+import { firstFd, launch, openErrors, openFiles } from "./spawn.ts"
+
+export interface Workshop {
+  readonly binary: string
+  readonly host: Accelerator
+  readonly cgroups: Cgroups
+  /** See `makeCell`. */
+  readonly cell: string
+  readonly clock: Clock
+  readonly log: (line: string) => void
+}
+
+const answerMs = 15_000
+
+/** QEMU itself beside guest RAM: its code, device state, stacks of its threads, page tables, caches of disk metadata. */
+const overheadMiB = 192
+
+export const limitsOf = (spec: MachineSpec, accelerator: string): Limits => ({
+  cpuPercent: spec.cpuQuotaPercent ?? spec.vcpus * 100,
+  memoryMiB: spec.memoryMiB + overheadMiB + (accelerator === "kvm" ? 0 : translationBufferMiB),
+  threads: spec.vcpus + 128,
+})
+
+/**
+ * Starts a process for a checked specification in `directory`, and waits until it answers. Rejects with what QEMU said.
+ * After a failure no process is left; a directory that was not there before is removed.
+ */
+export async function startMachine(
+  spec: MachineSpec,
+  directory: string,
+  workshop: Workshop,
+  onChange: () => void,
+): Promise<Machine> {
+  const { host, cgroups, clock, log } = workshop
+  if (host.accelerator === "none") throw new Error("this host can run no machines: see the log of the boot proof")
+  const chains = spec.disks.map((disk) => diskChain(disk))
+  const { files, undo } = openFiles(wantedFiles(spec, chains))
+  const fresh = readRecord(directory) === undefined
+  let errors: number | undefined
+  let pid: number | undefined
+  try {
+    makeDirectory(directory, spec.uid)
+    errors = openErrors(path.join(directory, "errors"))
+    const nonce = randomBytes(12).toString("hex")
+    const machineVersion = spec.machineVersion ?? host.machineVersion
+    let fd = firstFd
+    const argv = machineArguments(spec, {
+      binary: workshop.binary,
+      accelerator: host.accelerator,
+      machineVersion,
+      nonce,
+      disks: chains.map((chain) => chain.map((layer) => ({ ...layer, fd: fd++ }))),
+      ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
+    })
+    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv }
+    writeRecord(directory, record)
+    const joins = cgroups.ensure(spec.id, limitsOf(spec, host.accelerator))
+    const sockets = path.join(directory, "sockets")
+    const namespace = spec.nics[0]?.namespace
+    const started = launch({
+      argv,
+      directory: sockets,
+      uid: spec.uid,
+      namespace,
+      joins,
+      files,
+      cell: workshop.cell,
+      errors,
+    })
+    pid = started.pid
+    const process = identify(pid)
+    if (!process) throw new Error("the process ended at once")
+    const full = { ...record, process }
+    writeRecord(directory, full)
+    return await attach({ directory, record: full, clock, log, onChange }, answerMs)
+  } catch (error) {
+    const left = pid === undefined ? undefined : identify(pid)
+    if (left) await end(left, clock)
+    await cgroups.remove(spec.id)
+    if (fresh) rmSync(directory, { recursive: true, force: true })
+    throw new Error(`machine ${spec.id}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  } finally {
+    undo()
+    if (errors !== undefined) closeSync(errors)
+  }
+}
+
+/** In the order in which the arguments number them: the layers of each disk, kernel, initrd. */
+function wantedFiles(spec: MachineSpec, chains: readonly (readonly { readonly path: string }[])[]) {
+  const layers = chains.flatMap((chain) => chain.map((layer, depth) => ({ path: layer.path, write: depth === 0 })))
+  if (spec.boot.kind === "firmware") return layers
+  const payload = [spec.boot.kernelPath, spec.boot.initrdPath]
+  for (const file of payload) {
+    // QEMU opens these again through /proc, where its own rights count.
+    const stat = statSync(file)
+    const readable = (stat.mode & 0o004) !== 0 || (stat.uid === spec.uid && (stat.mode & 0o400) !== 0)
+    if (!readable) throw new Error(`machine ${spec.id}: ${file} must be readable by all or by user ${spec.uid}`)
+  }
+  return [...layers, ...payload.map((path) => ({ path, write: false }))]
+}
+
+/** Ours, save `sockets`: there the guest's process may write. It enters by descriptor, so it can see nothing above. */
+function makeDirectory(directory: string, uid: number): void {
+  const sockets = path.join(directory, "sockets")
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  rmSync(sockets, { recursive: true, force: true })
+  mkdirSync(sockets, { mode: 0o700 })
+  chownSync(sockets, uid, uid)
+}

@@ -49,11 +49,11 @@ async function proves(binary: string, accelerator: "kvm" | "tcg", log: (line: st
     await run(
       binary,
       [
-        ...["-no-user-config", "-nodefaults", "-display", "none", "-machine", "q35", "-m", "64"],
-        ...["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max"],
-        ...["-drive", `if=none,id=disk,format=raw,read-only=on,file=${disk}`],
-        ...["-device", "virtio-blk-pci,drive=disk,bootindex=0", "-device", "isa-debug-exit,iobase=0xf4"],
-      ],
+        ["-no-user-config", "-nodefaults", "-display", "none", "-machine", "q35", "-m", "64"],
+        ["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max"],
+        ["-drive", `if=none,id=disk,format=raw,read-only=on,file=${disk}`],
+        ["-device", "virtio-blk-pci,drive=disk,bootindex=0", "-device", "isa-debug-exit,iobase=0xf4"],
+      ].flat(),
       { timeout: deadlineMs[accelerator], killSignal: "SIGKILL", cwd: directory },
     )
   } catch (error) {

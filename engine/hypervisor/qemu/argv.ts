@@ -35,29 +35,29 @@ export const serialChardev = "serial0"
 export function machineArguments(spec: MachineSpec, around: Surroundings): string[] {
   return [
     around.binary,
-    ...["-name", `guest=${spec.id}/${around.nonce}`],
-    ...["-no-user-config", "-nodefaults", "-display", "none", "-S"],
-    ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
-    ...["-machine", `${around.machineVersion},memory-backend=ram0,dump-guest-core=off,vmport=off,usb=off`],
+    ["-name", `guest=${spec.id}/${around.nonce}`],
+    ["-no-user-config", "-nodefaults", "-display", "none", "-S"],
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ["-machine", `${around.machineVersion},memory-backend=ram0,dump-guest-core=off,vmport=off,usb=off`],
     ...processor(spec, around.accelerator),
-    ...["-m", `${spec.memoryMiB}M`, "-object", `memory-backend-ram,id=ram0,size=${spec.memoryMiB}M`],
+    ["-m", `${spec.memoryMiB}M`, "-object", `memory-backend-ram,id=ram0,size=${spec.memoryMiB}M`],
     ...identity(spec),
-    ...["-rtc", "base=utc"],
+    ["-rtc", "base=utc"],
     // A guest that powers off stays as a stopped process: why it stopped can be asked later, also by a new daemon.
-    ...["-action", "panic=none,shutdown=pause,reboot=reset"],
-    ...["-global", "ICH9-LPC.disable_s3=1", "-global", "ICH9-LPC.disable_s4=1"],
+    ["-action", "panic=none,shutdown=pause,reboot=reset"],
+    ["-global", "ICH9-LPC.disable_s3=1", "-global", "ICH9-LPC.disable_s4=1"],
     ...controls(),
     ...ports(),
     // Here will stand the display adapter of a console screenshot.
     ...spec.disks.flatMap((disk, index) => diskArguments(disk, around.disks[index] ?? [], index)),
     ...spec.nics.flatMap((nic, index) => [
-      ...["-netdev", `tap,id=net-${nic.id},ifname=${nic.device},script=no,downscript=no,vhost=off`],
+      ["-netdev", `tap,id=net-${nic.id},ifname=${nic.device},script=no,downscript=no,vhost=off`],
       "-device",
       `virtio-net-pci,id=nic-${nic.id},netdev=net-${nic.id},mac=${nic.mac},host_mtu=${nic.mtu},` +
         `romfile=,bus=rp${spec.disks.length + index}`,
     ]),
     ...boot(spec, around),
-  ]
+  ].flat()
 }
 
 function processor(spec: MachineSpec, accelerator: "kvm" | "tcg"): string[] {
@@ -72,26 +72,26 @@ function identity(spec: MachineSpec): string[] {
   const maker = quote(spec.manufacturer)
   const product = quote(spec.product)
   return [
-    ...["-uuid", spec.uuid],
-    ...["-smbios", `type=0,vendor=${maker}`],
-    ...["-smbios", `type=1,manufacturer=${maker},product=${product},serial=${spec.uuid},uuid=${spec.uuid}`],
-    ...["-smbios", `type=2,manufacturer=${maker},asset=${spec.id}`],
-    ...["-smbios", `type=3,manufacturer=${maker}`],
-  ]
+    ["-uuid", spec.uuid],
+    ["-smbios", `type=0,vendor=${maker}`],
+    ["-smbios", `type=1,manufacturer=${maker},product=${product},serial=${spec.uuid},uuid=${spec.uuid}`],
+    ["-smbios", `type=2,manufacturer=${maker},asset=${spec.id}`],
+    ["-smbios", `type=3,manufacturer=${maker}`],
+  ].flat()
 }
 
 /** How we talk to QEMU and to the guest, and what tells us of its end. */
 function controls(): string[] {
   return [
-    ...["-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control"],
-    ...["-chardev", `ringbuf,id=${serialChardev},size=${consoleRingBytes}`],
-    ...["-device", `isa-serial,chardev=${serialChardev}`],
-    ...["-device", "virtio-serial-pci,id=channels,bus=pcie.0,addr=0x10,max_ports=4"],
-    ...["-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off"],
-    ...["-device", "virtserialport,bus=channels.0,nr=1,chardev=agent,name=org.qemu.guest_agent.0"],
-    ...["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=0x11"],
-    ...["-device", "pvpanic-pci,bus=pcie.0,addr=0x12"],
-  ]
+    ["-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control"],
+    ["-chardev", `ringbuf,id=${serialChardev},size=${consoleRingBytes}`],
+    ["-device", `isa-serial,chardev=${serialChardev}`],
+    ["-device", "virtio-serial-pci,id=channels,bus=pcie.0,addr=0x10,max_ports=4"],
+    ["-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off"],
+    ["-device", "virtserialport,bus=channels.0,nr=1,chardev=agent,name=org.qemu.guest_agent.0"],
+    ["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=0x11"],
+    ["-device", "pvpanic-pci,bus=pcie.0,addr=0x12"],
+  ].flat()
 }
 
 /** No port reserves I/O space: there is too little for this many, and virtio 1.0 wants none. */
@@ -133,15 +133,15 @@ function diskArguments(disk: Disk, layers: Surroundings["disks"][number], index:
       .toReversed()
       .toSorted(fileFirst)
       .flatMap((node) => ["-blockdev", JSON.stringify(node)]),
-    ...["-object", `throttle-group,id=limit-${disk.id}`],
-    ...[
+    ["-object", `throttle-group,id=limit-${disk.id}`],
+    [
       "-blockdev",
       JSON.stringify({ ...throttle, file: `${disk.id}.format`, discard: "unmap", "detect-zeroes": "unmap" }),
     ],
     "-device",
     `virtio-blk-pci,id=disk-${disk.id},drive=${disk.id},serial=${quote(disk.serial)},bus=rp${index}${boots},` +
       "werror=enospc,rerror=report",
-  ]
+  ].flat()
 }
 
 /** A node may only name nodes that exist. */
@@ -151,9 +151,9 @@ const fileFirst = (one: { driver: string }, two: { driver: string }) =>
 function boot(spec: MachineSpec, around: Surroundings): string[] {
   if (spec.boot.kind === "firmware") return ["-boot", "strict=on"]
   return [
-    ...["-kernel", `/proc/self/fd/${around.kernelFd}`, "-initrd", `/proc/self/fd/${around.initrdFd}`],
-    ...["-append", spec.boot.commandLine],
-  ]
+    ["-kernel", `/proc/self/fd/${around.kernelFd}`, "-initrd", `/proc/self/fd/${around.initrdFd}`],
+    ["-append", spec.boot.commandLine],
+  ].flat()
 }
 
 /** In QEMU's option strings a comma is written twice. */

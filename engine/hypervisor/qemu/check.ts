@@ -8,13 +8,14 @@ const partId = /^[a-zA-Z][a-zA-Z0-9-]{0,21}$/
 /** Ids become file names, and words in QEMU's arguments. */
 export const isMachineId = (id: string): boolean => /^[a-z][a-z0-9-]{0,39}$/.test(id)
 
+const within = (value: number, least: number, most: number) =>
+  Number.isSafeInteger(value) && value >= least && value <= most
+
 /** Throws, naming the machine and the member, when a specification is not one that this driver can run. */
 export function checkSpec(spec: MachineSpec): void {
   const demand = (holds: boolean, what: string) => {
     if (!holds) throw new Error(`machine ${JSON.stringify(spec.id)}: ${what}`)
   }
-  const within = (value: number, least: number, most: number) =>
-    Number.isSafeInteger(value) && value >= least && value <= most
   demand(isMachineId(spec.id), "bad id")
   demand(spec.architecture === "x86_64", `this driver runs no ${spec.architecture} machines`)
   demand(within(spec.vcpus, 1, 255), "bad vcpus")

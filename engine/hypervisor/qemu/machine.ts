@@ -95,6 +95,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     writeRecord(directory, record)
   }
   const alive = () => isAlive(record.process)
+  const isLost = () => !detached && !finishing && !qmp
 
   const state = (): MachineState => {
     const { machineVersion } = record
@@ -174,8 +175,8 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     qmp = undefined
     if (detached || finishing) return
     // The socket closes a moment before the process is gone.
-    const deadline = clock.monotonicMs() + 1000
-    while (alive() && clock.monotonicMs() < deadline && !why) await sleep(5)
+    const deadline = clock.monotonicMs() + (why ? 0 : 1000)
+    while (alive() && clock.monotonicMs() < deadline) await sleep(5)
     if (detached || finishing) return
     if (alive()) {
       status = undefined
@@ -188,7 +189,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   }
 
   const reconnect = async (): Promise<void> => {
-    while (!detached && !finishing && !qmp) {
+    while (isLost()) {
       if (!alive()) {
         await finish("killed")
         return onChange()

@@ -32,7 +32,13 @@ export function tinySpec(id: string, file: string, behaviour: TinyBehaviour): Ma
   writeTinyGuest(file, `hello from ${id}`, behaviour)
   const uuid = "ec2c0de0-0000-4000-8000-000000000000"
   return {
-    ...{ id, architecture: "x86_64", vcpus: 1, memoryMiB: 64, uuid, manufacturer: "Fractus, tests", product: "tiny" },
+    id,
+    architecture: "x86_64",
+    vcpus: 1,
+    memoryMiB: 64,
+    uuid,
+    manufacturer: "Fractus, tests",
+    product: "tiny",
     boot: { kind: "firmware" },
     disks: [{ id: "vol-root", serial: "volroot", path: file, format: "raw", bootIndex: 0 }],
     nics: [],

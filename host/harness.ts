@@ -16,6 +16,7 @@ import type {
   PortSpec,
   Spec,
   Status,
+  Trouble,
 } from "./protocol/types.ts"
 import { createHost } from "./reconcile/host.ts"
 import type { HostOptions } from "./types.ts"
@@ -145,18 +146,24 @@ export function watch(host: HostConnection) {
     last.set(observed.resource, observed)
     changed?.()
   })
-  async function until(resource: string, phase: Status["phase"], generation: number): Promise<Status> {
+  async function find(accept: (observed: Observed) => boolean, resource: string): Promise<Observed> {
     const deadlineMs = performance.now() + 10_000
     for (;;) {
       const observed = last.get(resource)
-      if (observed && observed.generation >= generation && observed.status.phase === phase) return observed.status
+      if (observed && accept(observed)) return observed
       const leftMs = deadlineMs - performance.now()
-      if (leftMs <= 0) throw new Error(`${resource} is not ${phase}: ${JSON.stringify(observed)}`)
+      if (leftMs <= 0) throw new Error(`${resource}: nothing but ${JSON.stringify(observed)}`)
       await new Promise<void>((resolve) => {
         changed = resolve
         setTimeout(resolve, Math.min(leftMs, 50))
       })
     }
+  }
+  /** Waits for a phase without trouble. */
+  async function until(resource: string, phase: Status["phase"], generation: number): Promise<Status> {
+    const reached = ({ generation: seen, status }: Observed) =>
+      seen >= generation && status.phase === phase && !status.trouble
+    return (await find(reached, resource)).status
   }
   return {
     seen,
@@ -167,6 +174,12 @@ export function watch(host: HostConnection) {
         .map((each) => each.status.phase)
         .filter((phase, index, all) => phase !== all[index - 1]),
     until,
+    forget: () => last.clear(),
+    /** The trouble of a resource, once it has one of this code. */
+    async troubled(resource: string, code: Trouble["code"]): Promise<Trouble> {
+      const observed = await find((each) => each.status.trouble?.code === code, resource)
+      return observed.status.trouble!
+    },
     async guestUntil(resource: string, phase: GuestStatus["phase"], generation: number): Promise<GuestStatus> {
       const status = await until(resource, phase, generation)
       if (status.kind !== "guest") throw new Error(`${resource} is a ${status.kind}`)

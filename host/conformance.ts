@@ -1,0 +1,293 @@
+/** What every way to reach a host must do: the suite of the assignment and observed protocol, over engines in memory. */
+import assert from "node:assert/strict"
+import { describe, test, type TestContext } from "node:test"
+import {
+  everything,
+  group,
+  guest,
+  hostOver,
+  network,
+  port,
+  simEngines,
+  volume,
+  watch,
+  type Engines,
+} from "./harness.ts"
+import type { HostConnection, Spec } from "./protocol/types.ts"
+import type { Host, HostOptions } from "./types.ts"
+
+/** Puts a connection in front of a host. Closing what it gives closes neither the host nor its engines. */
+export type Reach = (host: Host) => Promise<HostConnection>
+
+async function nothingIsLeft(engines: Engines) {
+  assert.deepEqual(await engines.sim.list(), [])
+  assert.deepEqual(await engines.network.list(), [])
+  assert.deepEqual(await engines.storage.listVolumes(), [])
+  assert.equal(engines.metadata.documents.size, 0)
+}
+
+export function hostConformance(name: string, reach: Reach): void {
+  async function open(engines: Engines, more: Partial<HostOptions> = {}) {
+    const host = hostOver(engines, more)
+    const connection = await reach(host)
+    const seen = watch(connection)
+    const close = async () => {
+      await connection.close()
+      await host.close()
+    }
+    return { connection, seen, close, idle: () => host.idle(), pending: () => host.pending() }
+  }
+  async function scene(t: TestContext, more: Partial<HostOptions> = {}) {
+    const engines = await simEngines()
+    const opened = await open(engines, more)
+    t.after(async () => {
+      await opened.close()
+      await engines.dispose()
+    })
+    return { engines, ...opened }
+  }
+
+  /** The whole life of a guest; at each stage it must get there, whatever fails on the way. */
+  async function life({ connection, seen }: Pick<Awaited<ReturnType<typeof scene>>, "connection" | "seen">) {
+    await connection.sync(everything).catch(() => connection.sync(everything))
+    await seen.until("i-1", "on", 1)
+    await connection.assign("i-1", 2, { ...guest, resets: 1 })
+    assert.equal((await seen.guestUntil("i-1", "on", 2)).resets, 1)
+    await connection.assign("i-1", 3, { ...guest, resets: 1, power: "off" })
+    assert.equal((await seen.guestUntil("i-1", "off", 3)).cause, "requested")
+    await connection.assign("i-1", 4, { ...guest, resets: 1, starts: 2 })
+    assert.equal((await seen.guestUntil("i-1", "on", 4)).starts, 2)
+    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await connection.assign(resource, 5, undefined)
+    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await seen.until(resource, "absent", 5)
+  }
+
+  describe(`host protocol over ${name}`, () => {
+    test("a guest goes absent, on, reset, off, on, absent, and nothing is left", async (t) => {
+      const opened = await scene(t)
+      await life(opened)
+      await opened.idle()
+      assert.deepEqual(opened.seen.phases("i-1"), [
+        "starting",
+        "on",
+        "stopping",
+        "off",
+        "starting",
+        "on",
+        "stopping",
+        "absent",
+      ])
+      assert.equal(opened.engines.calls.filter((call) => call === "hypervisor.reset i-1").length, 1)
+      await nothingIsLeft(opened.engines)
+    })
+
+    test("a call that fails, whichever it is, delays and loses nothing", async () => {
+      for (let at = 0, calls = 1; at < calls; at++) {
+        const engines = await simEngines()
+        engines.failing.at = at
+        const opened = await open(engines)
+        try {
+          await life(opened)
+          await opened.idle()
+          calls = Math.max(calls, engines.failing.next)
+          engines.failing.at = -1
+          await nothingIsLeft(engines)
+        } catch (error) {
+          throw new Error(`with call ${at}, ${engines.calls[at]}, failing`, { cause: error })
+        } finally {
+          await opened.close()
+          await engines.dispose()
+        }
+        if (at === 0) assert.ok(engines.failing.next > 30, "the calls of a whole life are counted")
+      }
+    })
+
+    test("dependencies that come after the guest are waited for", async (t) => {
+      const { connection, seen, pending } = await scene(t)
+      await connection.assign("i-1", 1, guest)
+      await seen.until("i-1", "starting", 1)
+      await connection.assign("vol-1", 1, volume)
+      await seen.until("vol-1", "ready", 1)
+      await connection.assign("sg-1", 1, group)
+      assert.ok(pending() > 0)
+      await connection.assign("vpc-1", 1, network)
+      await seen.until("i-1", "on", 1)
+      await seen.until("sg-1", "ready", 1)
+      assert.ok(seen.seen.every(({ status }) => !("trouble" in status)))
+    })
+
+    test("a volume and a network stay while the guest that holds them does", async (t) => {
+      const { connection, seen, engines } = await scene(t)
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      for (const resource of ["vol-1", "vpc-1", "i-1"]) await connection.assign(resource, 2, undefined)
+      for (const resource of ["vol-1", "vpc-1", "i-1"]) await seen.until(resource, "absent", 2)
+      const order = engines.calls.filter((call) => /kill|removeNetwork|removeVolume/.test(call))
+      assert.deepEqual(
+        order.toSorted((a) => (a.startsWith("hypervisor") ? -1 : 0)),
+        order,
+      )
+      assert.equal(order.length, 3)
+    })
+
+    test("a changed group is in force before it is observed", async (t) => {
+      const { connection, seen, engines } = await scene(t)
+      await connection.sync(everything)
+      await seen.until("sg-1", "ready", 1)
+      await seen.until("i-1", "on", 1)
+      const before = engines.calls.filter((call) => call === "network.ensureNetwork").length
+      const rule = { protocol: "tcp", fromPort: 22, toPort: 22, cidrs: ["0.0.0.0/0"], cidrs6: [], groups: [] } as const
+      const changed: Spec = { kind: "group", network: "vpc-1", group: { id: "sg-1", ingress: [rule], egress: [] } }
+      await connection.assign("sg-1", 2, changed)
+      await seen.until("sg-1", "ready", 2)
+      assert.equal(engines.calls.filter((call) => call === "network.ensureNetwork").length, before + 1)
+      await connection.assign("i-1", 2, {
+        ...guest,
+        ports: [{ network: "vpc-1", port: { ...port, checkSource: false } }],
+      })
+      await seen.until("i-1", "on", 2)
+      assert.equal(engines.calls.filter((call) => call === "network.ensureNetwork").length, before + 2)
+    })
+
+    test("a guest that ends by itself is off, with its cause, and stays off over a restart of the host", async (t) => {
+      const { connection, seen, engines, close } = await scene(t)
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      engines.sim.powerOff("i-1")
+      assert.equal((await seen.guestUntil("i-1", "off", 1)).cause, "guest-shutdown")
+      await close()
+      const again = await open(engines)
+      await again.connection.sync(everything)
+      assert.equal((await again.seen.guestUntil("i-1", "off", 1)).cause, "guest-shutdown")
+      assert.deepEqual(again.seen.phases("i-1"), ["off"])
+      await again.close()
+      const rebooted = await open(engines, { bootId: "another boot" })
+      await rebooted.connection.sync(everything)
+      await rebooted.seen.until("i-1", "on", 1)
+      await rebooted.close()
+    })
+
+    test("a host that comes back finds its guests running and touches none", async (t) => {
+      const { connection, seen, engines, close } = await scene(t)
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      await close()
+      engines.calls.length = 0
+      const again = await open(engines)
+      await again.connection.sync(everything)
+      await again.seen.until("i-1", "on", 1)
+      await again.idle()
+      assert.deepEqual(again.seen.phases("i-1"), ["on"])
+      assert.deepEqual(
+        engines.calls.filter((call) => /prepare|kill|reset|resume|createVolume/.test(call)),
+        [],
+      )
+      await again.close()
+    })
+
+    test("what nobody assigned is removed by sync, guests first", async (t) => {
+      const { connection, seen, engines, close } = await scene(t)
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      await close()
+      const again = await open(engines)
+      await again.connection.sync([])
+      for (const resource of ["i-1", "vol-1", "vpc-1"]) await again.seen.until(resource, "absent", 0)
+      await again.idle()
+      await nothingIsLeft(engines)
+      await again.close()
+    })
+
+    test("sync says again how everything stands", async (t) => {
+      const { connection, seen } = await scene(t)
+      await connection.sync(everything)
+      for (const { resource, spec } of everything) await seen.until(resource, spec.kind === "guest" ? "on" : "ready", 1)
+      seen.forget()
+      await connection.sync(everything)
+      for (const { resource, spec } of everything) await seen.until(resource, spec.kind === "guest" ? "on" : "ready", 1)
+      await connection.sync(everything.filter(({ resource }) => resource !== "i-1"))
+      await seen.until("i-1", "absent", 1)
+    })
+
+    test("of many assignments at once the newest counts, and older ones that come late do not", async (t) => {
+      const { connection, seen, engines, idle } = await scene(t)
+      await connection.sync(everything.filter(({ resource }) => resource !== "i-1"))
+      const wishes = Array.from({ length: 100 }, (_, index) => index + 1)
+      await Promise.all(
+        wishes.map((generation) =>
+          connection.assign("i-1", generation, { ...guest, power: generation % 2 ? "off" : "on" }),
+        ),
+      )
+      await connection.assign("i-1", 50, undefined)
+      await seen.until("i-1", "on", 100)
+      await idle()
+      assert.equal((await engines.hypervisor.inspect("i-1")).phase, "running")
+      assert.ok(engines.calls.filter((call) => call === "hypervisor.prepare").length <= 2)
+      const generations = seen.seen.filter(({ resource }) => resource === "i-1").map(({ generation }) => generation)
+      assert.deepEqual(
+        generations,
+        generations.toSorted((a, b) => a - b),
+      )
+    })
+
+    test("at most two starts are in flight", async (t) => {
+      const { connection, engines, idle, seen } = await scene(t)
+      let inFlight = 0
+      let most = 0
+      const prepare = engines.sim.prepare.bind(engines.sim)
+      engines.sim.prepare = async (spec) => {
+        most = Math.max(most, ++inFlight)
+        // Long enough that starts meet, however fast the simulation is.
+        await sleep(10)
+        return prepare(spec).finally(() => inFlight--)
+      }
+      const guests = Array.from({ length: 20 }, (_, index) => ({
+        resource: `i-${index}`,
+        generation: 1,
+        spec: { ...guest, number: index + 1, disks: [], ports: [] },
+      }))
+      await connection.sync(guests)
+      for (const { resource } of guests) await seen.until(resource, "on", 1)
+      await idle()
+      assert.equal(most, 2)
+    })
+
+    test("an image that is not here is a final trouble, of the volume and of its guest", async (t) => {
+      const { connection, seen, idle } = await scene(t)
+      await connection.sync(everything.filter(({ resource }) => resource !== "vol-1"))
+      await connection.assign("vol-1", 1, { kind: "volume", id: "vol-1", sizeBytes: 1 << 30, image: "ami-9" })
+      await seen.troubled("vol-1", "no-image")
+      const trouble = await seen.troubled("i-1", "no-image")
+      assert.equal(trouble.final, true)
+      await connection.assign("vol-1", 2, volume)
+      await seen.until("i-1", "on", 1)
+      await idle()
+    })
+
+    test("a guest that nothing obeys is ended at its deadline, and at once by force", async (t) => {
+      const { connection, seen, engines } = await scene(t, { shutdownMs: 2_000 })
+      engines.sim.requestShutdown = async () => {}
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      await connection.assign("i-1", 2, { ...guest, power: "off" })
+      assert.equal((await seen.guestUntil("i-1", "off", 2)).cause, "requested")
+      await connection.assign("i-1", 3, { ...guest, starts: 2 })
+      await seen.until("i-1", "on", 3)
+      engines.calls.length = 0
+      await connection.assign("i-1", 4, { ...guest, starts: 2, power: "off", force: true })
+      await seen.until("i-1", "off", 4)
+      assert.ok(!engines.calls.includes("hypervisor.requestShutdown i-1"))
+    })
+
+    test("facts are finite, and the removal of the unknown is observed as absent", async (t) => {
+      const { connection, seen } = await scene(t)
+      const facts = await connection.facts()
+      assert.equal(facts.engine, "sim")
+      assert.ok(Number.isSafeInteger(facts.cpus) && Number.isSafeInteger(facts.memoryMiB))
+      await connection.assign("i-9", 3, undefined)
+      await seen.until("i-9", "absent", 3)
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      assert.match((await connection.consoleOutput("i-1", 1_000)).toString(), /no code runs/)
+    })
+  })
+}

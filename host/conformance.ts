@@ -1,5 +1,6 @@
 /** What every way to reach a host must do: the suite of the assignment and observed protocol, over engines in memory. */
 import assert from "node:assert/strict"
+import { setTimeout as sleep } from "node:timers/promises"
 import { describe, test, type TestContext } from "node:test"
 import {
   everything,

@@ -1,0 +1,76 @@
+/** Answers on the wire. */
+import { once } from "node:events"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { setImmediate as nextTurn } from "node:timers/promises"
+
+const xmlType = "text/xml;charset=UTF-8"
+
+/** How long a refused client may go on sending before its connection is cut, so that it can read why. */
+const lingerMs = 500
+
+/** A short answer in one write. Gives its size in bytes. */
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  requestId: string,
+  body: string,
+  type = xmlType,
+): number {
+  const sizeBytes = Buffer.byteLength(body)
+  response.writeHead(status, headers(requestId, sizeBytes, type))
+  response.end(body)
+  return sizeBytes
+}
+
+/**
+ * A large answer, built piece by piece with other work in between, then written as fast as the client reads. It is built
+ * whole before its head is sent: whatever goes wrong while building can still be answered. Gives its size in bytes;
+ * stops early when `signal` aborts.
+ */
+export async function sendPieces(
+  response: ServerResponse,
+  requestId: string,
+  pieces: Iterator<string>,
+  signal: AbortSignal,
+): Promise<number> {
+  const first = pieces.next()
+  const second = pieces.next()
+  if (second.done) return sendText(response, 200, requestId, String(first.value))
+  const built = [Buffer.from(String(first.value)), Buffer.from(second.value)]
+  for (;;) {
+    await nextTurn()
+    if (signal.aborted) return 0
+    const piece = pieces.next()
+    if (piece.done) break
+    built.push(Buffer.from(piece.value))
+  }
+  const sizeBytes = built.reduce((sum, piece) => sum + piece.length, 0)
+  response.writeHead(200, headers(requestId, sizeBytes, xmlType))
+  for (const [index, piece] of built.entries()) {
+    if (signal.aborted) return sizeBytes
+    built[index] = Buffer.alloc(0)
+    if (!response.write(piece)) await once(response, "drain", { signal }).catch(() => undefined)
+  }
+  response.end()
+  return sizeBytes
+}
+
+/**
+ * Lets a client read its answer although its body was not read: what it still sends is thrown away for a moment, as
+ * closing with bytes unread would reset the connection first. Then the connection is cut.
+ */
+export function discardRest(request: IncomingMessage): void {
+  const cut = setTimeout(() => request.socket.destroy(), lingerMs)
+  request.once("close", () => clearTimeout(cut))
+  request.once("end", () => clearTimeout(cut))
+  request.resume()
+}
+
+function headers(requestId: string, sizeBytes: number, type: string): Record<string, string | number> {
+  return {
+    "x-amzn-RequestId": requestId,
+    "Cache-Control": "no-cache, no-store",
+    "Content-Type": type,
+    "Content-Length": sizeBytes,
+  }
+}

@@ -1,0 +1,211 @@
+/** One API call: from a request whose Host and Origin are ours to its answer. */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Clock } from "#lib/clock.ts"
+import { Fault } from "#lib/fault.ts"
+import { type FormNode, parseForm } from "../protocols/form.ts"
+import { asFault, errorBody } from "../protocols/query.ts"
+import { canonicalPath } from "../signature/canonical.ts"
+import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts"
+import { refusal } from "../signature/refusals.ts"
+import type { Verifier } from "../signature/verify.ts"
+import type { Caller, Limits } from "../types.ts"
+import { discardRest, sendPieces, sendText } from "./answer.ts"
+import { bodyText, ClientGone, readBody, refuseLength } from "./body.ts"
+import type { Service, Services } from "./services.ts"
+
+/** One line of an access log. Holds no parameter, as those may be secret. */
+export interface CallRecord {
+  readonly requestId: string
+  /** Empty while unknown: a request that was refused before it was read. */
+  readonly service: string
+  readonly operation: string
+  /** 0 when the client went away first. */
+  readonly status: number
+  /** The error's code, empty when it went well. */
+  readonly code: string
+  readonly ms: number
+  /** Size of the answer's body. */
+  readonly bytes: number
+}
+
+export interface CallContext {
+  readonly services: Services
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly verify: Verifier
+  /** Set with auth off: who everybody is. */
+  readonly everybody: Caller | undefined
+  readonly defaultRegion: string
+  readonly onCall: ((record: CallRecord) => void) | undefined
+  /** Called with what was thrown and is no Fault. */
+  readonly log: (message: string, error: unknown) => void
+}
+
+export interface Call {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly requestId: string
+  readonly abort: AbortController
+  /** The client waits for "100 Continue" before it sends its body. */
+  readonly expectsContinue: boolean
+  /** Set when the server is at its limit: the call is refused. */
+  readonly isOverLimit: boolean
+}
+
+interface Progress {
+  service: Service | undefined
+  operation: string
+}
+
+/** Answers a call, whatever happens; never rejects. Settles when the answer is sent and the handler has returned. */
+export async function runCall(call: Call, context: CallContext): Promise<void> {
+  const startMs = context.clock.monotonicMs()
+  const progress: Progress = { service: undefined, operation: "" }
+  let status = 200
+  let code = ""
+  let bytes = 0
+  // Goes on when the deadline answers for it, and writes nothing from then on.
+  const work = answer(call, context, progress)
+  try {
+    bytes = await untilAborted(work, call.abort.signal)
+  } catch (thrown) {
+    const service = progress.service ?? context.services.guess("", "")
+    const fault = thrown instanceof ClientGone ? undefined : asFault(thrown, service.binding.protocol)
+    status = fault?.status ?? 0
+    code = fault?.code ?? "ClientGone"
+    if (fault && fault !== thrown) {
+      context.log(`${call.requestId} ${service.binding.name} ${progress.operation}`, thrown)
+    }
+    bytes = refuse(call, service, fault)
+  }
+  const service = progress.service?.binding.name ?? ""
+  const ms = context.clock.monotonicMs() - startMs
+  context.onCall?.({ requestId: call.requestId, service, operation: progress.operation, status, code, ms, bytes })
+  await work.catch(() => undefined)
+}
+
+function refuse({ response, requestId }: Call, { binding }: Service, fault: Fault | undefined): number {
+  if (!fault || response.headersSent || response.destroyed) {
+    response.destroy()
+    return 0
+  }
+  if (!response.req.complete) discardRest(response.req)
+  return sendText(response, fault.status, requestId, errorBody(fault, binding, requestId))
+}
+
+async function answer(call: Call, context: CallContext, progress: Progress): Promise<number> {
+  const { request, response, abort } = call
+  const signed = signedRequest(request)
+  // Which service, and so whose words for every error from here on.
+  const claim = claimOf(signed, context)
+  progress.service = claim
+    ? context.services.named(claim.service)
+    : context.services.guess(request.headers.host ?? "", "")
+  if (!progress.service) {
+    throw new Fault("UnsupportedOperation", `This endpoint has no service '${claim?.service}'`)
+  }
+  if (call.isOverLimit) throw overLimit(progress.service)
+  refuseShape(request, signed)
+  refuseLength(request, context.limits.bodyBytes)
+  if (call.expectsContinue) response.writeContinue()
+  const body = await readBody(request, context.limits.bodyBytes)
+  const caller = await authenticate(context, progress.service, signed, claim, body)
+
+  const form = readForm(signed, body, context.limits)
+  const version = take(form, "Version")
+  if (!claim) progress.service = context.services.guess(request.headers.host ?? "", version)
+  const service = progress.service
+  const action = take(form, "Action")
+  const { operation, loaded } = await service.find(action, version)
+  progress.operation = action
+  const input = operation.read(form)
+  const info = {
+    requestId: call.requestId,
+    service: service.binding.name,
+    operation: action,
+    region: claim?.region ?? context.defaultRegion,
+    caller,
+    sourceAddress: request.socket.remoteAddress ?? "",
+    userAgent: request.headers["user-agent"] ?? "",
+    signal: abort.signal,
+  }
+  abort.signal.throwIfAborted()
+  const output = await loaded.dispatch(action, input, info)
+  abort.signal.throwIfAborted()
+  return sendPieces(response, call.requestId, operation.write(output, call.requestId), abort.signal)
+}
+
+function signedRequest(request: IncomingMessage): SignedRequest {
+  const url = request.url ?? "/"
+  const mark = url.indexOf("?")
+  return {
+    method: request.method ?? "",
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? "" : url.slice(mark + 1),
+    headers: request.headersDistinct,
+  }
+}
+
+/** What no query protocol knows: other methods and paths, encoded bodies, bodies that are no forms. */
+function refuseShape(request: IncomingMessage, { method, path }: SignedRequest): void {
+  if (method !== "POST" && method !== "GET") throw new Fault("MethodNotAllowed", "Use GET or POST", 405)
+  if (!path.startsWith("/") || canonicalPath(path) !== "/") {
+    throw new Fault("InvalidAction", "There is nothing at this path; send the request to /", 404)
+  }
+  const encoding = request.headers["content-encoding"]
+  if (encoding !== undefined && encoding !== "identity") {
+    throw new Fault("UnsupportedMediaType", "The body must not be encoded", 415)
+  }
+  const type = request.headers["content-type"]
+  const isForm = type?.split(";", 1)[0]?.trim().toLowerCase() === "application/x-www-form-urlencoded"
+  if (method === "POST" && !isForm && request.headers["content-length"] !== "0") {
+    throw new Fault("UnsupportedMediaType", "The body must be application/x-www-form-urlencoded", 415)
+  }
+}
+
+/** With auth off, a claim says no more than service and region, and one that cannot be read says nothing. */
+function claimOf(signed: SignedRequest, context: CallContext): Claim | undefined {
+  try {
+    return readClaim(signed, "ec2Query")
+  } catch (refused) {
+    if (context.everybody) return undefined
+    throw refused
+  }
+}
+
+async function authenticate(
+  context: CallContext,
+  { binding: { protocol } }: Service,
+  signed: SignedRequest,
+  claim: Claim | undefined,
+  body: Buffer,
+): Promise<Caller> {
+  if (context.everybody) return context.everybody
+  if (claim) return context.verify(signed, claim, body, protocol)
+  throw refusal("missing", protocol)
+}
+
+function readForm(signed: SignedRequest, body: Buffer, limits: Limits): FormNode {
+  const form = parseForm([signed.query, bodyText(body)], limits)
+  for (const name of form.children?.keys() ?? []) if (name.startsWith("X-Amz-")) form.children?.delete(name)
+  return form
+}
+
+function take(form: FormNode, name: string): string {
+  return form.children?.get(name)?.value ?? ""
+}
+
+function overLimit({ binding }: Service): Fault {
+  return binding.protocol === "ec2Query"
+    ? new Fault("RequestLimitExceeded", "Request limit exceeded.", 503)
+    : new Fault("ServiceUnavailable", "The request has failed due to a temporary failure of the server.", 503)
+}
+
+/** The result, or whatever reason the signal aborts with, first of the two. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason)
+    signal.addEventListener("abort", stop, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop))
+  })
+}

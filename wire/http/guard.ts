@@ -1,0 +1,55 @@
+/**
+ * Who may talk to the listener at all. An ec2Query POST is a form that any web page can send, and a name that resolves to
+ * loopback makes any page "same origin": so only names that are ours, and no requests from other pages.
+ */
+import type { IncomingMessage } from "node:http"
+import { isIPv4 } from "node:net"
+
+/** Why a request must not be served, or undefined. */
+export type Guard = (request: IncomingMessage) => string | undefined
+
+/** `names` are further host names, exact ("cloud.lan") or with everything below ("*.cloud.lan"). Ports do not matter. */
+export function createGuard(names: readonly string[]): Guard {
+  const exact = new Set(names.filter((name) => !name.startsWith("*.")).map((name) => bare(name.toLowerCase())))
+  const suffixes = names.filter((name) => name.startsWith("*.")).map((name) => name.slice(1).toLowerCase())
+  const ours = (host: string): boolean =>
+    isLoopback(host) || exact.has(host) || suffixes.some((suffix) => host.endsWith(suffix))
+  return (request) => {
+    const hosts = request.headersDistinct.host ?? []
+    const host = hosts.length === 1 ? hostName(hosts[0] ?? "") : undefined
+    if (host === undefined) return "The Host header is missing or malformed"
+    // The address that the client connected to is a name that no other page's owner can point here.
+    if (!ours(host) && host !== localAddress(request)) return "This endpoint does not answer to that Host"
+    return originRefusal(request)
+  }
+}
+
+function originRefusal(request: IncomingMessage): string | undefined {
+  const { origin, host } = request.headers
+  const site = request.headers["sec-fetch-site"]
+  if (site !== undefined && site !== "same-origin" && site !== "none") return "Requests from other sites are refused"
+  if (origin === undefined) return undefined
+  return origin === `http://${host}` || origin === `https://${host}`
+    ? undefined
+    : "Requests from other origins are refused"
+}
+
+/** "Name:port" or "[address]:port" as a lower-case name, undefined when it is neither. */
+function hostName(header: string): string | undefined {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/.exec(header)
+  return match?.[1] === undefined ? undefined : bare(match[1].toLowerCase())
+}
+
+function bare(name: string): string {
+  return name.startsWith("[") ? name.slice(1, -1) : name.replace(/\.$/, "")
+}
+
+function isLoopback(host: string): boolean {
+  if (host === "localhost" || host.endsWith(".localhost") || host === "::1") return true
+  return host.startsWith("127.") && isIPv4(host)
+}
+
+function localAddress(request: IncomingMessage): string | undefined {
+  const address = request.socket.localAddress
+  return address?.startsWith("::ffff:") ? address.slice("::ffff:".length) : address
+}

@@ -1,0 +1,74 @@
+/** The canonical request of Signature Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html */
+import type { Claim, Headers, SignedRequest } from "./claim.ts"
+
+/**
+ * The text whose hash is signed; undefined when the request cannot have been signed like this (a signed header that is
+ * not there, bad percent-encoding). `bodyHash` is ours, in hex, never the client's word.
+ */
+export function canonicalRequest(request: SignedRequest, claim: Claim, bodyHash: string): string | undefined {
+  const headers = canonicalHeaders(request.headers, claim.signedHeaders)
+  const query = canonicalQuery(request.query)
+  if (headers === undefined || query === undefined) return undefined
+  const path = canonicalPath(request.path)
+  return `${request.method}\n${path}\n${query}\n${headers}\n${claim.signedHeaders.join(";")}\n${bodyHash}`
+}
+
+/** Path of every service save S3: dot segments and doubled slashes gone, then encoded once more. */
+export function canonicalPath(path: string): string {
+  if (path === "/" || path === "") return "/"
+  const segments: string[] = []
+  for (const segment of path.split("/")) {
+    if (segment === "" || segment === ".") continue
+    if (segment === "..") segments.pop()
+    else segments.push(encode(segment))
+  }
+  if (segments.length === 0) return "/"
+  return `/${segments.join("/")}${path.endsWith("/") ? "/" : ""}`
+}
+
+/** A plus is a space, here as in our form reader, so that what is signed is what is read. */
+function canonicalQuery(query: string): string | undefined {
+  if (query === "") return ""
+  try {
+    return query
+      .split("&")
+      .filter((pair) => pair !== "" && !/^X-Amz-Signature(=|$)/.test(pair))
+      .map((pair) => {
+        const equals = pair.indexOf("=")
+        const name = equals < 0 ? pair : pair.slice(0, equals)
+        return [recode(name), equals < 0 ? "" : recode(pair.slice(equals + 1))] as const
+      })
+      .toSorted(([a, x], [b, y]) => compare(a, b) || compare(x, y))
+      .map(([name, value]) => `${name}=${value}`)
+      .join("&")
+  } catch {
+    return undefined
+  }
+}
+
+function canonicalHeaders(headers: Headers, names: readonly string[]): string | undefined {
+  let text = ""
+  for (const name of names) {
+    const values = headers[name]
+    if (!values) return undefined
+    text += `${name}:${values.map((value) => value.trim().replaceAll(/\s+/g, " ")).join(",")}\n`
+  }
+  return text
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+function recode(text: string): string {
+  return encode(decodeURIComponent(text.replaceAll("+", " ")))
+}
+
+/** Everything save the unreserved characters of RFC 3986. Throws URIError for lone surrogates. */
+function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (found) => `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}

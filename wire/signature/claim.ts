@@ -1,0 +1,146 @@
+/** What a request says of its own signature, before anything is believed. Signature Version 4, header or query. */
+import type { Protocol } from "../types.ts"
+import { refusal } from "./refusals.ts"
+
+/** Header names in lower case, values in order of arrival (`IncomingMessage.headersDistinct`). */
+export type Headers = Readonly<Record<string, readonly string[] | undefined>>
+
+export interface SignedRequest {
+  readonly method: string
+  /** As on the wire, still percent-encoded, without the query. */
+  readonly path: string
+  /** As on the wire, without the question mark. */
+  readonly query: string
+  readonly headers: Headers
+}
+
+export interface Claim {
+  readonly accessKeyId: string
+  /** "20260102" */
+  readonly day: string
+  readonly region: string
+  readonly service: string
+  readonly signedHeaders: readonly string[]
+  /** 64 lower-case hex digits. */
+  readonly signature: string
+  /** "20260102T030405Z" */
+  readonly timestamp: string
+  /** Milliseconds since the epoch. */
+  readonly signedAtMs: number
+  /** How long a presigned request may be used; undefined for one that carries an Authorization header. */
+  readonly expiresMs: number | undefined
+}
+
+const algorithm = "AWS4-HMAC-SHA256"
+/** Presigned requests live at most seven days. */
+const longestSeconds = 604_800
+// One of each, or two readers of one request may disagree on what it says.
+const single = ["authorization", "host", "x-amz-date", "date", "x-amz-content-sha256", "x-amz-security-token"]
+
+/**
+ * The claim of a request, undefined when it is not signed at all. Throws IncompleteSignature when the claim is not
+ * complete and well formed, in the words of `protocol`.
+ */
+export function readClaim(request: SignedRequest, protocol: Protocol): Claim | undefined {
+  const authorization = request.headers.authorization
+  const presigned = authorization ? undefined : presignedFields(request.query, protocol)
+  if (!authorization && !presigned) return undefined
+  for (const name of single) {
+    if ((request.headers[name]?.length ?? 0) > 1) throw refusal("incomplete", protocol, `More than one '${name}'.`)
+  }
+  const fields = presigned ?? headerFields(authorization?.[0] ?? "", protocol)
+  const [accessKeyId, day, region, service] = credential(fields.get("Credential"), protocol)
+  const signedHeaders = headerList(fields.get("SignedHeaders"), protocol)
+  const signature = fields.get("Signature") ?? ""
+  if (!/^[0-9a-f]{64}$/.test(signature)) throw refusal("incomplete", protocol, "'Signature' must be 64 hex digits.")
+  const timestamp = presigned ? (fields.get("Date") ?? "") : headerTimestamp(request.headers, protocol)
+  const signedAtMs = timestampMs(timestamp)
+  if (signedAtMs === undefined) throw refusal("incomplete", protocol, "The date must be in ISO 8601 basic format.")
+  if (!timestamp.startsWith(day)) throw refusal("scope", protocol, "the date of the request")
+  const expiresMs = presigned ? expiry(fields.get("Expires"), protocol) : undefined
+  return { accessKeyId, day, region, service, signedHeaders, signature, timestamp, signedAtMs, expiresMs }
+}
+
+type Fields = ReadonlyMap<string, string>
+
+/** "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." with any white space around the parts. */
+function headerFields(header: string, protocol: Protocol): Fields {
+  const match = /^(\S+)[ \t]+(.*)$/.exec(header.trim())
+  if (match?.[1] !== algorithm) throw refusal("incomplete", protocol, `The algorithm must be ${algorithm}.`)
+  const fields = new Map<string, string>()
+  for (const part of (match[2] ?? "").split(",")) {
+    const equals = part.indexOf("=")
+    const name = part.slice(0, Math.max(equals, 0)).trim()
+    if (!["Credential", "SignedHeaders", "Signature"].includes(name) || fields.has(name)) {
+      throw refusal("incomplete", protocol, "Authorization header has an unexpected part.")
+    }
+    fields.set(name, part.slice(equals + 1).trim())
+  }
+  return fields
+}
+
+function presignedFields(query: string, protocol: Protocol): Fields | undefined {
+  if (!query.includes("X-Amz-")) return undefined
+  const fields = new Map<string, string>()
+  for (const pair of query.split("&")) {
+    if (!pair.startsWith("X-Amz-")) continue
+    const equals = pair.indexOf("=")
+    const name = pair.slice("X-Amz-".length, equals < 0 ? undefined : equals)
+    if (fields.has(name)) throw refusal("incomplete", protocol, "A parameter of the signature is given twice.")
+    try {
+      fields.set(name, equals < 0 ? "" : decodeURIComponent(pair.slice(equals + 1)))
+    } catch {
+      throw refusal("incomplete", protocol, "A parameter of the signature is badly encoded.")
+    }
+  }
+  if (!fields.has("Algorithm")) return undefined
+  if (fields.get("Algorithm") !== algorithm) {
+    throw refusal("incomplete", protocol, `The algorithm must be ${algorithm}.`)
+  }
+  return fields
+}
+
+function credential(text: string | undefined, protocol: Protocol): readonly [string, string, string, string] {
+  // Scope values become part of cache keys and of messages: only what they can be, at lengths they can have.
+  const match = /^([A-Za-z0-9_]{3,128})\/(\d{8})\/([^/\s]{1,64})\/([a-z0-9-]{1,64})\/aws4_request$/.exec(text ?? "")
+  const [, accessKeyId, day, region, service] = match ?? []
+  if (!accessKeyId || !day || !region || !service) {
+    throw refusal("incomplete", protocol, "'Credential' must be key/date/region/service/aws4_request.")
+  }
+  if (!/^[a-z]{2,8}(-[a-z]{2,16}){1,3}-\d{1,2}$/.test(region)) throw refusal("scope", protocol, "a valid region")
+  return [accessKeyId, day, region, service]
+}
+
+function headerList(text: string | undefined, protocol: Protocol): readonly string[] {
+  const names = (text ?? "").split(";")
+  if (!names.every((name) => /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) || new Set(names).size !== names.length) {
+    throw refusal("incomplete", protocol, "'SignedHeaders' must be names in lower case, each once.")
+  }
+  if (!names.includes("host")) throw refusal("incomplete", protocol, "'host' must be a signed header.")
+  return names
+}
+
+function headerTimestamp(headers: Headers, protocol: Protocol): string {
+  const amazonDate = headers["x-amz-date"]?.[0]
+  if (amazonDate !== undefined) return amazonDate.trim()
+  const date = headers.date?.[0]?.trim()
+  if (date === undefined) throw refusal("incomplete", protocol, "The request needs 'X-Amz-Date' or 'Date'.")
+  if (timestampMs(date) !== undefined) return date
+  const at = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(date) ? Date.parse(date) : Number.NaN
+  return Number.isNaN(at) ? "" : new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, "")
+}
+
+function timestampMs(text: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
+  if (!match) return undefined
+  const at = Date.parse(`${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z`)
+  return Number.isNaN(at) ? undefined : at
+}
+
+function expiry(text: string | undefined, protocol: Protocol): number {
+  const seconds = /^\d{1,6}$/.test(text ?? "") ? Number(text) : 0
+  if (seconds < 1 || seconds > longestSeconds) {
+    throw refusal("incomplete", protocol, `X-Amz-Expires must be between 1 and ${longestSeconds} seconds.`)
+  }
+  return seconds * 1000
+}

@@ -1,0 +1,149 @@
+/** What every storage engine does. Run by each driver's test with a way to open it; asserts on the interface alone. */
+import assert from "node:assert/strict"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, test } from "node:test"
+import type { TestContext } from "node:test"
+import type { StorageEngine } from "./types.ts"
+
+const gibibyte = 1024 ** 3
+
+export interface StorageDriver {
+  readonly name: string
+  open(home: string): Promise<StorageEngine>
+  /** A qcow2 file such as users bring, with a backing file where one is named. */
+  makeImage(path: string, sizeBytes: number, backing?: string): Promise<void>
+}
+
+export function storageConformance({ name, open, makeImage }: StorageDriver): void {
+  const fixture = async (context: TestContext) => {
+    const home = await mkdtemp(join(tmpdir(), "fractus-storage-"))
+    context.after(() => rm(home, { recursive: true, force: true }))
+    const imageFile = join(home, "import.qcow2")
+    await makeImage(imageFile, gibibyte)
+    const storage = await open(home)
+    context.after(() => storage.close())
+    return { home, imageFile, storage }
+  }
+
+  describe(`storage engine ${name}`, () => {
+    test("an image is there once imported, with its size, and importing again changes nothing", async (context) => {
+      const { storage, imageFile } = await fixture(context)
+      assert.equal(await storage.hasImage("ami-1"), false)
+      await assert.rejects(storage.imageSize("ami-1"), { code: "not-found" })
+      await storage.importImage("ami-1", imageFile)
+      await storage.importImage("ami-1", imageFile)
+      assert.equal(await storage.hasImage("ami-1"), true)
+      assert.equal(await storage.imageSize("ami-1"), gibibyte)
+    })
+
+    test("a file that is no qcow2, or leans on another file, is no image", async (context) => {
+      const { storage, home, imageFile } = await fixture(context)
+      const overlay = join(home, "overlay.qcow2")
+      await makeImage(overlay, gibibyte, imageFile)
+      await assert.rejects(storage.importImage("ami-1", overlay), { code: "invalid" })
+      await assert.rejects(storage.importImage("ami-1", import.meta.filename), { code: "invalid" })
+      await assert.rejects(storage.importImage("ami-1", join(home, "absent")), { code: "not-found" })
+      assert.equal(await storage.hasImage("ami-1"), false)
+    })
+
+    test("a volume has the size it was asked for, and asking again changes nothing", async (context) => {
+      const { storage } = await fixture(context)
+      const spec = { id: "vol-1", sizeBytes: 5 * gibibyte }
+      assert.equal(await storage.hasVolume("vol-1"), false)
+      await storage.createVolume(spec)
+      await storage.createVolume(spec)
+      assert.equal(await storage.hasVolume("vol-1"), true)
+      assert.equal((await storage.inspectVolume("vol-1")).sizeBytes, 5 * gibibyte)
+      assert.deepEqual(await storage.listVolumes(), ["vol-1"])
+      await assert.rejects(storage.createVolume({ ...spec, sizeBytes: gibibyte }), { code: "conflict" })
+    })
+
+    test("a volume from an image is at least as large as the image", async (context) => {
+      const { storage, imageFile } = await fixture(context)
+      await storage.importImage("ami-1", imageFile)
+      const small = { id: "vol-1", sizeBytes: gibibyte - 512, image: "ami-1" }
+      await assert.rejects(storage.createVolume(small), { code: "invalid" })
+      await assert.rejects(storage.createVolume({ ...small, image: "ami-2" }), { code: "not-found" })
+      assert.deepEqual(await storage.listVolumes(), [])
+      await storage.createVolume({ ...small, sizeBytes: gibibyte + 512 })
+      assert.equal((await storage.inspectVolume("vol-1")).sizeBytes, gibibyte + 512)
+    })
+
+    test("bad ids, sizes and users are refused and leave nothing", async (context) => {
+      const { storage } = await fixture(context)
+      for (const id of ["", "../x", "a/b", "A", "-a", ".new-1-1", "a\n", "a".repeat(101), "a,b"]) {
+        await assert.rejects(storage.createVolume({ id, sizeBytes: gibibyte }), { code: "invalid" }, id)
+        await assert.rejects(storage.importImage(id, import.meta.filename), { code: "invalid" }, id)
+        await assert.rejects(storage.hasVolume(id), { code: "invalid" }, id)
+        await assert.rejects(
+          storage.createVolume({ id: "vol-1", sizeBytes: gibibyte, image: id }),
+          { code: "invalid" },
+          id,
+        )
+      }
+      for (const sizeBytes of [0, -512, 1, 513, 512.5, Number.NaN, Infinity, 2 ** 60]) {
+        await assert.rejects(storage.createVolume({ id: "vol-1", sizeBytes }), { code: "invalid" }, String(sizeBytes))
+      }
+      assert.deepEqual(await storage.listVolumes(), [])
+      await storage.createVolume({ id: "vol-1", sizeBytes: gibibyte })
+      await assert.rejects(storage.present("vol-1", -1), { code: "invalid" })
+      await assert.rejects(storage.present("vol-1", 2 ** 32 - 1), { code: "invalid" })
+    })
+
+    test("a removed volume is gone, and removing again changes nothing", async (context) => {
+      const { storage } = await fixture(context)
+      await storage.createVolume({ id: "vol-1", sizeBytes: gibibyte })
+      await storage.removeVolume("vol-1")
+      await storage.removeVolume("vol-1")
+      assert.equal(await storage.hasVolume("vol-1"), false)
+      await assert.rejects(storage.inspectVolume("vol-1"), { code: "not-found" })
+      await assert.rejects(storage.present("vol-1", 0), { code: "not-found" })
+      await storage.release("vol-1")
+      await storage.createVolume({ id: "vol-1", sizeBytes: 2 * gibibyte })
+      assert.equal((await storage.inspectVolume("vol-1")).sizeBytes, 2 * gibibyte)
+    })
+
+    test("an image that volumes stand on stays until they are gone", async (context) => {
+      const { storage, imageFile } = await fixture(context)
+      await storage.importImage("ami-1", imageFile)
+      await storage.createVolume({ id: "vol-1", sizeBytes: gibibyte, image: "ami-1" })
+      await assert.rejects(storage.removeImage("ami-1"), { code: "in-use" })
+      assert.equal(await storage.hasImage("ami-1"), true)
+      await storage.removeVolume("vol-1")
+      await storage.removeImage("ami-1")
+      await storage.removeImage("ami-1")
+      assert.equal(await storage.hasImage("ami-1"), false)
+      await assert.rejects(storage.createVolume({ id: "vol-2", sizeBytes: gibibyte, image: "ami-1" }), {
+        code: "not-found",
+      })
+    })
+
+    test("many asked for at once, some twice, are all there", async (context) => {
+      const { storage, imageFile } = await fixture(context)
+      await storage.importImage("ami-1", imageFile)
+      const ids = Array.from({ length: 20 }, (_, index) => `vol-${index % 10}`)
+      await Promise.all(ids.map((id) => storage.createVolume({ id, sizeBytes: gibibyte, image: "ami-1" })))
+      assert.deepEqual(
+        (await storage.listVolumes()).toSorted((a, b) => a.localeCompare(b)),
+        [...new Set(ids)],
+      )
+    })
+
+    test("a later process finds images and volumes again", async (context) => {
+      const { storage, home, imageFile } = await fixture(context)
+      await storage.importImage("ami-1", imageFile)
+      await storage.createVolume({ id: "vol-1", sizeBytes: 3 * gibibyte, image: "ami-1" })
+      await storage.close()
+      const again = await open(home)
+      context.after(() => again.close())
+      assert.deepEqual(await again.listVolumes(), ["vol-1"])
+      assert.equal((await again.inspectVolume("vol-1")).sizeBytes, 3 * gibibyte)
+      assert.equal(await again.hasImage("ami-1"), true)
+      await assert.rejects(again.createVolume({ id: "vol-1", sizeBytes: gibibyte, image: "ami-1" }), {
+        code: "conflict",
+      })
+    })
+  })
+}

@@ -1,0 +1,65 @@
+/**
+ * What we know about a volume without asking its file, which a guest's process may write to: one small JSON file each.
+ */
+import { open, readdir } from "node:fs/promises"
+import { join } from "node:path"
+import { StorageError } from "./errors.ts"
+import { readIfThere, unlinkIfThere, writeWhole } from "./files.ts"
+
+export interface VolumeRecord {
+  readonly sizeBytes: number
+  readonly image?: string
+}
+
+export interface Records {
+  read(id: string): Promise<VolumeRecord | undefined>
+  write(id: string, record: VolumeRecord): Promise<void>
+  /** True when there was one. */
+  remove(id: string): Promise<boolean>
+  list(): Promise<string[]>
+}
+
+/** Records in `folder`, one `<id>.json` each. Throws StorageError `failed` for one that is damaged. */
+export function openRecords(folder: string): Records {
+  const pathOf = (id: string): string => join(folder, `${id}.json`)
+  return {
+    read: async (id) => {
+      const text = await readIfThere(pathOf(id))
+      return text === undefined ? undefined : parse(id, text)
+    },
+    write: (id, record) => writeWhole(pathOf(id), (temporary) => writeText(temporary, JSON.stringify(record))),
+    remove: (id) => unlinkIfThere(pathOf(id)),
+    list: async () =>
+      (await readdir(folder))
+        .filter((name) => /^[a-z0-9].*\.json$/.test(name))
+        .map((name) => name.slice(0, -".json".length)),
+  }
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  const file = await open(path, "wx", 0o600)
+  try {
+    await file.writeFile(`${text}\n`)
+  } finally {
+    await file.close()
+  }
+}
+
+function parse(id: string, text: string): VolumeRecord {
+  const value: unknown = safeParse(text)
+  const fields = new Map<string, unknown>(typeof value === "object" && value !== null ? Object.entries(value) : [])
+  const sizeBytes = fields.get("sizeBytes")
+  const image = fields.get("image")
+  if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes)) {
+    throw new StorageError("failed", `the record of volume ${id} is damaged`)
+  }
+  return typeof image === "string" ? { sizeBytes, image } : { sizeBytes }
+}
+
+function safeParse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

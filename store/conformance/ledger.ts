@@ -37,6 +37,12 @@ export function ledgerTests(open: OpenStore): void {
     assert.equal(await store.freeNumber("ip", 9, 8), undefined)
     assert.equal(await store.freeNumber("name", 4, 9), 4)
     await store.commit({ release: [{ scope: "ip", key: "5" }] })
+    await store.commit({ claim: Array.from({ length: 3000 }, (_, at) => claim(String(at), "i-1", "dense")) })
+    assert.equal(await store.freeNumber("dense", 0, 9000), 3000)
+    assert.equal(await store.freeNumber("dense", 0, 2999), undefined)
+    await store.commit({ release: [{ scope: "dense", key: "1777" }] })
+    assert.equal(await store.freeNumber("dense", 5, 9000), 1777)
+    assert.equal(await store.freeNumber("dense", 1778, 9000), 3000)
     assert.equal(await store.freeNumber("ip", 4, 9), 5)
   })
 

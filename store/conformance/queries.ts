@@ -4,6 +4,9 @@ import { allIds, resource, storeTest, type OpenStore } from "./subject.ts"
 const exact = (name: string, ...values: string[]) => ({ name, values })
 const wild = (name: string, ...values: string[]) => ({ name, values, wildcards: true })
 
+const numbered = (at: number) =>
+  resource(String(at), { facets: { state: ["running"], parity: [String(at % 2)], name: [`web-${at}-${at % 100}`] } })
+
 /** Filters, wildcards, scopes and pages. */
 export function queryTests(open: OpenStore): void {
   storeTest(open, "matches any value of a filter and all filters", async ({ store }) => {
@@ -131,10 +134,9 @@ export function queryTests(open: OpenStore): void {
   storeTest(open, "pages through many, with selective and unselective filters", async ({ store }) => {
     const total = 5000
     const all = Array.from({ length: total }, (_, at) => at)
-    const facets = (at: number) => ({ state: ["running"], parity: [String(at % 2)], name: [`web-${at}-${at % 100}`] })
     for (let start = 0; start < total; start += 500) {
       await store.commit({
-        put: all.slice(start, start + 500).map((at) => resource(String(at), { facets: facets(at) })),
+        put: all.slice(start, start + 500).map(numbered),
       })
     }
     const find = async (...facets: ReturnType<typeof exact>[]) =>

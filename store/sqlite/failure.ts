@@ -28,7 +28,7 @@ export function unusable(error: unknown, path: string): StoreUnusableError | und
   const code = sqliteCode(error)
   const text = error instanceof Error ? error.message : String(error)
   if (code === corrupt || code === notADatabase) {
-    return new StoreUnusableError("corrupt", `${path} is damaged (${text}); nothing was written to it`)
+    return new StoreUnusableError("corrupt", `${path} is damaged (${text}); it was left as it is`)
   }
   if (code === busy || code === locked) return new StoreUnusableError("locked", `${path} is held by another process`)
   if (code === full) return new StoreUnusableError("full", `the disk of ${path} is full`)

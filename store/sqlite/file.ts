@@ -48,7 +48,8 @@ function lock(directory: string): () => void {
     makePrivate(path)
     const db = new DatabaseSync(path, { timeout: 0 })
     try {
-      db.exec("begin exclusive")
+      // Without the journal in memory SQLite leaves a second file beside it.
+      db.exec("pragma journal_mode = memory; begin exclusive")
     } catch (error) {
       db.close()
       throw error
@@ -71,7 +72,10 @@ function makePrivate(path: string): void {
 /** Made under another name and then renamed, so that a store without tables is never a half made one but a damaged one. */
 function create(directory: string, path: string): void {
   if (existsSync(`${path}-wal`)) {
-    throw new StoreUnusableError("corrupt", `${path} is missing, but its log ${path}-wal is there; nothing was written`)
+    throw new StoreUnusableError(
+      "corrupt",
+      `${path} is missing, but its log ${path}-wal is there; all was left as it is`,
+    )
   }
   const fresh = `${path}.new`
   for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(fresh + suffix, { force: true })
@@ -87,7 +91,7 @@ function create(directory: string, path: string): void {
 }
 
 function openReader(path: string): DatabaseSync {
-  if (statSync(path).size === 0) throw new StoreUnusableError("corrupt", `${path} is empty; nothing was written to it`)
+  if (statSync(path).size === 0) throw new StoreUnusableError("corrupt", `${path} is empty; it was left as it is`)
   const reader = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
   reader.exec("pragma cache_size = -8192")
   return reader
@@ -97,13 +101,13 @@ function openReader(path: string): DatabaseSync {
 function check(reader: DatabaseSync, path: string): number {
   const number = (name: string): number => numbers(reader, `pragma ${name}`)()[0] ?? 0
   if (number("application_id") !== applicationId) {
-    throw new StoreUnusableError("corrupt", `${path} is not a store of Fractus; nothing was written to it`)
+    throw new StoreUnusableError("corrupt", `${path} is not a store of Fractus; it was left as it is`)
   }
   const version = number("user_version")
   if (version > migrations.length) {
     throw new StoreUnusableError(
       "newer",
-      `${path} was written by a newer release (format ${version}, this one knows ${migrations.length}); nothing was written to it`,
+      `${path} was written by a newer release (format ${version}, this one knows ${migrations.length}); it was left as it is`,
     )
   }
   if (number("page_count") * number("page_size") <= checkUpToBytes) {
@@ -114,7 +118,7 @@ function check(reader: DatabaseSync, path: string): number {
 }
 
 function damaged(path: string, how: string): StoreUnusableError {
-  return new StoreUnusableError("corrupt", `${path} is damaged (${how}); nothing was written to it`)
+  return new StoreUnusableError("corrupt", `${path} is damaged (${how}); it was left as it is`)
 }
 
 /** Runs the missing migrations in one transaction. */

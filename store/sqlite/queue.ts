@@ -7,7 +7,7 @@ import type { WriterData } from "./writer.ts"
 const maxGroup = 256
 const maxGroupChars = 8 * 1024 * 1024
 const maxWaiting = 10_000
-const maxWaitingChars = 128 * 1024 * 1024
+const maxWaitingChars = 32 * 1024 * 1024
 /** The writer holds one group at a time; its heap need not be larger. */
 const writerLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 }
 
@@ -27,7 +27,7 @@ export interface WriteQueue {
 
 /**
  * Hands commits to the writer thread, one group at a time: what arrives while a group is being written goes with the next.
- * More than 10,000 commits or 128 M characters waiting are refused with `StoreUnusableError` "io".
+ * More than 10,000 commits or 32 M characters waiting are refused with `StoreUnusableError` "io".
  */
 export function writeQueue(data: WriterData): WriteQueue {
   const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: data, resourceLimits: writerLimits })

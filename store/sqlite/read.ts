@@ -1,18 +1,11 @@
 import type { DatabaseSync } from "node:sqlite"
 import type { AssignmentRow, Claim, EventRow, Json, Reference, Role } from "../types.ts"
-import { rows } from "./statement.ts"
+import { numbers, rows } from "./statement.ts"
 
 const byEnd = (end: "from" | "to"): string => `
   select "from", "to", role from reference
   where "${end}" in (select value from json_each(?1)) and (?2 = '' or role = ?2)
   order by "${end}", "from", "to", role`
-
-/** The first number of a range is free, or the first after a taken one whose next is free. */
-const freeAfterTaken = `
-  select c.number + 1 as free from claim c
-  where c.scope = ?1 and c.number >= ?2 and c.number < ?3
-    and not exists (select 1 from claim d where d.scope = ?1 and d.number = c.number + 1)
-  order by c.number limit 1`
 
 /** Reads of all that is not a resource. */
 export function otherReads(db: DatabaseSync) {
@@ -27,8 +20,7 @@ export function otherReads(db: DatabaseSync) {
     db,
     "select scope, count(*) as count from claim where scope in (select value from json_each(?)) group by scope",
   )
-  const taken = rows<object>(db, "select 1 from claim where scope = ? and number = ?")
-  const freeNext = rows<{ free: number }>(db, freeAfterTaken)
+  const countTaken = numbers(db, "select count(*) from claim where scope = ? and number between ? and ?")
   const ofHost = rows<Omit<AssignmentRow, "spec"> & { spec: string }>(
     db,
     "select host, resource, kind, generation, spec from assignment where host = ? order by resource",
@@ -47,8 +39,7 @@ export function otherReads(db: DatabaseSync) {
       new Map(counts.all(JSON.stringify(scopes)).map(({ scope, count }) => [scope, count])),
     freeNumber: (scope: string, from: number, to: number): number | undefined => {
       if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to)) throw new TypeError("a range of whole numbers")
-      if (from > to) return undefined
-      return taken.all(scope, from).length === 0 ? from : freeNext.all(scope, from, to)[0]?.free
+      return firstFree(from, to, (low, high) => countTaken(scope, low, high)[0] === high - low + 1)
     },
     assignments: (host: string): readonly AssignmentRow[] =>
       ofHost.all(host).map(({ spec, ...row }) => Object.assign(row, { spec: json(spec) })),
@@ -64,4 +55,23 @@ function json(text: string): Json {
 /** Rows of SQLite have no prototype, which strict comparisons tell apart. */
 function plain<Row extends object>(row: Row): Row {
   return { ...row }
+}
+
+/** Gallops over ranges that are wholly taken, then halves the first one that is not. */
+function firstFree(from: number, to: number, isTaken: (low: number, high: number) => boolean): number | undefined {
+  let low = from
+  for (let size = 1; low <= to; size *= 2) {
+    let high = Math.min(low + size - 1, to)
+    if (isTaken(low, high)) {
+      low = high + 1
+      continue
+    }
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (isTaken(low, middle)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+  return undefined
 }

@@ -10,7 +10,6 @@ export const errors = {
     400,
     "There are not enough free addresses in subnet '{id}' to satisfy the requested number of instances.",
   ],
-  InsufficientInstanceCapacity: [500, "There is no Spot capacity available that matches your request."],
   "InvalidGroup.Duplicate": [400, "The security group '{name}' already exists for VPC '{vpc}'"],
   "InvalidGroup.NotFound": [400, "The security group '{name}' does not exist{where}"],
   InvalidID: [400, "The ID '{id}' is not valid"],
@@ -26,6 +25,29 @@ export const errors = {
   RulesPerSecurityGroupLimitExceeded: [400, "The maximum number of rules per security group has been reached."],
   TagLimitExceeded: [400, "The maximum number of Tags for a resource has been reached."],
   VPCIdNotSpecified: [400, "No default VPC for this user"],
+  "InvalidUserID.Malformed": [400, 'Invalid user id: "{id}"'],
+  InsufficientAddressCapacity: [500, "Not enough available addresses to satisfy your request."],
+  InsufficientInstanceCapacity: [
+    500,
+    "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}): {why}.",
+  ],
+  InstanceLimitExceeded: [
+    400,
+    "You have requested more instances ({wanted}) than your current instance limit of {limit} allows.",
+  ],
+  "InvalidAMIID.Malformed": [400, 'Invalid id: "{id}"'],
+  "InvalidAMIID.Unavailable": [400, "The image ID '{id}' is not available: it is {state}"],
+  InvalidBlockDeviceMapping: [400, "{detail}"],
+  "InvalidIPAddress.InUse": [400, "Address {address} is in use."],
+  InvalidParameter: [400, "{detail}"],
+  MissingInput: [400, "{detail}"],
+  OperationNotPermitted: [400, "{detail}"],
+  SecurityGroupsPerInterfaceLimitExceeded: [
+    400,
+    "The maximum number of security groups per interface has been reached.",
+  ],
+  UnsupportedHibernationConfiguration: [400, "The instance '{id}' is not configured for hibernation"],
+  InvalidInstanceAttributeValue: [400, "{detail}"],
 } as const
 
 export const raise = defineErrors(errors)

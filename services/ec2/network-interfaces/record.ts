@@ -6,7 +6,9 @@ export interface NetworkInterfaceRecord extends Tagged {
   /** Unique in the home: its tap and its infrastructure address follow from it. */
   readonly number: number
   readonly subnet: string
+  readonly subnetCidr: string
   readonly vpc: string
+  readonly vpcCidr: string
   readonly zone: string
   readonly zoneId: string
   readonly mac: string

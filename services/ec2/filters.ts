@@ -1,0 +1,15 @@
+/** Filters and pages as EC2 spells them. */
+import type { Filter } from "#cloud/resources/describe.ts"
+
+/** Filters with the older names that the API still takes turned into today's. */
+export function renamed(
+  filters: readonly Filter[] | undefined,
+  names: Readonly<Record<string, string>>,
+): readonly Filter[] | undefined {
+  return filters?.map((filter) => ({ ...filter, Name: names[filter.Name ?? ""] ?? filter.Name }))
+}
+
+/** NextToken of an answer, only where there is more. */
+export function nextToken(page: { readonly nextToken?: string }): { NextToken?: string } {
+  return page.nextToken === undefined ? {} : { NextToken: page.nextToken }
+}

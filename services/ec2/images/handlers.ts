@@ -1,0 +1,130 @@
+/** DescribeImages. Public images stand in every region under one id. */
+import type { Image } from "@aws-sdk/client-ec2"
+import type { Call } from "#cloud/call.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import { raise } from "../errors.ts"
+import { nextToken } from "../filters.ts"
+import type { Handler, Handlers, Input } from "../handler.ts"
+import { toTags } from "../tags/answer.ts"
+import { everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+
+const filterNames = [
+  "architecture",
+  "block-device-mapping.delete-on-termination",
+  "block-device-mapping.device-name",
+  "block-device-mapping.encrypted",
+  "block-device-mapping.snapshot-id",
+  "block-device-mapping.volume-size",
+  "block-device-mapping.volume-type",
+  "creation-date",
+  "description",
+  "ena-support",
+  "free-tier-eligible",
+  "hypervisor",
+  "image-allowed",
+  "image-id",
+  "image-type",
+  "is-public",
+  "kernel-id",
+  "manifest-location",
+  "name",
+  "owner-alias",
+  "owner-id",
+  "platform",
+  "product-code",
+  "product-code.type",
+  "ramdisk-id",
+  "root-device-name",
+  "root-device-type",
+  "source-image-id",
+  "source-image-region",
+  "source-instance-id",
+  "state",
+  "state-reason-code",
+  "state-reason-message",
+  "sriov-net-support",
+  "virtualization-type",
+]
+
+/** Images this caller sees: its own of the region and the public ones. */
+export function visibleImages(call: Call) {
+  return { accounts: [call.account, publicOwner], regions: [call.region, everyRegion] }
+}
+
+const describeImages: Handler<"DescribeImages"> = async (input, call) => {
+  const page = await call.describe({
+    kind: imageKind,
+    ids: input.ImageIds,
+    filters: input.Filters,
+    filterNames,
+    maxResults: input.MaxResults,
+    nextToken: input.NextToken,
+    ...visibleImages(call),
+    also: [...ownerCondition(input, call), ...executableCondition(input, call)],
+  })
+  return { Images: page.items.map(toImage), ...nextToken(page) }
+}
+
+function ownerCondition(input: Input<"DescribeImages">, call: Call) {
+  const owners = input.Owners ?? []
+  if (owners.length === 0) return []
+  const values = owners.map((owner) => {
+    if (owner === "self") return call.account
+    if (owner === "amazon") return publicOwner
+    // No image here has another owner alias; a well-formed account simply owns nothing.
+    if (/^\d{12}$/.test(owner) || owner === "aws-marketplace" || owner === "aws-backup-vault") return owner
+    throw raise("InvalidUserID.Malformed", { id: owner })
+  })
+  return [{ name: "owner-id", values }]
+}
+
+function executableCondition(input: Input<"DescribeImages">, call: Call) {
+  const users = input.ExecutableUsers ?? []
+  if (users.length === 0) return []
+  for (const user of users)
+    if (user !== "all" && user !== "self" && !/^\d{12}$/.test(user))
+      throw raise("InvalidUserID.Malformed", { id: user })
+  // "all": public ones. "self" or an account: those shared with it explicitly, of which there are none yet.
+  return users.includes("all")
+    ? [{ name: "is-public", values: ["true"] }]
+    : [{ name: "shared-with", values: users.map((u) => (u === "self" ? call.account : u)) }]
+}
+
+function toImage({ id, account, record }: Resource<ImageRecord>): Image {
+  return {
+    ImageId: id,
+    Name: record.name,
+    Description: record.description,
+    Architecture: record.architecture,
+    BlockDeviceMappings: [
+      {
+        DeviceName: record.rootDeviceName,
+        Ebs: {
+          DeleteOnTermination: true,
+          Encrypted: false,
+          SnapshotId: record.rootSnapshot,
+          VolumeSize: record.rootSizeGiB,
+          VolumeType: "gp3",
+        },
+      },
+    ],
+    BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
+    CreationDate: new Date(record.createdMs).toISOString(),
+    EnaSupport: true,
+    Hypervisor: "xen",
+    ImageLocation: `${account === publicOwner ? "amazon" : account}/${record.name}`,
+    ImageType: "machine",
+    OwnerId: account,
+    PlatformDetails: "Linux/UNIX",
+    Public: record.public,
+    RootDeviceName: record.rootDeviceName,
+    RootDeviceType: "ebs",
+    State: record.state,
+    Tags: toTags(record.tags),
+    UsageOperation: "RunInstances",
+    VirtualizationType: "hvm",
+    ...(account === publicOwner ? { ImageOwnerAlias: "amazon" } : {}),
+  }
+}
+
+export const handlers = { DescribeImages: describeImages } satisfies Handlers

@@ -1,0 +1,97 @@
+/** Instances as answers show them. */
+import type { Instance, InstanceStateChange, InstanceStateName, Reservation } from "@aws-sdk/client-ec2"
+import type { Resource } from "#cloud/resources/kind.ts"
+import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
+import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
+import { toTags } from "../tags/answer.ts"
+import { toMetadataOptions } from "./metadata-options.ts"
+import { type InstanceRecord, type InstanceState, stateCodes } from "./record.ts"
+
+type Interfaces = ReadonlyMap<string, Resource<NetworkInterfaceRecord>>
+
+/** Instances grouped by the call that made them, in the order given. */
+export function toReservations(instances: readonly Resource<InstanceRecord>[], interfaces: Interfaces): Reservation[] {
+  const reservations = new Map<string, Reservation & { Instances: Instance[] }>()
+  for (const instance of instances) {
+    const id = instance.record.reservation
+    let reservation = reservations.get(id)
+    if (reservation === undefined) {
+      reservation = { ReservationId: id, OwnerId: instance.account, Groups: [], Instances: [] }
+      reservations.set(id, reservation)
+    }
+    reservation.Instances.push(toInstance(instance, interfaces))
+  }
+  return [...reservations.values()]
+}
+
+export function toState(state: InstanceState): { Code: number; Name: InstanceStateName } {
+  return { Code: stateCodes[state], Name: state }
+}
+
+export function toStateChange(id: string, before: InstanceState, after: InstanceState): InstanceStateChange {
+  return { InstanceId: id, PreviousState: toState(before), CurrentState: toState(after) }
+}
+
+function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces): Instance {
+  const { id, record } = instance
+  return {
+    InstanceId: id,
+    AmiLaunchIndex: record.launchIndex,
+    Architecture: record.architecture,
+    BlockDeviceMappings: record.blockDevices.map((device) => ({
+      DeviceName: device.device,
+      Ebs: {
+        AttachTime: new Date(device.attachedMs),
+        DeleteOnTermination: device.deleteOnTermination,
+        Status: device.status,
+        VolumeId: device.volume,
+      },
+    })),
+    BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
+    CapacityReservationSpecification: { CapacityReservationPreference: "open" },
+    ClientToken: record.clientToken ?? "",
+    CpuOptions: { CoreCount: record.vcpus, ThreadsPerCore: 1 },
+    CurrentInstanceBootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
+    EbsOptimized: record.attributes.ebsOptimized,
+    EnaSupport: record.attributes.enaSupport,
+    EnclaveOptions: { Enabled: false },
+    HibernationOptions: { Configured: false },
+    Hypervisor: "xen",
+    ImageId: record.image,
+    InstanceType: record.type as never,
+    LaunchTime: new Date(record.launchedMs),
+    MaintenanceOptions: { AutoRecovery: "default" },
+    MetadataOptions: toMetadataOptions(record.attributes.metadata),
+    Monitoring: { State: record.attributes.monitoring },
+    NetworkInterfaces: record.networkInterfaces.flatMap((networkInterface) => {
+      const found = interfaces.get(networkInterface)
+      return found === undefined ? [] : [toInstanceNetworkInterface(found)]
+    }),
+    Placement: { AvailabilityZone: record.zone, AvailabilityZoneId: record.zoneId, GroupName: "", Tenancy: "default" },
+    PlatformDetails: "Linux/UNIX",
+    PrivateDnsName: record.dnsName,
+    PrivateDnsNameOptions: {
+      HostnameType: "ip-name",
+      EnableResourceNameDnsARecord: false,
+      EnableResourceNameDnsAAAARecord: false,
+    },
+    ProductCodes: [],
+    PublicDnsName: record.publicDnsName ?? "",
+    RootDeviceName: record.rootDevice,
+    RootDeviceType: "ebs",
+    SecurityGroups: record.groups.map((group) => ({ GroupId: group.id, GroupName: group.name })),
+    SourceDestCheck: record.attributes.sourceDestCheck,
+    State: toState(record.state),
+    StateTransitionReason: record.transitionReason,
+    Tags: toTags(record.tags),
+    UsageOperation: "RunInstances",
+    UsageOperationUpdateTime: new Date(record.launchedMs),
+    VirtualizationType: "hvm",
+    ...(record.address === "" ? {} : { PrivateIpAddress: record.address, SubnetId: record.subnet, VpcId: record.vpc }),
+    ...(record.publicAddress === undefined ? {} : { PublicIpAddress: record.publicAddress }),
+    ...(record.keyName === undefined ? {} : { KeyName: record.keyName }),
+    ...(record.stateReason === undefined
+      ? {}
+      : { StateReason: { Code: record.stateReason.code, Message: record.stateReason.message } }),
+  }
+}

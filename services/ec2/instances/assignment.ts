@@ -1,0 +1,65 @@
+/** What a host has to know of an instance: the machine, its disks and ports, and what its metadata service says. */
+import type { Call } from "#cloud/call.ts"
+import { localHost } from "#cloud/hosts/local.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import type { GuestSpec, PortSpec } from "#host/protocol/types.ts"
+import { hostName } from "../network-interfaces/names.ts"
+import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
+import { metadataOf } from "./metadata.ts"
+import type { InstanceRecord } from "./record.ts"
+
+/** Puts the guest into the draft, as the host's wish: on while the instance is pending or running. */
+export function assignGuest(
+  call: Call,
+  instance: Resource<InstanceRecord>,
+  interfaces: readonly Resource<NetworkInterfaceRecord>[],
+  options: { readonly force?: boolean } = {},
+): void {
+  call.draft.assign(localHost, instance.id, guestSpec(instance, interfaces, options.force ?? false))
+}
+
+export function guestSpec(
+  instance: Resource<InstanceRecord>,
+  interfaces: readonly Resource<NetworkInterfaceRecord>[],
+  force: boolean,
+): GuestSpec {
+  const { record } = instance
+  return {
+    kind: "guest",
+    power: record.state === "pending" || record.state === "running" ? "on" : "off",
+    starts: record.starts,
+    resets: record.resets,
+    force,
+    number: record.number,
+    architecture: record.architecture,
+    vcpus: record.vcpus,
+    memoryMiB: record.memoryMiB,
+    cpuQuotaPercent: record.vcpus * 100,
+    uuid: record.uuid,
+    image: record.image,
+    disks: record.blockDevices.map((device) => ({
+      volume: device.volume,
+      // NVMe and virtio show it to the guest without the dash, as on AWS.
+      serial: device.volume.replace("-", "").slice(0, 20),
+      deviceName: device.device,
+      ...(device.device === record.rootDevice ? { bootIndex: 0 } : {}),
+    })),
+    ports: interfaces.map((resource) => ({ network: resource.record.vpc, port: portSpec(resource) })),
+    metadata: metadataOf(instance, interfaces),
+    ...(record.machineVersion === undefined ? {} : { machineVersion: record.machineVersion }),
+  }
+}
+
+function portSpec({ id, record }: Resource<NetworkInterfaceRecord>): PortSpec {
+  return {
+    id,
+    number: record.number,
+    subnet: record.subnet,
+    mac: record.mac,
+    address: record.address,
+    hostName: hostName(record.address),
+    groups: record.groups.map((group) => group.id),
+    checkSource: record.sourceDestCheck,
+    ...(record.publicAddress === undefined ? {} : { publicAddress: record.publicAddress.address }),
+  }
+}

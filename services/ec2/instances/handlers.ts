@@ -1,0 +1,20 @@
+/** The operations of instances. */
+import type { Handlers } from "../handler.ts"
+import { describeInstanceAttribute, modifyInstanceAttribute } from "./attributes.ts"
+import { getConsoleOutput } from "./console.ts"
+import { describeInstances, describeInstanceStatus } from "./describe.ts"
+import { runInstances } from "./launch/run.ts"
+import { rebootInstances, startInstances, stopInstances, terminateInstances } from "./lifecycle.ts"
+
+export const handlers = {
+  DescribeInstanceAttribute: describeInstanceAttribute,
+  DescribeInstances: describeInstances,
+  DescribeInstanceStatus: describeInstanceStatus,
+  GetConsoleOutput: getConsoleOutput,
+  ModifyInstanceAttribute: modifyInstanceAttribute,
+  RebootInstances: rebootInstances,
+  RunInstances: runInstances,
+  StartInstances: startInstances,
+  StopInstances: stopInstances,
+  TerminateInstances: terminateInstances,
+} satisfies Handlers

@@ -1,0 +1,122 @@
+/** Where a launch goes: image, type, subnet, groups, key. Everything the store has to say, before anything is made. */
+import type { Call } from "#cloud/call.ts"
+import { fromStored, isId, notFound, type Resource } from "#cloud/resources/kind.ts"
+import { raise } from "../../errors.ts"
+import { visibleImages } from "../../images/handlers.ts"
+import { type ImageRecord, imageKind } from "../../images/record.ts"
+import { findInstanceType } from "../../instance-types/data.ts"
+import { keyPairKind } from "../../key-pairs/record.ts"
+import { type SecurityGroupRecord, securityGroupKind } from "../../security-groups/record.ts"
+import { defaultVpcOf } from "../../vpcs/default.ts"
+import { type SubnetRecord, subnetKind } from "../../vpcs/record.ts"
+import type { LaunchWish } from "./wish.ts"
+
+export interface Machine {
+  readonly name: string
+  readonly vcpus: number
+  readonly memoryMiB: number
+  readonly architecture: "x86_64" | "arm64"
+}
+
+/** The image, or with `--unknown-ami substitute` the first one that is available. */
+export async function findImage(call: Call, id: string): Promise<Resource<ImageRecord>> {
+  const substitute = call.cloud.settings.unknownAmi === "substitute"
+  if (!substitute && !isId("ami", id)) throw raise("InvalidAMIID.Malformed", { id })
+  const { accounts, regions } = visibleImages(call)
+  const stored = (await call.store.getMany([id])).get(id)
+  if (stored?.kind === imageKind.name && accounts.includes(stored.account) && regions.includes(stored.region)) {
+    const image = fromStored<ImageRecord>(stored)
+    if (image.record.state !== "available") throw raise("InvalidAMIID.Unavailable", { id, state: image.record.state })
+    return image
+  }
+  if (!substitute) throw notFound(imageKind, id)
+  const page = await call.store.query({
+    kind: imageKind.name,
+    accounts,
+    regions,
+    facets: [{ name: "state", values: ["available"] }],
+    limit: 1,
+  })
+  if (page.items[0] === undefined) throw notFound(imageKind, id)
+  return fromStored<ImageRecord>(page.items[0])
+}
+
+/** The machine that a type stands for, on this image. */
+export function findMachine(call: Call, typeName: string, image: Resource<ImageRecord>): Machine {
+  const type = findInstanceType(typeName)
+  if (type === undefined)
+    throw raise("InvalidParameterValue", {
+      detail: `The following supplied instance types do not exist: [${typeName}]`,
+    })
+  const architectures: readonly string[] = type.ProcessorInfo?.SupportedArchitectures ?? []
+  const { architecture } = image.record
+  if (!architectures.includes(architecture))
+    throw raise("InvalidParameterValue", {
+      detail: `The architecture '${architectures.join(",")}' of the specified instance type does not match the architecture '${architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.`,
+    })
+  if (!call.cloud.settings.architectures.includes(architecture))
+    throw raise("InsufficientInstanceCapacity", { type: typeName, why: `no host runs ${architecture}` })
+  return {
+    name: typeName,
+    vcpus: type.VCpuInfo?.DefaultVCpus ?? 1,
+    memoryMiB: type.MemoryInfo?.SizeInMiB ?? 512,
+    architecture,
+  }
+}
+
+/** The subnet that is named, or the default one of the zone, or of the first zone. */
+export async function findSubnet(call: Call, wish: LaunchWish): Promise<Resource<SubnetRecord>> {
+  if (wish.network.subnet !== undefined) {
+    const subnet = await call.require(subnetKind, wish.network.subnet)
+    if (wish.zone !== undefined && !inZone(subnet, wish.zone))
+      throw raise("InvalidParameterValue", {
+        detail: `The availability zone '${wish.zone}' does not match that of the subnet '${subnet.id}' ('${subnet.record.zone}')`,
+      })
+    return subnet
+  }
+  const vpc = await defaultVpcOf(call)
+  if (vpc === undefined) throw raise("VPCIdNotSpecified")
+  const subnets = (await call.list(subnetKind, "vpc-id", vpc.id)).filter((subnet) => subnet.record.defaultForZone)
+  const subnet =
+    wish.zone === undefined ? subnets[0] : subnets.find((candidate) => inZone(candidate, wish.zone as string))
+  if (subnet !== undefined) return subnet
+  if (wish.zone === undefined)
+    throw raise("MissingInput", { detail: "No subnets found for the default VPC. Please specify a subnet." })
+  throw raise("InvalidParameterValue", { detail: `Invalid availability zone: [${wish.zone}]` })
+}
+const inZone = (subnet: Resource<SubnetRecord>, zone: string) =>
+  subnet.record.zone === zone || subnet.record.zoneId === zone
+
+/** Security groups by id or, in the default VPC, by name; all in the subnet's VPC; the VPC's default group when none is named. */
+export async function findGroups(
+  call: Call,
+  wish: LaunchWish["network"],
+  vpc: string,
+): Promise<readonly Resource<SecurityGroupRecord>[]> {
+  if (wish.groupNames.length > 0 && wish.subnet !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "The parameter groupName cannot be used with the parameter subnet",
+    })
+  const byId = await call.requireMany(securityGroupKind, wish.groupIds)
+  const ofVpc = wish.groupNames.length > 0 || byId.length === 0 ? await call.list(securityGroupKind, "vpc-id", vpc) : []
+  const byName = wish.groupNames.map((name) => {
+    const group = ofVpc.find((candidate) => candidate.record.name === name)
+    if (group === undefined) throw raise("InvalidGroup.NotFound", { name, where: ` in VPC '${vpc}'` })
+    return group
+  })
+  const groups = [...new Map([...byId, ...byName].map((group) => [group.id, group])).values()]
+  for (const group of groups)
+    if (group.record.vpc !== vpc)
+      throw raise("InvalidParameter", { detail: `Security group ${group.id} and subnet belong to different networks.` })
+  if (groups.length > 16) throw raise("SecurityGroupsPerInterfaceLimitExceeded")
+  if (groups.length > 0) return groups
+  return ofVpc.filter((group) => group.record.name === "default")
+}
+
+/** OpenSSH line of the key pair, or undefined when none is asked for. */
+export async function findPublicKey(call: Call, name: string | undefined): Promise<string | undefined> {
+  if (name === undefined) return undefined
+  const pair = (await call.list(keyPairKind, "key-name", name))[0]
+  if (pair === undefined) throw raise("InvalidKeyPair.NotFound", { name })
+  return pair.record.publicKey
+}

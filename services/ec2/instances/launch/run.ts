@@ -1,0 +1,153 @@
+/**
+ * RunInstances. One commit makes instances, interfaces and volumes with their addresses and tells the host; the answer says "pending".
+ * The host's observations carry them on (observe.ts).
+ */
+import { newId } from "#cloud/resources/kind.ts"
+import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
+import { findNumbers } from "#cloud/resources/numbers.ts"
+import type { Call } from "#cloud/call.ts"
+import { raise } from "../../errors.ts"
+import type { Handler, Output } from "../../handler.ts"
+import { toReservations } from "../answer.ts"
+import { instanceKind } from "../record.ts"
+import { freePublicAddresses } from "../../addresses/pool.ts"
+import { vpcKind } from "../../vpcs/record.ts"
+import { subnetScope } from "../../vpcs/subnet-scope.ts"
+import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
+import { roomFor } from "./capacity.ts"
+import { createInstance, guestNumberScope, portNumberScope } from "./create.ts"
+import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
+import { volumeSettings } from "./devices.ts"
+import { type LaunchWish, readLaunch } from "./wish.ts"
+
+export const runInstances: Handler<"RunInstances"> = async (input, call) => {
+  const wish = readLaunch(input)
+  const { ClientToken: _token, DryRun: _dryRun, ...parameters } = input
+  const earlier = await earlierResult(call, wish.clientToken, parameters)
+  if (earlier !== undefined) return answerEarlier(call, earlier)
+
+  const image = await findImage(call, wish.image)
+  const machine = findMachine(call, wish.type, image)
+  const subnet = await findSubnet(call, wish)
+  const groups = await findGroups(call, wish.network, subnet.record.vpc)
+  const vpc = await call.require(vpcKind, subnet.record.vpc)
+  const publicKey = await findPublicKey(call, wish.keyName)
+  call.authorize("ec2:RunInstances", subnet, ...groups)
+  const devices = allDevices(wish, image.record)
+  const count = await roomFor(call, machine, wish, subnet.record.zone)
+  const numbers = await takeNumbers(call, subnet, wish, count)
+  const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
+  const publicAddresses = associate ? await freePublicAddresses(call, count) : []
+
+  const reservation = newId("r")
+  const instances = numbers.addresses.map((address, launchIndex) =>
+    createInstance(call, {
+      wish,
+      image,
+      machine,
+      subnet,
+      groups,
+      devices,
+      reservation,
+      launchIndex,
+      address,
+      vpcCidr: vpc.record.cidr,
+      number: numbers.guests[launchIndex] as number,
+      portNumber: numbers.ports[launchIndex] as number,
+      autoPublic: associate,
+      publicAddress: publicAddresses[launchIndex],
+      publicKey,
+    }),
+  )
+  const first = instances[0]
+  if (first !== undefined) rememberToken(call, wish.clientToken, parameters, first.instance.id)
+  call.draft.expect(subnet)
+  for (const group of groups) call.draft.expect(group)
+  await call.commit()
+  const interfaces = new Map(instances.map(({ networkInterface }) => [networkInterface.id, networkInterface]))
+  return toReservations(
+    instances.map(({ instance }) => instance),
+    interfaces,
+  )[0] as Output<"RunInstances">
+}
+
+/** The same answer again, with what has become of the instances since. */
+async function answerEarlier(call: Call, firstInstance: string): Promise<Output<"RunInstances">> {
+  const first = await call.require(instanceKind, firstInstance)
+  const instances = await call.list(instanceKind, "reservation-id", first.record.reservation)
+  const { networkInterfaceKind } = await import("../../network-interfaces/record.ts")
+  const interfaces = await call.load(
+    networkInterfaceKind,
+    instances.flatMap((instance) => instance.record.networkInterfaces),
+  )
+  return toReservations(instances, interfaces)[0] as Output<"RunInstances">
+}
+
+function allDevices(
+  wish: LaunchWish,
+  image: { readonly rootDeviceName: string; readonly rootSizeGiB: number; readonly rootSnapshot: string },
+) {
+  const rootWish = wish.devices.find((device) => device.device === image.rootDeviceName)
+  if (rootWish?.none === true)
+    throw raise("InvalidBlockDeviceMapping", { detail: "The root device cannot be left out" })
+  const root = volumeSettings(rootWish ?? { device: image.rootDeviceName, none: false }, {
+    type: "gp3",
+    sizeGiB: image.rootSizeGiB,
+  })
+  if (root.sizeGiB < image.rootSizeGiB)
+    throw raise("InvalidBlockDeviceMapping", {
+      detail: `Volume of size ${root.sizeGiB}GB is smaller than snapshot '${image.rootSnapshot}', expect size>= ${image.rootSizeGiB}GB`,
+    })
+  const others = wish.devices.filter((device) => device !== rootWish && !device.none)
+  return [
+    { device: image.rootDeviceName, root: true, deleteOnTermination: rootWish?.deleteOnTermination ?? true, ...root },
+    ...others.map((device) => ({
+      device: device.device,
+      root: false,
+      deleteOnTermination: device.deleteOnTermination ?? true,
+      ...volumeSettings(device, { type: "gp2" }),
+    })),
+  ]
+}
+export type Device = ReturnType<typeof allDevices>[number]
+
+const lastPort = 4_194_303
+/** On a host every guest has a user of its own, out of its home's ten thousand. */
+const lastGuest = { qemu: 9_999, sim: lastPort }
+
+async function takeNumbers(
+  call: Call,
+  subnet: Parameters<typeof createInstance>[1]["subnet"],
+  wish: LaunchWish,
+  count: number,
+) {
+  const { store, cloud } = call
+  const guests = await findNumbers(store, guestNumberScope, 1, lastGuest[cloud.settings.engine], count)
+  const ports = await findNumbers(store, portNumberScope, 1, lastPort, count)
+  if (guests === undefined || ports === undefined)
+    throw raise("InstanceLimitExceeded", { wanted: count, limit: lastGuest[cloud.settings.engine] })
+  return { guests, ports, addresses: await takeAddresses(call, subnet, wish.network.address, count) }
+}
+
+async function takeAddresses(
+  call: Call,
+  subnet: Parameters<typeof createInstance>[1]["subnet"],
+  wanted: string | undefined,
+  count: number,
+): Promise<readonly string[]> {
+  const { first, last } = usableRange(subnet.record.cidr)
+  const scope = subnetScope(subnet.id)
+  if (wanted !== undefined) {
+    const number = toNumber(wanted)
+    if (number < first || number > last)
+      throw raise("InvalidParameterValue", {
+        detail: `Address ${wanted} does not fall within the subnet's address range`,
+      })
+    if ((await call.store.claims(scope, [String(number)])).length > 0)
+      throw raise("InvalidIPAddress.InUse", { address: wanted })
+    return [wanted]
+  }
+  const numbers = await findNumbers(call.store, scope, first, last, count)
+  if (numbers === undefined) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
+  return numbers.map(toAddress)
+}

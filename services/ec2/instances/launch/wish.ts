@@ -1,0 +1,169 @@
+/**
+ * What a RunInstances asks for, read and checked without a look at the store. What this version does not do is refused by name: nothing is
+ * acknowledged and dropped.
+ */
+import { raise } from "../../errors.ts"
+import type { Input } from "../../handler.ts"
+import { tagsFor } from "../../tags/specifications.ts"
+import type { Tag } from "#cloud/resources/kind.ts"
+import { defaultMetadataOptions, readMetadataOptions } from "../metadata-options.ts"
+import type { InstanceAttributes } from "../record.ts"
+import { type DeviceWish, readDevices } from "./devices.ts"
+import { type InterfaceWish, readInterface } from "./interface.ts"
+
+type Run = Input<"RunInstances">
+
+export interface LaunchWish {
+  readonly min: number
+  readonly max: number
+  readonly image: string
+  readonly type: string
+  readonly keyName?: string
+  readonly userData?: string
+  readonly zone?: string
+  readonly network: InterfaceWish
+  readonly devices: readonly DeviceWish[]
+  readonly attributes: InstanceAttributes
+  readonly clientToken?: string
+  readonly tags: {
+    readonly instance: readonly Tag[]
+    readonly volume: readonly Tag[]
+    readonly networkInterface: readonly Tag[]
+  }
+}
+
+/** Type that EC2 takes when none is named. */
+const defaultType = "m1.small"
+/** Instances that one call may make. */
+const maxCount = 1000
+export const userDataBytes = 16_384
+
+const notDone = [
+  "AdditionalInfo",
+  "CapacityReservationSpecification",
+  "CpuOptions",
+  "CreditSpecification",
+  "ElasticGpuSpecification",
+  "ElasticInferenceAccelerators",
+  "EnclaveOptions",
+  "EnablePrimaryIpv6",
+  "HibernationOptions",
+  "IamInstanceProfile",
+  "InstanceMarketOptions",
+  "Ipv6AddressCount",
+  "Ipv6Addresses",
+  "KernelId",
+  "LaunchTemplate",
+  "LicenseSpecifications",
+  "MaintenanceOptions",
+  "NetworkPerformanceOptions",
+  "Operator",
+  "PrivateDnsNameOptions",
+  "RamdiskId",
+  "SecondaryInterfaces",
+] as const
+
+export function readLaunch(input: Run): LaunchWish {
+  refuseWhatIsNotDone(input)
+  const [min, max] = readCounts(input)
+  if (input.ImageId === undefined || input.ImageId === "") throw raise("MissingParameter", { name: "ImageId" })
+  const allowed = ["instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu"]
+  const tags = (type: string) => tagsFor(input.TagSpecifications, type, allowed)
+  return {
+    min,
+    max,
+    image: input.ImageId,
+    type: input.InstanceType ?? defaultType,
+    network: readInterface(input, max),
+    devices: readDevices(input.BlockDeviceMappings ?? []),
+    attributes: {
+      disableApiTermination: input.DisableApiTermination ?? false,
+      disableApiStop: input.DisableApiStop ?? false,
+      shutdownBehavior: readShutdownBehavior(input.InstanceInitiatedShutdownBehavior),
+      ebsOptimized: input.EbsOptimized ?? false,
+      enaSupport: true,
+      sourceDestCheck: true,
+      monitoring: input.Monitoring?.Enabled === true ? "enabled" : "disabled",
+      metadata: readMetadataOptions(input.MetadataOptions, defaultMetadataOptions),
+    },
+    tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
+    ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),
+    ...(input.UserData === undefined || input.UserData === "" ? {} : { userData: readUserData(input.UserData) }),
+    ...readPlacement(input.Placement),
+    ...(input.ClientToken === undefined ? {} : { clientToken: input.ClientToken }),
+  }
+}
+
+function refuseWhatIsNotDone(input: Run): void {
+  for (const name of notDone) {
+    const value: unknown = input[name]
+    if (value === undefined || (Array.isArray(value) && value.length === 0) || isOff(value)) continue
+    throw raise("UnsupportedOperation", { operation: `RunInstances with ${name}` })
+  }
+}
+/** `HibernationOptions.Configured=false`, `EnclaveOptions.Enabled=false`: asks for what is so anyway. */
+function isOff(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((member) => member === false || member === undefined)
+  )
+}
+
+function readCounts(input: Run): readonly [number, number] {
+  // The wire has seen to it that both are there and whole numbers.
+  const min = input.MinCount ?? 1
+  const max = input.MaxCount ?? 1
+  for (const [name, value] of [
+    ["minCount", min],
+    ["maxCount", max],
+  ] as const)
+    if (value < 1)
+      throw raise("InvalidParameterValue", {
+        detail: `Value (${value}) for parameter ${name} is invalid. Expecting a positive value.`,
+      })
+  if (min > max)
+    throw raise("InvalidParameterCombination", {
+      detail: `Value (${min}) for parameter minCount is invalid. It may not be greater than maxCount (${max}).`,
+    })
+  if (min > maxCount) throw raise("InstanceLimitExceeded", { wanted: min, limit: maxCount })
+  return [min, Math.min(max, maxCount)]
+}
+
+function readShutdownBehavior(value: string | undefined): "stop" | "terminate" {
+  if (value === undefined || value === "stop" || value === "terminate") return value ?? "stop"
+  throw raise("InvalidParameterValue", {
+    detail: `Value (${value}) for parameter InstanceInitiatedShutdownBehavior is invalid. Expected: 'stop' or 'terminate'.`,
+  })
+}
+
+/** The caller's base64, checked. Throws for what is not base64 and for more than 16 KB of what it decodes to. */
+export function readUserData(text: string): string {
+  const compact = text.replace(/\s+/g, "")
+  const bytes = Buffer.from(compact, "base64")
+  if (
+    !/^[A-Za-z0-9+/]*={0,2}$/.test(compact) ||
+    bytes.toString("base64").replace(/=+$/, "") !== compact.replace(/=+$/, "")
+  )
+    throw raise("InvalidParameterValue", { detail: "Invalid BASE64 encoding of user data." })
+  if (bytes.length > userDataBytes)
+    throw raise("InvalidParameterValue", { detail: "User data is limited to 16384 bytes" })
+  return bytes.toString("base64")
+}
+
+function readPlacement(placement: Run["Placement"]): { readonly zone?: string } {
+  if (placement === undefined) return {}
+  const { AvailabilityZone: zone, AvailabilityZoneId: zoneId, Tenancy: tenancy, GroupName: group, ...rest } = placement
+  const other = Object.entries({ ...rest, ...(group === "" ? {} : { GroupName: group }) }).find(
+    ([, value]) => value !== undefined,
+  )
+  if (other !== undefined) throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.${other[0]}` })
+  if (tenancy !== undefined && tenancy !== "default")
+    throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.Tenancy=${tenancy}` })
+  if (zone !== undefined && zoneId !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "The parameters AvailabilityZone and AvailabilityZoneId may not be specified on the same request",
+    })
+  const wanted = zone ?? zoneId
+  return wanted === undefined || wanted === "" ? {} : { zone: wanted }
+}

@@ -1,0 +1,186 @@
+/**
+ * StartInstances, StopInstances, RebootInstances, TerminateInstances: they write the wish and answer with the state in between; the host's
+ * observation ends it. States follow "Amazon EC2 instance state changes".
+ */
+import type { Call } from "#cloud/call.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import { localHost } from "#cloud/hosts/local.ts"
+import { freePublicAddresses, publicAddressScope } from "../addresses/pool.ts"
+import { raise } from "../errors.ts"
+import type { Handler } from "../handler.ts"
+import { publicDnsName } from "../network-interfaces/names.ts"
+import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { toNumber } from "../vpcs/addresses.ts"
+import { toStateChange } from "./answer.ts"
+import { assignGuest } from "./assignment.ts"
+import { requireRoom } from "./launch/capacity.ts"
+import { instanceKind, type InstanceRecord } from "./record.ts"
+
+type InstanceResource = Resource<InstanceRecord>
+type Interfaces = ReadonlyMap<string, Resource<NetworkInterfaceRecord>>
+
+export const startInstances: Handler<"StartInstances"> = async (input, call) => {
+  const { instances, interfaces } = await readAll(call, input.InstanceIds)
+  call.authorize("ec2:StartInstances", ...instances)
+  const stopped = instances.filter(({ id, record }) => {
+    if (record.state === "pending" || record.state === "running") return false
+    if (record.state === "stopped") return true
+    throw raise("IncorrectInstanceState", { id, action: "started" })
+  })
+  for (const instance of stopped) await requireRoom(call, instance.record)
+  const needing = stopped
+    .flatMap((instance) => ownInterfaces(instance, interfaces))
+    .filter((i) => i.record.autoPublic && i.record.publicAddress === undefined)
+  const addresses = needing.length === 0 ? [] : await freePublicAddresses(call, needing.length)
+  const given = new Map(needing.map((networkInterface, index) => [networkInterface.id, addresses[index] as string]))
+  for (const instance of stopped) startOne(call, instance, ownInterfaces(instance, interfaces), given)
+  await call.commit()
+  return {
+    StartingInstances: instances.map(({ id, record }) =>
+      toStateChange(id, record.state, record.state === "stopped" ? "pending" : record.state),
+    ),
+  }
+}
+
+function startOne(
+  call: Call,
+  instance: InstanceResource,
+  own: readonly Resource<NetworkInterfaceRecord>[],
+  given: ReadonlyMap<string, string>,
+): void {
+  const interfaces = own.map((networkInterface) => {
+    const address = given.get(networkInterface.id)
+    if (address === undefined) return networkInterface
+    call.draft.claim(publicAddressScope, toNumber(address), networkInterface.id)
+    return call.draft.update(networkInterfaceKind, networkInterface, {
+      ...networkInterface.record,
+      publicAddress: { address },
+    })
+  })
+  const publicAddress = interfaces[0]?.record.publicAddress?.address
+  const { stateReason: _, terminatedMs: _t, runningMs: _r, ...record } = instance.record
+  const started = call.draft.update(instanceKind, instance, {
+    ...record,
+    state: "pending",
+    transitionReason: "",
+    launchedMs: call.nowMs,
+    starts: record.starts + 1,
+    ...(publicAddress === undefined ? {} : { publicAddress, publicDnsName: publicDnsName(publicAddress, call.region) }),
+  })
+  assignGuest(call, started, interfaces)
+}
+
+export const stopInstances: Handler<"StopInstances"> = async (input, call) => {
+  const { instances, interfaces } = await readAll(call, input.InstanceIds)
+  call.authorize("ec2:StopInstances", ...instances)
+  if (input.Hibernate === true && instances[0] !== undefined)
+    throw raise("UnsupportedHibernationConfiguration", { id: instances[0].id })
+  if (input.SkipOsShutdown === true && input.Force === true)
+    throw raise("InvalidParameterCombination", {
+      detail: "The parameters Force and SkipOsShutdown may not be specified on the same request",
+    })
+  const force = input.Force === true || input.SkipOsShutdown === true
+  const stopping = instances.filter(({ id, record }) => {
+    if (record.state === "stopped") return false
+    // Force may follow a stop that the guest ignores.
+    if (record.state === "stopping") return force
+    if (record.state !== "running") throw raise("IncorrectInstanceState", { id, action: "stopped" })
+    if (record.attributes.disableApiStop) throw notPermitted(id, "stopped", "disableApiStop")
+    return true
+  })
+  for (const instance of stopping) {
+    const stopped = call.draft.update(instanceKind, instance, {
+      ...instance.record,
+      state: "stopping",
+      ...userInitiated(call),
+    })
+    assignGuest(call, stopped, ownInterfaces(instance, interfaces), { force })
+  }
+  await call.commit()
+  return {
+    StoppingInstances: instances.map(({ id, record }) =>
+      toStateChange(id, record.state, record.state === "stopped" ? "stopped" : "stopping"),
+    ),
+  }
+}
+
+export const rebootInstances: Handler<"RebootInstances"> = async (input, call) => {
+  const { instances, interfaces } = await readAll(call, input.InstanceIds)
+  call.authorize("ec2:RebootInstances", ...instances)
+  for (const instance of instances) {
+    if (instance.record.state !== "running" && instance.record.state !== "pending")
+      throw raise("IncorrectInstanceState", { id: instance.id, action: "rebooted" })
+    const next = call.draft.update(instanceKind, instance, { ...instance.record, resets: instance.record.resets + 1 })
+    assignGuest(call, next, ownInterfaces(instance, interfaces))
+  }
+  await call.commit()
+  return {}
+}
+
+export const terminateInstances: Handler<"TerminateInstances"> = async (input, call) => {
+  const { instances } = await readAll(call, input.InstanceIds)
+  call.authorize("ec2:TerminateInstances", ...instances)
+  const ending = instances.filter(({ id, record }) => {
+    if (record.state === "terminated" || record.state === "shutting-down") return false
+    if (record.attributes.disableApiTermination) throw notPermitted(id, "terminated", "disableApiTermination")
+    return true
+  })
+  for (const instance of ending) terminate(call, instance, userInitiated(call))
+  await call.commit()
+  return {
+    TerminatingInstances: instances.map(({ id, record }) =>
+      toStateChange(id, record.state, record.state === "terminated" ? "terminated" : "shutting-down"),
+    ),
+  }
+}
+
+/** Puts the end of an instance into the draft: the host is to forget the guest; volumes and interfaces follow when it has. */
+export function terminate(
+  call: Call,
+  instance: InstanceResource,
+  reason: Pick<InstanceRecord, "transitionReason" | "stateReason">,
+): void {
+  call.draft.update(instanceKind, instance, { ...instance.record, state: "shutting-down", ...reason })
+  call.draft.unassign(localHost, instance.id)
+}
+
+function userInitiated(call: Call) {
+  const at = new Date(call.nowMs)
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, " GMT")
+  return {
+    transitionReason: `User initiated (${at})`,
+    stateReason: {
+      code: "Client.UserInitiatedShutdown",
+      message: "Client.UserInitiatedShutdown: User initiated shutdown",
+    },
+  }
+}
+
+function notPermitted(id: string, done: string, attribute: string) {
+  return raise("OperationNotPermitted", {
+    detail: `The instance '${id}' may not be ${done}. Modify its '${attribute}' instance attribute and try again.`,
+  })
+}
+
+const maxIds = 1000
+
+async function readAll(call: Call, ids: readonly string[] | undefined) {
+  if (ids === undefined || ids.length === 0) throw raise("MissingParameter", { name: "InstanceId" })
+  if (ids.length > maxIds)
+    throw raise("InvalidParameterValue", { detail: `At most ${maxIds} instances can be named in one call` })
+  const instances = await call.requireMany(instanceKind, ids)
+  const interfaces = await call.load(
+    networkInterfaceKind,
+    instances.flatMap((instance) => instance.record.networkInterfaces),
+  )
+  return { instances, interfaces }
+}
+
+export function ownInterfaces(
+  instance: InstanceResource,
+  interfaces: Interfaces,
+): readonly Resource<NetworkInterfaceRecord>[] {
+  return instance.record.networkInterfaces.map((id) => interfaces.get(id)).filter((i) => i !== undefined)
+}

@@ -1,0 +1,185 @@
+/**
+ * What hosts observe becomes what the API says. Each observation is read against the record as it stands: one that is about an earlier start,
+ * or that says what is known, changes nothing.
+ */
+import type { Call } from "#cloud/call.ts"
+import { localHost } from "#cloud/hosts/local.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import type { GuestStatus, PlainStatus } from "#host/protocol/types.ts"
+import { publicAddressScope } from "../addresses/pool.ts"
+import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { volumeKind } from "../volumes/record.ts"
+import { toNumber } from "../vpcs/addresses.ts"
+import { assignGuest } from "./assignment.ts"
+import { ownInterfaces, terminate } from "./lifecycle.ts"
+import { instanceKind, type InstanceRecord } from "./record.ts"
+
+type InstanceResource = Resource<InstanceRecord>
+
+/** A guest was seen. Commits through the call, at most once. */
+export async function observeGuest(call: Call, id: string, status: GuestStatus): Promise<void> {
+  const instance = await call.find(instanceKind, id)
+  if (instance === undefined) return
+  const { record } = instance
+  if (record.state === "shutting-down") {
+    if (status.phase === "absent") await finishTermination(call, instance)
+    return
+  }
+  // An answer to an earlier start says nothing of this one.
+  if (status.starts !== record.starts) return
+  if (record.state === "pending" && status.trouble?.final === true)
+    return failLaunch(call, instance, status.trouble.message)
+  if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
+  if (record.state === "stopping" && status.phase === "off") return becomeStopped(call, instance, {})
+  if ((record.state === "running" || record.state === "pending") && status.phase === "off")
+    return leftByItself(call, instance, status)
+}
+
+async function becomeRunning(call: Call, instance: InstanceResource, status: GuestStatus): Promise<void> {
+  const { record } = instance
+  call.draft.update(instanceKind, instance, {
+    ...record,
+    state: "running",
+    runningMs: call.nowMs,
+    blockDevices: record.blockDevices.map((device) => ({ ...device, status: "attached" as const })),
+    ...(status.machineVersion === undefined ? {} : { machineVersion: status.machineVersion }),
+  })
+  const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
+  for (const resource of ownInterfaces(instance, interfaces)) {
+    const { attachment } = resource.record
+    if (attachment?.status === "attaching")
+      call.draft.update(networkInterfaceKind, resource, {
+        ...resource.record,
+        attachment: { ...attachment, status: "attached" },
+      })
+  }
+  const volumes = await call.load(
+    volumeKind,
+    record.blockDevices.map((device) => device.volume),
+  )
+  for (const volume of volumes.values()) {
+    const { attachment } = volume.record
+    if (attachment?.status === "attaching" || volume.record.state === "creating")
+      call.draft.update(volumeKind, volume, {
+        ...volume.record,
+        state: "in-use",
+        ...(attachment === undefined ? {} : { attachment: { ...attachment, status: "attached" } }),
+      })
+  }
+  call.draft.event("instance-state", instance.id, { state: "running" })
+  await call.commit()
+}
+
+async function becomeStopped(call: Call, instance: InstanceResource, reason: Partial<InstanceRecord>): Promise<void> {
+  const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
+  const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, ...record } = instance.record
+  const kept = own[0]?.record.publicAddress?.address
+  const stopped = call.draft.update(instanceKind, instance, {
+    ...record,
+    ...reason,
+    state: "stopped" as const,
+    ...(kept === undefined || instance.record.publicDnsName === undefined
+      ? {}
+      : { publicAddress: kept, publicDnsName: instance.record.publicDnsName }),
+  })
+  assignGuest(call, stopped, own)
+  call.draft.event("instance-state", instance.id, { state: "stopped" })
+  await call.commit()
+}
+
+/** A public address that came with the launch goes back to the pool; an Elastic IP stays. */
+function releaseAutoAddress(call: Call, resource: Resource<NetworkInterfaceRecord>): Resource<NetworkInterfaceRecord> {
+  const { publicAddress, ...record } = resource.record
+  if (publicAddress === undefined || publicAddress.allocation !== undefined) return resource
+  call.draft.release(publicAddressScope, toNumber(publicAddress.address))
+  return call.draft.update(networkInterfaceKind, resource, record)
+}
+
+/** The guest powered itself off, or its process is gone though nobody asked. */
+async function leftByItself(call: Call, instance: InstanceResource, status: GuestStatus): Promise<void> {
+  if (status.cause === "guest-shutdown") {
+    const reason = {
+      transitionReason: "",
+      stateReason: {
+        code: "Client.InstanceInitiatedShutdown",
+        message: "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
+      },
+    }
+    if (instance.record.attributes.shutdownBehavior === "terminate") {
+      terminate(call, instance, reason)
+      return call.commit()
+    }
+    return becomeStopped(call, instance, reason)
+  }
+  return becomeStopped(call, instance, {
+    transitionReason: "Server.InternalError",
+    stateReason: {
+      code: "Server.InternalError",
+      message: `Server.InternalError: The machine ended (${status.cause ?? "unknown"})`,
+    },
+  })
+}
+
+async function failLaunch(call: Call, instance: InstanceResource, message: string): Promise<void> {
+  terminate(call, instance, {
+    transitionReason: "Server.InternalError",
+    stateReason: { code: "Server.InternalError", message: `Server.InternalError: ${message}` },
+  })
+  await call.commit()
+}
+
+/** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
+async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
+  const { draft } = call
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, ...record } = instance.record
+  const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
+  for (const resource of interfaces.values()) {
+    if (resource.record.attachment?.deleteOnTermination !== false) {
+      draft.remove(resource)
+      continue
+    }
+    const released = releaseAutoAddress(call, resource)
+    const { attachment: _, ...detached } = released.record
+    draft.update(networkInterfaceKind, resource, detached)
+  }
+  const volumes = await call.load(
+    volumeKind,
+    record.blockDevices.map((device) => device.volume),
+  )
+  for (const volume of volumes.values()) {
+    const { attachment, ...detached } = volume.record
+    if (attachment?.deleteOnTermination === false) draft.update(volumeKind, volume, { ...detached, state: "available" })
+    else {
+      draft.remove(volume)
+      draft.unassign(localHost, volume.id)
+    }
+  }
+  draft.update(instanceKind, instance, {
+    ...record,
+    state: "terminated",
+    terminatedMs: call.nowMs,
+    blockDevices: [],
+    networkInterfaces: [],
+    groups: [],
+    address: "",
+    dnsName: "",
+  })
+  draft.release("guest-number", record.number)
+  draft.event("instance-state", instance.id, { state: "terminated" })
+  await call.commit()
+}
+
+/** A volume was seen: one that is nobody's becomes available when its bytes are there. */
+export async function observeVolume(call: Call, id: string, status: PlainStatus): Promise<void> {
+  const volume = await call.find(volumeKind, id)
+  if (
+    volume === undefined ||
+    volume.record.state !== "creating" ||
+    status.phase !== "ready" ||
+    volume.record.attachment !== undefined
+  )
+    return
+  call.draft.update(volumeKind, volume, { ...volume.record, state: "available" })
+  await call.commit()
+}

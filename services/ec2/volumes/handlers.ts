@@ -1,0 +1,75 @@
+/** DescribeVolumes. */
+import type { Volume } from "@aws-sdk/client-ec2"
+import type { Resource } from "#cloud/resources/kind.ts"
+import { nextToken } from "../filters.ts"
+import type { Handler, Handlers } from "../handler.ts"
+import { toTags } from "../tags/answer.ts"
+import { type VolumeRecord, volumeKind } from "./record.ts"
+
+const filterNames = [
+  "attachment.attach-time",
+  "attachment.delete-on-termination",
+  "attachment.device",
+  "attachment.instance-id",
+  "attachment.status",
+  "availability-zone",
+  "availability-zone-id",
+  "create-time",
+  "encrypted",
+  "fast-restored",
+  "multi-attach-enabled",
+  "operator.managed",
+  "operator.principal",
+  "size",
+  "snapshot-id",
+  "source-volume-id",
+  "status",
+  "volume-id",
+  "volume-type",
+]
+
+const describeVolumes: Handler<"DescribeVolumes"> = async (input, call) => {
+  const page = await call.describe({
+    kind: volumeKind,
+    ids: input.VolumeIds,
+    filters: input.Filters,
+    filterNames,
+    maxResults: input.MaxResults,
+    nextToken: input.NextToken,
+  })
+  return { Volumes: page.items.map(toVolume), ...nextToken(page) }
+}
+
+function toVolume({ id, record }: Resource<VolumeRecord>): Volume {
+  const attachment = record.attachment
+  return {
+    VolumeId: id,
+    Attachments:
+      attachment === undefined
+        ? []
+        : [
+            {
+              VolumeId: id,
+              InstanceId: attachment.instance,
+              Device: attachment.device,
+              State: attachment.status,
+              AttachTime: new Date(attachment.attachedMs),
+              DeleteOnTermination: attachment.deleteOnTermination,
+            },
+          ],
+    AvailabilityZone: record.zone,
+    AvailabilityZoneId: record.zoneId,
+    CreateTime: new Date(record.createdMs),
+    Encrypted: record.encrypted,
+    MultiAttachEnabled: false,
+    Size: record.sizeGiB,
+    SnapshotId: record.snapshot ?? "",
+    State: record.state,
+    VolumeType: record.type as never,
+    Tags: toTags(record.tags),
+    ...(record.iops === undefined ? {} : { Iops: record.iops }),
+    ...(record.throughputMiBps === undefined ? {} : { Throughput: record.throughputMiBps }),
+  }
+}
+
+export const handlers = { DescribeVolumes: describeVolumes } satisfies Handlers

@@ -1,0 +1,242 @@
+/** DescribeVpcs, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
+import type { InternetGateway, RouteTable, Subnet, Vpc } from "@aws-sdk/client-ec2"
+import type { Call } from "#cloud/call.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import type { Handler, Handlers } from "../handler.ts"
+import { nextToken, renamed } from "../filters.ts"
+import { toTags } from "../tags/answer.ts"
+import { usableRange } from "./addresses.ts"
+import { subnetScope } from "./subnet-scope.ts"
+import {
+  type InternetGatewayRecord,
+  internetGatewayKind,
+  type RouteTableRecord,
+  routeTableKind,
+  type SubnetRecord,
+  subnetKind,
+  type VpcRecord,
+  vpcKind,
+} from "./record.ts"
+
+const vpcFilters = [
+  "cidr",
+  "cidr-block-association.association-id",
+  "cidr-block-association.cidr-block",
+  "cidr-block-association.state",
+  "dhcp-options-id",
+  "ipv6-cidr-block-association.association-id",
+  "ipv6-cidr-block-association.ipv6-cidr-block",
+  "ipv6-cidr-block-association.ipv6-pool",
+  "ipv6-cidr-block-association.state",
+  "is-default",
+  "owner-id",
+  "state",
+  "vpc-id",
+]
+
+const describeVpcs: Handler<"DescribeVpcs"> = async (input, call) => {
+  const page = await call.describe({
+    kind: vpcKind,
+    ids: input.VpcIds,
+    filters: renamed(input.Filters, { isDefault: "is-default", dhcpOptionsId: "dhcp-options-id" }),
+    filterNames: vpcFilters,
+    maxResults: input.MaxResults,
+    nextToken: input.NextToken,
+  })
+  return { Vpcs: page.items.map(toVpc), ...nextToken(page) }
+}
+
+function toVpc({ id, account, record }: Resource<VpcRecord>): Vpc {
+  return {
+    VpcId: id,
+    OwnerId: account,
+    CidrBlock: record.cidr,
+    CidrBlockAssociationSet: [
+      { AssociationId: record.cidrAssociation, CidrBlock: record.cidr, CidrBlockState: { State: "associated" } },
+    ],
+    DhcpOptionsId: record.dhcpOptions,
+    InstanceTenancy: "default",
+    IsDefault: record.isDefault,
+    State: record.state,
+    Tags: toTags(record.tags),
+  }
+}
+
+const subnetFilters = [
+  "availability-zone",
+  "availability-zone-id",
+  "available-ip-address-count",
+  "cidr-block",
+  "customer-owned-ipv4-pool",
+  "default-for-az",
+  "enable-dns64",
+  "enable-lni-at-device-index",
+  "ipv6-cidr-block-association.association-id",
+  "ipv6-cidr-block-association.ipv6-cidr-block",
+  "ipv6-cidr-block-association.state",
+  "ipv6-native",
+  "map-customer-owned-ip-on-launch",
+  "map-public-ip-on-launch",
+  "outpost-arn",
+  "owner-id",
+  "private-dns-name-options-on-launch.hostname-type",
+  "private-dns-name-options-on-launch.enable-resource-name-dns-a-record",
+  "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record",
+  "state",
+  "subnet-arn",
+  "subnet-id",
+  "vpc-id",
+]
+
+const describeSubnets: Handler<"DescribeSubnets"> = async (input, call) => {
+  const names = {
+    availabilityZone: "availability-zone",
+    cidr: "cidr-block",
+    cidrBlock: "cidr-block",
+    defaultForAz: "default-for-az",
+  }
+  const filters = renamed(input.Filters, names)
+  const page = await call.describe({
+    kind: subnetKind,
+    ids: input.SubnetIds,
+    filters: filters?.filter((filter) => filter.Name !== "available-ip-address-count"),
+    filterNames: subnetFilters,
+    maxResults: input.MaxResults,
+    nextToken: input.NextToken,
+  })
+  const free = await freeAddresses(call, page.items)
+  const wanted = filters
+    ?.filter((filter) => filter.Name === "available-ip-address-count")
+    .map((filter) => filter.Values ?? [])
+  const subnets = page.items.map((subnet) => toSubnet(subnet, free.get(subnet.id) ?? 0))
+  return {
+    Subnets: subnets.filter((subnet) =>
+      (wanted ?? []).every((values) => values.includes(String(subnet.AvailableIpAddressCount))),
+    ),
+    ...nextToken(page),
+  }
+}
+
+async function freeAddresses(
+  call: Call,
+  subnets: readonly Resource<SubnetRecord>[],
+): Promise<ReadonlyMap<string, number>> {
+  const used = await call.store.countClaims(subnets.map((subnet) => subnetScope(subnet.id)))
+  return new Map(
+    subnets.map((subnet) => [
+      subnet.id,
+      usableRange(subnet.record.cidr).count - (used.get(subnetScope(subnet.id)) ?? 0),
+    ]),
+  )
+}
+
+function toSubnet({ id, account, region, record }: Resource<SubnetRecord>, free: number): Subnet {
+  return {
+    SubnetId: id,
+    SubnetArn: `arn:aws:ec2:${region}:${account}:subnet/${id}`,
+    OwnerId: account,
+    VpcId: record.vpc,
+    CidrBlock: record.cidr,
+    AvailabilityZone: record.zone,
+    AvailabilityZoneId: record.zoneId,
+    AvailableIpAddressCount: free,
+    DefaultForAz: record.defaultForZone,
+    MapPublicIpOnLaunch: record.mapPublicIpOnLaunch,
+    MapCustomerOwnedIpOnLaunch: false,
+    AssignIpv6AddressOnCreation: false,
+    EnableDns64: false,
+    Ipv6Native: false,
+    Ipv6CidrBlockAssociationSet: [],
+    PrivateDnsNameOptionsOnLaunch: {
+      HostnameType: "ip-name",
+      EnableResourceNameDnsARecord: false,
+      EnableResourceNameDnsAAAARecord: false,
+    },
+    State: record.state,
+    Tags: toTags(record.tags),
+  }
+}
+
+const routeTableFilters = [
+  "association.gateway-id",
+  "association.main",
+  "association.route-table-association-id",
+  "association.route-table-id",
+  "association.subnet-id",
+  "owner-id",
+  "route-table-id",
+  "route.destination-cidr-block",
+  "route.destination-ipv6-cidr-block",
+  "route.destination-prefix-list-id",
+  "route.egress-only-internet-gateway-id",
+  "route.gateway-id",
+  "route.instance-id",
+  "route.nat-gateway-id",
+  "route.origin",
+  "route.state",
+  "route.transit-gateway-id",
+  "route.vpc-peering-connection-id",
+  "vpc-id",
+]
+
+const describeRouteTables: Handler<"DescribeRouteTables"> = async (input, call) => {
+  const page = await call.describe({
+    kind: routeTableKind,
+    ids: input.RouteTableIds,
+    filters: input.Filters,
+    filterNames: routeTableFilters,
+    maxResults: input.MaxResults,
+    nextToken: input.NextToken,
+    bounds: [5, 100],
+  })
+  return { RouteTables: page.items.map(toRouteTable), ...nextToken(page) }
+}
+
+function toRouteTable({ id, account, record }: Resource<RouteTableRecord>): RouteTable {
+  const main = record.mainAssociation
+  return {
+    RouteTableId: id,
+    OwnerId: account,
+    VpcId: record.vpc,
+    Associations:
+      main === undefined
+        ? []
+        : [{ Main: true, RouteTableAssociationId: main, RouteTableId: id, AssociationState: { State: "associated" } }],
+    PropagatingVgws: [],
+    Routes: record.routes.map((route) => ({
+      DestinationCidrBlock: route.destination,
+      GatewayId: route.target,
+      Origin: route.origin,
+      State: "active",
+    })),
+    Tags: toTags(record.tags),
+  }
+}
+
+const describeInternetGateways: Handler<"DescribeInternetGateways"> = async (input, call) => {
+  const page = await call.describe({
+    kind: internetGatewayKind,
+    ids: input.InternetGatewayIds,
+    filters: input.Filters,
+    filterNames: ["attachment.state", "attachment.vpc-id", "internet-gateway-id", "owner-id"],
+    maxResults: input.MaxResults,
+    nextToken: input.NextToken,
+  })
+  return { InternetGateways: page.items.map(toInternetGateway), ...nextToken(page) }
+}
+
+function toInternetGateway({ id, account, record }: Resource<InternetGatewayRecord>): InternetGateway {
+  return {
+    InternetGatewayId: id,
+    OwnerId: account,
+    Attachments: record.vpc === undefined ? [] : [{ State: "available" as never, VpcId: record.vpc }],
+    Tags: toTags(record.tags),
+  }
+}
+
+export const handlers = {
+  DescribeVpcs: describeVpcs,
+  DescribeSubnets: describeSubnets,
+  DescribeRouteTables: describeRouteTables,
+  DescribeInternetGateways: describeInternetGateways,
+} satisfies Handlers

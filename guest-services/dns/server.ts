@@ -1,0 +1,106 @@
+/** The resolver of the guests, over UDP and TCP. A guest is known by its source address; nobody else is answered. */
+import { createSocket, type Socket as UdpSocket } from "node:dgram"
+import { createServer, type Server, type Socket } from "node:net"
+import type { Clock } from "#lib/clock.ts"
+import type { Documents } from "../documents.ts"
+import { type Bucket, bucketPerSource, gaugePerSource } from "../limits.ts"
+import { sourceOf } from "../metadata/server.ts"
+import { answerTo, errorTo, maxQueryBytes, rcodes, readQuery } from "./messages.ts"
+import { askUpstream, type Resolver } from "./upstream.ts"
+import { answerFromZone } from "./zone.ts"
+
+export interface DnsOptions {
+  readonly documents: Documents
+  readonly clock: Clock
+  readonly resolvers: () => readonly Resolver[]
+}
+
+export interface DnsServer {
+  readonly udp: UdpSocket
+  readonly tcp: Server
+}
+
+/** AWS lets an interface ask 1,024 times a second. */
+const limits = {
+  queriesPerSecond: 1024,
+  burst: 1024,
+  forwardedPerSource: 64,
+  forwarded: 1024,
+  connectionsPerSource: 16,
+  connections: 1024,
+}
+
+/** Both servers, not listening yet. */
+export function dnsServer({ documents, clock, resolvers }: DnsOptions): DnsServer {
+  const bucket = bucketPerSource(limits.queriesPerSecond, limits.burst, clock)
+  const forwarding = gaugePerSource(limits.forwardedPerSource, limits.forwarded)
+
+  const answer = async (message: Buffer, source: string, way: "udp" | "tcp"): Promise<Buffer | undefined> => {
+    const query = readQuery(message)
+    if (query.kind === "noise") return undefined
+    if (query.kind === "malformed") return errorTo(message, query.rcode)
+    const document = documents.of(source)
+    if (document === undefined) return answerTo(query.packet, rcodes.refused)
+    const own = answerFromZone(query.question, document.domainName)
+    if (own?.kind === "answers") return answerTo(query.packet, rcodes.ok, own.answers)
+    if (own?.kind === "none") return answerTo(query.packet, rcodes.noSuchName)
+    const leave = forwarding.enter(source)
+    if (leave === undefined) return answerTo(query.packet, rcodes.failure)
+    try {
+      return (await askUpstream(message, way, resolvers())) ?? answerTo(query.packet, rcodes.failure)
+    } finally {
+      leave()
+    }
+  }
+
+  const udp = createSocket("udp4")
+  udp.on("message", (message, { address, port }) => {
+    if (!bucket.take(address)) return
+    // A guest that is gone when its answer comes is no error of ours.
+    const reply = (bytes: Buffer | undefined) => bytes && udp.send(bytes, port, address, () => {})
+    answer(message, address, "udp").then(reply, () => {})
+  })
+  return { udp, tcp: tcpServer(answer, bucket) }
+}
+
+type Answerer = (message: Buffer, source: string, way: "tcp") => Promise<Buffer | undefined>
+
+function tcpServer(answer: Answerer, bucket: Bucket): Server {
+  const gauge = gaugePerSource(limits.connectionsPerSource, limits.connections)
+  return createServer((socket) => {
+    const leave = gauge.enter(sourceOf(socket))
+    if (leave === undefined) {
+      socket.destroy()
+      return
+    }
+    socket.once("close", leave)
+    socket.on("error", () => socket.destroy())
+    socket.setTimeout(10_000, () => socket.destroy())
+    serve(socket, answer, bucket).then(
+      () => socket.end(),
+      () => socket.destroy(),
+    )
+  })
+}
+
+/** Messages of one connection, one after the other: what is not read yet stays in the kernel. */
+async function serve(socket: Socket, answer: Answerer, bucket: Bucket): Promise<void> {
+  const source = sourceOf(socket)
+  let received = Buffer.alloc(0)
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    received = Buffer.concat([received, chunk])
+    while (received.length >= 2) {
+      const length = received.readUInt16BE(0)
+      if (length > maxQueryBytes) throw new Error("longer than any query")
+      if (received.length < 2 + length) break
+      const message = received.subarray(2, 2 + length)
+      received = received.subarray(2 + length)
+      if (!bucket.take(source)) throw new Error("asks too often")
+      const bytes = await answer(message, source, "tcp")
+      if (bytes === undefined) throw new Error("not a query")
+      const head = Buffer.alloc(2)
+      head.writeUInt16BE(bytes.length)
+      socket.write(Buffer.concat([head, bytes]))
+    }
+  }
+}

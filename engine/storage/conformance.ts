@@ -16,18 +16,18 @@ export interface StorageDriver {
   makeImage(path: string, sizeBytes: number, backing?: string): Promise<void>
 }
 
-export function storageConformance({ name, open, makeImage }: StorageDriver): void {
+export function storageConformance(driver: StorageDriver): void {
   const fixture = async (context: TestContext) => {
     const home = await mkdtemp(join(tmpdir(), "fractus-storage-"))
     context.after(() => rm(home, { recursive: true, force: true }))
     const imageFile = join(home, "import.qcow2")
-    await makeImage(imageFile, gibibyte)
-    const storage = await open(home)
+    await driver.makeImage(imageFile, gibibyte)
+    const storage = await driver.open(home)
     context.after(() => storage.close())
     return { home, imageFile, storage }
   }
 
-  describe(`storage engine ${name}`, () => {
+  describe(`storage engine ${driver.name}`, () => {
     test("an image is there once imported, with its size, and importing again changes nothing", async (context) => {
       const { storage, imageFile } = await fixture(context)
       assert.equal(await storage.hasImage("ami-1"), false)
@@ -41,7 +41,7 @@ export function storageConformance({ name, open, makeImage }: StorageDriver): vo
     test("a file that is no qcow2, or leans on another file, is no image", async (context) => {
       const { storage, home, imageFile } = await fixture(context)
       const overlay = join(home, "overlay.qcow2")
-      await makeImage(overlay, gibibyte, imageFile)
+      await driver.makeImage(overlay, gibibyte, imageFile)
       await assert.rejects(storage.importImage("ami-1", overlay), { code: "invalid" })
       await assert.rejects(storage.importImage("ami-1", import.meta.filename), { code: "invalid" })
       await assert.rejects(storage.importImage("ami-1", join(home, "absent")), { code: "not-found" })
@@ -136,7 +136,7 @@ export function storageConformance({ name, open, makeImage }: StorageDriver): vo
       await storage.importImage("ami-1", imageFile)
       await storage.createVolume({ id: "vol-1", sizeBytes: 3 * gibibyte, image: "ami-1" })
       await storage.close()
-      const again = await open(home)
+      const again = await driver.open(home)
       context.after(() => again.close())
       assert.deepEqual(await again.listVolumes(), ["vol-1"])
       assert.equal((await again.inspectVolume("vol-1")).sizeBytes, 3 * gibibyte)

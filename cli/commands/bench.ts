@@ -1,0 +1,45 @@
+import { spawnSync } from "node:child_process"
+import { existsSync, readdirSync } from "node:fs"
+import { Failure, program } from "../failure.ts"
+import { inRepository, repository } from "../repository.ts"
+import { runAttached } from "../run-attached.ts"
+import { note, printJson } from "../terminal.ts"
+
+const names = (): string[] =>
+  readdirSync(inRepository("bench"), { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))
+    .map((entry) => entry.name.slice(0, -".ts".length))
+    .toSorted()
+
+const runForJson = (name: string): unknown => {
+  const argv = [inRepository("bench", `${name}.ts`), "--json"]
+  const done = spawnSync(process.execPath, argv, {
+    cwd: repository,
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+  })
+  if (done.status !== 0) throw new Failure(1, `the benchmark ${name} failed`, `${program} bench ${name}`)
+  return JSON.parse(done.stdout)
+}
+
+/** `fractus bench [NAME]`: one benchmark of bench/, or all in turn. --json reaches it; all together are one object by name. */
+export const bench = async (name: string | undefined, options: { json?: boolean }): Promise<void> => {
+  const known = existsSync(inRepository("bench")) ? names() : []
+  if (name !== undefined && !known.includes(name)) {
+    throw new Failure(
+      2,
+      `there is no benchmark ${name}; there are: ${known.join(", ") || "none yet"}`,
+      `${program} bench`,
+    )
+  }
+  if (known.length === 0) throw new Failure(2, "not yet: this release has no benchmarks", `${program} --help`)
+  if (name === undefined && options.json === true) {
+    return printJson(Object.fromEntries(known.map((each) => [each, runForJson(each)])))
+  }
+  for (const each of name === undefined ? known : [name]) {
+    if (name === undefined) note(`\n${each}`)
+    const json = options.json === true ? ["--json"] : []
+    await runAttached(process.execPath, [inRepository("bench", `${each}.ts`), ...json], { cwd: repository })
+    if (process.exitCode !== 0 && process.exitCode !== undefined) return
+  }
+}

@@ -1,0 +1,138 @@
+import { accessSync, constants, existsSync } from "node:fs"
+import { isRoot } from "../caller.ts"
+import { isReachableByAll } from "../daemon/code.ts"
+import { readStatus } from "../daemon/api.ts"
+import { runningDaemon } from "../daemon/process.ts"
+import { startCommand } from "../daemon/require.ts"
+import { Failure, messageOf, program } from "../failure.ts"
+import { freeBytes, homeFiles, homeFolder, readConfig } from "../home.ts"
+import { engineNeeds, missingPackages } from "../packages/needs.ts"
+import { cannotListen, describeHolder, portHolder } from "../ports.ts"
+import { repository } from "../repository.ts"
+import { coloured, print, printJson } from "../terminal.ts"
+import { findInPath } from "./aws.ts"
+
+/** One check. A `warning` says what will not work or be slow; a `problem` is something wrong. */
+export type Check = { name: string; state: "ok" | "warning" | "problem"; detail: string; mend?: string }
+
+const ok = (name: string, detail: string): Check => ({ name, state: "ok", detail })
+const warning = (name: string, detail: string, mend: string): Check => ({ name, state: "warning", detail, mend })
+const problem = (name: string, detail: string, mend: string): Check => ({ name, state: "problem", detail, mend })
+
+const checkNode = (): Check => {
+  const major = Number(process.versions.node.split(".")[0])
+  const detail = `Node ${process.versions.node}`
+  return major >= 26 ? ok("node", detail) : problem("node", `${detail}; 26 is needed`, `run it through ${program}`)
+}
+
+const checkRights = (engine: string): Check => {
+  if (isRoot()) return ok("privileges", "root")
+  if (engine === "sim") return ok("privileges", "none needed for --engine sim")
+  return warning("privileges", "not root: only --engine sim works", `sudo ${program} up`)
+}
+
+const checkPackages = (engine: string): Check => {
+  const missing = missingPackages(engineNeeds)
+  if (missing.length === 0) return ok("packages", "all that real guests need")
+  const install = `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}`
+  const detail = `missing for real guests: ${missing.join(", ")}`
+  return engine === "sim" ? warning("packages", detail, install) : problem("packages", detail, install)
+}
+
+const checkKvm = (): Check => {
+  if (!existsSync("/dev/kvm")) {
+    return warning(
+      "kvm",
+      "no /dev/kvm: guests run emulated, several times slower",
+      "sudo modprobe kvm_intel || sudo modprobe kvm_amd",
+    )
+  }
+  try {
+    accessSync("/dev/kvm", constants.R_OK | constants.W_OK)
+    return ok("kvm", "/dev/kvm can be opened; whether it boots a guest is tried at the first start")
+  } catch {
+    return warning("kvm", "/dev/kvm cannot be opened by this user", `sudo ${program} up`)
+  }
+}
+
+const checkDisk = (home: string): Check => {
+  const gigabytes = freeBytes(home) / 1024 ** 3
+  const detail = `${gigabytes.toFixed(1)} GB free at ${home}`
+  return gigabytes >= 5
+    ? ok("disk", detail)
+    : problem("disk", `${detail}; real guests need 5 GB`, `${program} up --home DIR`)
+}
+
+const checkCode = (): Check =>
+  isReachableByAll(repository)
+    ? ok("code", "can be read by the daemon's unprivileged user")
+    : ok("code", "is in a private folder: each start links it into the home, where the daemon's user can read it")
+
+const checkPort = async (port: number, address: string, running: boolean): Promise<Check> => {
+  if (running) return ok("port", `${port} is served by this home`)
+  const code = await cannotListen(port, address)
+  if (code === undefined) return ok("port", `${port} is free`)
+  if (code !== "EADDRINUSE") return problem("port", `${port} cannot be used: ${code}`, `${program} up --port 4567`)
+  return problem("port", `${port} is in use by ${describeHolder(portHolder(port))}`, `${program} up --port 4567`)
+}
+
+const checkDaemon = async (home: string): Promise<Check> => {
+  const daemon = runningDaemon(home)
+  if (daemon === undefined) {
+    const left = existsSync(homeFiles(home).daemon)
+    const detail = `not running on ${home}`
+    return left
+      ? problem("daemon", `${detail}, though it did not stop in order`, startCommand(home))
+      : warning("daemon", detail, startCommand(home))
+  }
+  try {
+    const started = performance.now()
+    const { instances } = await readStatus(daemon.endpoint, 5_000)
+    const milliseconds = Math.round(performance.now() - started)
+    return ok("daemon", `answers at ${daemon.endpoint} in ${milliseconds} ms; ${instances.length} instances`)
+  } catch (error) {
+    return problem("daemon", messageOf(error), `${program} restart --home ${home}`)
+  }
+}
+
+const checkClient = (): Check =>
+  findInPath("aws") === undefined
+    ? warning("aws", "no AWS CLI in PATH", "sudo apt-get install -y --no-install-recommends awscli")
+    : ok("aws", findInPath("aws") ?? "")
+
+/** `fractus doctor`: looks at everything that `up` needs; exits 1 when something is wrong. */
+export const doctor = async (options: { home?: string; json?: boolean }): Promise<void> => {
+  const home = homeFolder(options.home)
+  const config = readConfig(home)
+  const engine = config?.engine ?? "qemu"
+  const running = runningDaemon(home) !== undefined
+  const port = await checkPort(config?.port ?? 4566, config?.address ?? "127.0.0.1", running)
+  const checks = [
+    checkNode(),
+    checkRights(engine),
+    checkPackages(engine),
+    checkKvm(),
+    checkDisk(home),
+    checkCode(),
+    port,
+  ]
+  checks.push(await checkDaemon(home), checkClient())
+  const problems = checks.filter(({ state }) => state === "problem")
+  if (options.json === true) printJson({ ok: problems.length === 0, home, checks })
+  else for (const check of checks) printCheck(check)
+  if (problems.length > 0 && options.json !== true) {
+    throw new Failure(
+      1,
+      `${problems.length} problem${problems.length === 1 ? "" : "s"}`,
+      problems.map(({ mend }) => mend ?? ""),
+    )
+  }
+  if (problems.length > 0) process.exitCode = 1
+}
+
+const colours = { ok: "green", warning: "yellow", problem: "red" } as const
+
+const printCheck = ({ name, state, detail, mend }: Check): void => {
+  print(`${coloured(colours[state], state.padEnd(8))} ${name.padEnd(11)} ${detail}`)
+  if (mend !== undefined) print(`${" ".repeat(21)}to mend it: ${mend}`)
+}

@@ -1,0 +1,58 @@
+import { readStatus, type Status } from "../daemon/api.ts"
+import { runningDaemon } from "../daemon/process.ts"
+import { requireDaemon, startCommand } from "../daemon/require.ts"
+import { homeFolder } from "../home.ts"
+import { coloured, note, print, printJson, table } from "../terminal.ts"
+
+/** `status --json` where nothing runs: the same members, empty. Schema: docs/reference/cli/status.schema.json. */
+const stopped = {
+  daemon: null,
+  endpoint: null,
+  engine: null,
+  accelerator: null,
+  images: [],
+  instances: [],
+  processes: [],
+}
+
+const section = (title: string, rows: string[][]): void => {
+  if (rows.length > 0) print(`\n${coloured("bold", title)}\n${table(rows)}`)
+}
+
+const printStatus = (status: Status): void => {
+  const engine = status.accelerator === null ? status.engine : `${status.engine}, ${status.accelerator}`
+  print(`${coloured("green", "serving")} at ${status.endpoint}  (engine ${engine}; pid ${status.daemon.pid})`)
+  section(
+    "Images",
+    status.images.map(({ id, name, state }) => [id, name, state]),
+  )
+  section(
+    "Instances",
+    status.instances.map((instance) => [
+      instance.id,
+      instance.state,
+      instance.type,
+      instance.publicAddress ?? "-",
+      instance.privateAddress ?? "-",
+      instance.name ?? "",
+    ]),
+  )
+  section(
+    "Processes",
+    status.processes.map(({ pid, name }) => [String(pid), name]),
+  )
+}
+
+/** `fractus status`: exits 1 when nothing serves this home. */
+export const status = async (options: { home?: string; json?: boolean }): Promise<void> => {
+  const home = homeFolder(options.home)
+  if (options.json === true && runningDaemon(home) === undefined) {
+    printJson(stopped)
+    note(`Fractus is not running on ${home}. To start it: ${startCommand(home)}`)
+    process.exitCode = 1
+    return
+  }
+  const answer = await readStatus(requireDaemon(home).endpoint)
+  if (options.json === true) printJson(answer)
+  else printStatus(answer)
+}

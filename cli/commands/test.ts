@@ -1,0 +1,39 @@
+import { isRoot } from "../caller.ts"
+import { Failure, program } from "../failure.ts"
+import { coloured, note, print, printJson } from "../terminal.ts"
+import { prepareSuites } from "../test-runs/needs.ts"
+import { runSuite, type SuiteResult } from "../test-runs/run.ts"
+import { filesOf, type SuiteName, suiteNames } from "../test-runs/suites.ts"
+
+const sum = (results: readonly SuiteResult[], member: "passed" | "failed" | "skipped"): number =>
+  results.reduce((total, result) => total + result[member], 0)
+
+/**
+ * `fractus test [unit|api|vm|all]`. The last line on stdout is `N passed, N failed` over all suites that ran. Without
+ * root `all` runs the rest, says that the tests with real guests did not run, and exits 3: they are not skipped silently.
+ */
+export const test = async (which: SuiteName | "all", options: { json?: boolean; yes?: boolean }): Promise<void> => {
+  const withoutGuests = which === "all" && !isRoot()
+  const suites = which === "all" ? suiteNames.filter((name) => name !== "vm" || !withoutGuests) : [which]
+  await prepareSuites(suites, options.yes === true)
+  // Tests choose their own homes and keys; the caller's must not leak into them.
+  for (const name of Object.keys(process.env)) if (/^(AWS_|FRACTUS_HOME$)/.test(name)) delete process.env[name]
+  const results: SuiteResult[] = []
+  for (const name of suites) {
+    if (filesOf(name).length === 0) {
+      if (which !== "all") throw new Failure(2, `not yet: this release has no ${name} tests`, `${program} test unit`)
+      note(`${name}: this release has no such tests`)
+      continue
+    }
+    note(coloured("bold", `${name} tests`, process.stderr))
+    results.push(await runSuite(name, options.json === true ? process.stderr : process.stdout))
+  }
+  const [passed, failed, skipped] = [sum(results, "passed"), sum(results, "failed"), sum(results, "skipped")]
+  if (skipped > 0) note(`${skipped} skipped`)
+  if (withoutGuests)
+    note(`The tests with real guests did not run: they need root. To run them: sudo ${program} test vm`)
+  if (options.json === true) printJson({ suites: results, passed, failed, skipped })
+  else print(`${passed} passed, ${failed} failed`)
+  if (failed > 0 || passed === 0) process.exitCode = 1
+  else if (withoutGuests) process.exitCode = 3
+}

@@ -1,0 +1,113 @@
+import { checkEngineOfHome, checkOptions, differences, newConfig } from "../config.ts"
+import { codeFolder, nodeOf } from "../daemon/code.ts"
+import { readStatus } from "../daemon/api.ts"
+import { capLog } from "../daemon/log.ts"
+import { runningDaemon } from "../daemon/process.ts"
+import { requireCredentials } from "../daemon/require.ts"
+import { startDaemon, type Started } from "../daemon/start.ts"
+import { repository } from "../repository.ts"
+import { Failure, program } from "../failure.ts"
+import { type Config, homeFiles, homeFolder, homeWords, makeHome, readConfig, readCredentials } from "../home.ts"
+import { withLock } from "../lock.ts"
+import type { UpOptions } from "../options.ts"
+import { profileName, writeProfile } from "../profile/profile.ts"
+import { note, progressLine } from "../terminal.ts"
+import { checkDisk, checkPort, checkPrivileges, prepareQemu } from "../up/prepare.ts"
+import { printReport, upReport } from "../up/report.ts"
+
+/** Which daemon to start, for the tests; the repository's own otherwise. */
+export type Surroundings = { daemonMain?: string; startDeadlineMs?: number }
+
+const alreadyRunning = async (
+  home: string,
+  options: UpOptions,
+  config: Config,
+): Promise<Started["status"] | undefined> => {
+  const daemon = runningDaemon(home)
+  if (daemon === undefined) return undefined
+  const different = differences(options, config)
+  if (different.length > 0) {
+    throw new Failure(4, `Fractus already serves ${home} with other options: ${different.join(", ")}`, [
+      `${program} down${homeWords(home)}, then the same command again`,
+    ])
+  }
+  capLog(homeFiles(home).log)
+  return readStatus(daemon.endpoint)
+}
+
+/** Starts a daemon with this config, for `up` and `restart`. */
+export const start = async (config: Config, options: UpOptions, surroundings: Surroundings = {}): Promise<Started> => {
+  const code = config.engine === "qemu" ? codeFolder(homeFiles(config.home).code) : repository
+  const line = progressLine()
+  try {
+    return await startDaemon({
+      config,
+      node: nodeOf(code),
+      main: surroundings.daemonMain ?? `${code}/daemon/main.ts`,
+      foreground: options.foreground === true,
+      ...(surroundings.startDeadlineMs === undefined ? {} : { deadlineMs: surroundings.startDeadlineMs }),
+      onWait: (what) => line.show(what),
+    })
+  } finally {
+    line.end()
+  }
+}
+
+/** Waits for an attached daemon; Ctrl-C and SIGTERM reach it and end it gracefully. */
+const stayAttached = (child: Started["child"]): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const end = (): boolean => child.kill("SIGTERM")
+    process.on("SIGTERM", end)
+    process.on("SIGINT", end)
+    const ended = (code: number | null): void => {
+      if (code === 0 || code === null) resolve()
+      else reject(new Failure(1, `the daemon ended with exit code ${code}`, `${program} up`))
+    }
+    if (child.exitCode !== null) ended(child.exitCode)
+    else child.on("exit", ended)
+  })
+
+/**
+ * `fractus up`: returns when the daemon serves and its first image is available. On a home that is served already it
+ * prints the same again; with other options it says that they need a restart.
+ */
+export const up = async (options: UpOptions, surroundings: Surroundings = {}): Promise<void> => {
+  const home = homeFolder(options.home)
+  const saved = readConfig(home)
+  const serving = saved !== undefined && runningDaemon(home) !== undefined
+  if (!serving) checkOptions(options)
+  const config = newConfig(home, options, saved)
+  if (!serving && config.engine === "qemu") checkPrivileges(home)
+  if (!serving && readCredentials(home) !== undefined) checkEngineOfHome(home, config.engine, saved)
+  makeHome(home)
+  const wait = (pid: number): void => note(`Another run (pid ${pid}) is working on ${home}; waiting for it ...`)
+  const started = await withLock(homeFiles(home).lock, () => bringUp(config, options, surroundings), wait)
+  const credentials = requireCredentials(home)
+  const { endpoint } = started.status
+  const { region, accessKeyId, secretAccessKey } = credentials
+  if (options.profile !== false) writeProfile({ endpoint, region, accessKeyId, secretAccessKey })
+  const used = readConfig(home) ?? config
+  printReport(
+    upReport(started.status, used, credentials, options.profile === false ? null : profileName),
+    options.json === true,
+  )
+  if (started.child === undefined) return
+  if (options.foreground === true) await stayAttached(started.child)
+  else started.child.unref()
+}
+
+const bringUp = async (
+  config: Config,
+  options: UpOptions,
+  surroundings: Surroundings,
+): Promise<{ status: Started["status"]; child?: Started["child"] }> => {
+  const running = readConfig(config.home) ?? config
+  const status = await alreadyRunning(config.home, options, running)
+  if (status !== undefined) return { status }
+  await checkPort(config)
+  if (config.engine === "qemu") {
+    checkDisk(config.home)
+    await prepareQemu(config.home, options.yes === true)
+  }
+  return start(config, options, surroundings)
+}

@@ -1,0 +1,73 @@
+import { Failure, program } from "./failure.ts"
+import { type Config, homeWords } from "./home.ts"
+import type { UpOptions } from "./options.ts"
+
+const defaultPort = 4566
+
+/** Refuses what is wrong whatever the machine looks like. Usage errors, exit 2. */
+export const checkOptions = (options: UpOptions): void => {
+  const help = `${program} up --help`
+  if (options.tls === true) throw new Failure(2, "not yet: --tls is not built in this release", `${program} up`)
+  if (options.demo === true) throw new Failure(2, "not yet: --demo is not built in this release", `${program} up`)
+  if (options.auth === "off" && options.engine !== "sim") {
+    throw new Failure(2, "--auth off is only for --engine sim: it would open real machines to every web page", [
+      `${program} up --engine sim --auth off`,
+      help,
+    ])
+  }
+  if (options.simSpeed !== undefined && options.engine !== "sim") {
+    throw new Failure(2, "--sim-speed is only for --engine sim: real guests live in real time", [
+      `${program} up --engine sim --sim-speed ${options.simSpeed}`,
+      help,
+    ])
+  }
+}
+
+/** `auto` is qemu: it never falls back to simulated machines. */
+export const chosenEngine = (options: UpOptions): "qemu" | "sim" => (options.engine === "sim" ? "sim" : "qemu")
+
+/**
+ * The config of a start. A home keeps its port and its public addresses from one start to the next; how requests are
+ * checked and how fast the clock runs is said anew at each `up`, so that a relaxed start never lingers.
+ */
+export const newConfig = (home: string, options: UpOptions, saved: Config | undefined): Config => {
+  const publicCidr = options.publicCidr ?? saved?.publicCidr
+  return {
+    home,
+    port: options.port ?? saved?.port ?? defaultPort,
+    address: "127.0.0.1",
+    engine: chosenEngine(options),
+    auth: options.auth ?? "on",
+    unknownAmi: options.unknownAmi ?? "reject",
+    simSpeed: options.simSpeed ?? 1,
+    ...(publicCidr === undefined ? {} : { publicCidr }),
+    tls: false,
+    region: "us-east-1",
+    account: "123456789012",
+  }
+}
+
+/** A home's instances and volumes belong to one engine for good. */
+export const checkEngineOfHome = (home: string, engine: "qemu" | "sim", saved: Config | undefined): void => {
+  if (saved === undefined || saved.engine === engine) return
+  throw new Failure(4, `${home} holds a cloud of --engine ${saved.engine}, not ${engine}`, [
+    `${program} up --engine ${saved.engine}${homeWords(home)}`,
+    `${program} up --engine ${engine} --home DIR   (another folder)`,
+  ])
+}
+
+/** Options given now that the running daemon was not started with, as `--port 4567 (now 4566)`. */
+export const differences = (options: UpOptions, running: Config): string[] => {
+  type Value = string | number | undefined
+  const given: [string, Value, Value][] = [
+    ["--engine", options.engine === "auto" ? undefined : options.engine, running.engine],
+    ["--port", options.port, running.port],
+    ["--auth", options.auth, running.auth],
+    ["--unknown-ami", options.unknownAmi, running.unknownAmi],
+    ["--sim-speed", options.simSpeed, running.simSpeed],
+    ["--public-cidr", options.publicCidr, running.publicCidr],
+  ]
+  return given
+    .filter(([, wanted, now]) => wanted !== undefined && wanted !== now)
+    .map(([name, wanted, now]) => `${name} ${wanted} (now ${now ?? "the default"})`)
+}

@@ -1,0 +1,105 @@
+import { spawn, spawnSync } from "node:child_process"
+import { existsSync, readdirSync } from "node:fs"
+import { isRoot } from "../caller.ts"
+import { Failure, messageOf, program } from "../failure.ts"
+
+/** What apt would do, in MB as apt itself says it. */
+export type AptPlan = { packages: string[]; fetchMB: number; diskMB: number }
+
+const environment = { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" }
+const installOptions = ["--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]
+
+const megabytes = (text: string | undefined, unit: string | undefined): number => {
+  const factor = { B: 1e-6, kB: 1e-3, MB: 1, GB: 1e3 }[unit ?? ""] ?? 0
+  return Number((text ?? "0").replaceAll(",", "")) * factor
+}
+
+/** Reads the summary of `apt-get install --assume-no` in the C locale. */
+export const parseAptPlan = (output: string): AptPlan => {
+  const list = /The following NEW packages will be installed:\n((?: .*\n)*)/.exec(output)?.[1] ?? ""
+  const fetch = /Need to get ([\d.,]+) (\w+)(?:\/[\d.,]+ \w+)? of archives/.exec(output)
+  const disk = /After this operation, ([\d.,]+) (\w+) of additional disk space/.exec(output)
+  return {
+    packages: list.split(/\s+/).filter((word) => word !== ""),
+    fetchMB: megabytes(fetch?.[1], fetch?.[2]),
+    diskMB: megabytes(disk?.[1], disk?.[2]),
+  }
+}
+
+const aptCommand = (packages: readonly string[]): string =>
+  `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(" ")}`
+
+/** Whether this is a system whose packages we can install. */
+export const hasApt = (): boolean => existsSync("/usr/bin/apt-get")
+
+/** A Failure (3) that names the packages and the command that installs them. */
+export const packagesMissing = (packages: readonly string[]): Failure =>
+  hasApt()
+    ? new Failure(3, `packages are missing: ${packages.join(", ")}`, aptCommand(packages))
+    : new Failure(3, `programs are missing; on Debian their packages are: ${packages.join(", ")}`, [
+        `install them with this system's package manager, or run: ${program} up --engine sim`,
+      ])
+
+const run = (argv: readonly string[], onLine: (line: string) => void, deadlineMs: number): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawn("apt-get", argv, { env: environment, stdio: ["ignore", "pipe", "pipe"], timeout: deadlineMs })
+    let tail = ""
+    const take = (chunk: Buffer): void => {
+      tail = (tail + chunk.toString("utf8")).slice(-8_000)
+      const line = tail.trimEnd().split("\n").at(-1)
+      if (line !== undefined) onLine(line.slice(0, 100))
+    }
+    child.stdout.on("data", take)
+    child.stderr.on("data", take)
+    child.on("error", reject)
+    child.on("close", (code) =>
+      code === 0 ? resolve(tail) : reject(new Error(tail.trimEnd().split("\n").slice(-8).join("\n"))),
+    )
+  })
+
+const hasLists = (): boolean => {
+  const folder = "/var/lib/apt/lists"
+  return existsSync(folder) && readdirSync(folder).some((name) => /_Packages(\.\w+)?$/.test(name))
+}
+
+const update = async (onLine: (line: string) => void): Promise<void> => {
+  await run(["update", "-o", "DPkg::Lock::Timeout=120"], onLine, 300_000).catch((error: unknown) => {
+    throw new Failure(3, `the package lists could not be fetched:\n${messageOf(error)}`, "sudo apt-get update")
+  })
+}
+
+const simulate = (packages: readonly string[]): { plan: AptPlan; problem?: string } => {
+  const argv = ["install", "--assume-no", ...installOptions, ...packages]
+  const done = spawnSync("apt-get", argv, { env: environment, encoding: "utf8", timeout: 120_000 })
+  const plan = parseAptPlan(done.stdout ?? "")
+  return plan.packages.length > 0
+    ? { plan }
+    : { plan, problem: (done.stderr || done.stdout || "apt-get failed").trim() }
+}
+
+/** What installing would fetch and take. Fetches the package lists first when this machine has none. */
+export const aptPlan = async (packages: readonly string[], onLine: (line: string) => void): Promise<AptPlan> => {
+  if (!hasApt() || !isRoot()) throw packagesMissing(packages)
+  if (!hasLists()) await update(onLine)
+  let { plan, problem } = simulate(packages)
+  if (problem !== undefined) {
+    await update(onLine) // the lists may be older than the archive
+    ;({ plan, problem } = simulate(packages))
+  }
+  if (problem !== undefined)
+    throw new Failure(3, `apt-get cannot install ${packages.join(" ")}:\n${problem}`, aptCommand(packages))
+  return plan
+}
+
+/** Installs. A list older than the archive (a file that is not found) is fetched anew once. */
+export const aptInstall = async (packages: readonly string[], onLine: (line: string) => void): Promise<void> => {
+  const argv = ["install", "-y", ...installOptions, ...packages]
+  try {
+    await run(argv, onLine, 1_800_000)
+  } catch {
+    await update(onLine)
+    await run(argv, onLine, 1_800_000).catch((error: unknown) => {
+      throw new Failure(3, `apt-get failed:\n${messageOf(error)}`, aptCommand(packages))
+    })
+  }
+}

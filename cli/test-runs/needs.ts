@@ -1,0 +1,45 @@
+import { spawnSync } from "node:child_process"
+import { findInPath } from "../commands/aws.ts"
+import { isRoot } from "../caller.ts"
+import { Failure, program } from "../failure.ts"
+import { aptInstall, aptPlan } from "../packages/apt.ts"
+import { engineNeeds, missingPackages } from "../packages/needs.ts"
+import { note, progressLine } from "../terminal.ts"
+import type { SuiteName } from "./suites.ts"
+
+const works = (name: string, argv: string[]): boolean =>
+  findInPath(name) !== undefined && spawnSync(name, argv, { stdio: "ignore", timeout: 30_000 }).status === 0
+
+/** Packages that the clients' tests need: any AWS CLI and any boto3 that work will do. */
+const clientPackages = (): string[] => [
+  ...(works("aws", ["--version"]) ? [] : ["awscli"]),
+  ...(works("python3", ["-c", "import boto3"]) ? [] : ["python3-boto3"]),
+]
+
+/** Brings the packages that these suites need; a Failure (3) where that takes root and we are not. */
+export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean): Promise<void> => {
+  if (suites.includes("vm") && !isRoot()) {
+    throw new Failure(3, "the tests with real guests need root", [
+      `sudo ${program} test vm`,
+      `${program} test unit`,
+      `${program} test api`,
+    ])
+  }
+  const missing = [
+    ...(suites.includes("api") ? clientPackages() : []),
+    ...(suites.includes("vm") ? missingPackages(engineNeeds) : []),
+  ]
+  if (missing.length === 0) return
+  const line = progressLine()
+  const plan = await aptPlan(missing, () => line.show("Reading package lists"))
+  line.end()
+  note(`The tests need ${plan.packages.length} packages: ${plan.packages.join(" ")}`)
+  note(`${plan.fetchMB.toFixed(0)} MB to fetch, ${plan.diskMB.toFixed(0)} MB on disk (apt-get).`)
+  if (!yes && process.stdin.isTTY && process.stderr.isTTY) {
+    const { confirm } = await import("@clack/prompts")
+    const answer = await confirm({ message: "Install them?", output: process.stderr })
+    if (answer !== true) throw new Failure(1, "nothing was changed", `${program} test unit`)
+  }
+  await aptInstall(missing, () => line.show("Installing packages"))
+  line.end()
+}

@@ -1,0 +1,43 @@
+import { spec } from "node:test/reporters"
+import { run } from "node:test"
+import { repository } from "../repository.ts"
+import { concurrency, deadlineMs, filesOf, type SuiteName } from "./suites.ts"
+
+/** What one suite came to. Cancelled tests count as failed; todo ones as skipped. */
+export type SuiteResult = {
+  name: SuiteName
+  files: number
+  passed: number
+  failed: number
+  skipped: number
+  durationMs: number
+}
+
+/** Runs test files with Node's own runner, its report going to `output`. */
+export const runFiles = async (
+  name: SuiteName,
+  files: readonly string[],
+  output: NodeJS.WritableStream,
+  cwd = repository,
+): Promise<SuiteResult> => {
+  const started = performance.now()
+  const result: SuiteResult = { name, files: files.length, passed: 0, failed: 0, skipped: 0, durationMs: 0 }
+  const events = run({ files: [...files], cwd, concurrency: concurrency[name], timeout: deadlineMs[name] })
+  let summaries = 0
+  events.on("test:summary", ({ counts, file }) => {
+    if (file !== undefined) return // one per file, then one over all
+    summaries++
+    result.passed += counts.passed
+    result.failed += counts.tests - counts.passed - counts.skipped - counts.todo
+    result.skipped += counts.skipped + counts.todo
+  })
+  const report = events.compose(spec)
+  for await (const chunk of report) output.write(String(chunk))
+  if (summaries === 0) result.failed++ // the runner itself broke off
+  result.durationMs = Math.round(performance.now() - started)
+  return result
+}
+
+/** Runs one suite of the repository. */
+export const runSuite = (name: SuiteName, output: NodeJS.WritableStream): Promise<SuiteResult> =>
+  runFiles(name, filesOf(name), output)

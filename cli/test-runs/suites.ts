@@ -1,0 +1,28 @@
+import { globSync } from "node:fs"
+import { repository } from "../repository.ts"
+
+export type SuiteName = "unit" | "api" | "vm"
+
+/** What `fractus test` knows, in the order in which `all` runs them. */
+export const suiteNames: readonly SuiteName[] = ["unit", "api", "vm"]
+
+/** Longest time of one test file. */
+export const deadlineMs: Record<SuiteName, number> = { unit: 180_000, api: 300_000, vm: 480_000 }
+
+/** Real guests share two cores badly; the other suites wait for I/O often enough. */
+export const concurrency: Record<SuiteName, number> = { unit: 2, api: 2, vm: 1 }
+
+const isVirtualMachineTest = (path: string): boolean => path.endsWith(".vm.test.ts") || path.startsWith("tests/vm/")
+const isApiTest = (path: string): boolean => path.startsWith("tests/clients/") || path.startsWith("tests/faults/")
+
+/** The suite a test file belongs to, by its path inside the repository. */
+export const suiteOf = (path: string): SuiteName => {
+  if (isVirtualMachineTest(path)) return "vm"
+  return isApiTest(path) ? "api" : "unit"
+}
+
+/** The files of a suite, relative to the repository. */
+export const filesOf = (suite: SuiteName, root = repository): string[] =>
+  globSync("**/*.test.ts", { cwd: root, exclude: (name) => name === "node_modules" || name.startsWith(".") })
+    .filter((path) => suiteOf(path) === suite)
+    .toSorted()

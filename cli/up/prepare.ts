@@ -1,0 +1,146 @@
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { isRoot } from "../caller.ts"
+import { Failure, messageOf, program } from "../failure.ts"
+import { type Config, freeBytes, homeFiles, homeWords } from "../home.ts"
+import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing } from "../packages/apt.ts"
+import { engineNeeds, missingPackages } from "../packages/needs.ts"
+import { cannotListen, describeHolder, portHolder } from "../ports.ts"
+import { note, progressLine } from "../terminal.ts"
+
+const leastFreeBytes = 5 * 1024 ** 3
+const daemonUser = "fractus"
+
+/** qemu needs root, and packages that are here or that apt can bring. Exit 3 otherwise, before anything is touched. */
+export const checkPrivileges = (home: string, missing = missingPackages(engineNeeds)): void => {
+  if (!isRoot()) {
+    throw new Failure(3, "real guests need root (networks, disks and users of their own)", [
+      `sudo ${program} up${homeWords(home)}`,
+      `${program} up --engine sim${homeWords(home)}   (simulated instances, no privileges)`,
+    ])
+  }
+  if (missing.length > 0 && !hasApt()) throw packagesMissing(missing)
+}
+
+/** Real guests fill disks: refuse early rather than have them stop in the middle of a write. */
+export const checkDisk = (home: string, free = freeBytes(home)): void => {
+  if (free >= leastFreeBytes) return
+  const gigabytes = (free / 1024 ** 3).toFixed(1)
+  throw new Failure(3, `${home} has ${gigabytes} GB free; real guests need at least 5 GB`, [
+    `df -h ${home}`,
+    `${program} up --home DIR   (a folder on a larger disk)`,
+  ])
+}
+
+/** The port must be free, or the message says who has it. Exit 4. */
+export const checkPort = async (config: Config): Promise<void> => {
+  const code = await cannotListen(config.port, config.address)
+  if (code === undefined) return
+  const other = `${program} up --port ${config.port === 4566 ? 4567 : 4566}${homeWords(config.home)}`
+  if (code === "EACCES") {
+    throw new Failure(3, `port ${config.port} is reserved for root`, [
+      other,
+      `sudo ${program} up --port ${config.port}`,
+    ])
+  }
+  const holder = portHolder(config.port)
+  const stop = holder?.home === undefined ? [] : [`${program} down --home ${holder.home}`]
+  throw new Failure(4, `port ${config.port} is in use by ${describeHolder(holder)}`, [...stop, other])
+}
+
+/** A plan in words, one line per change. */
+export const describePlan = (plan: AptPlan | undefined, image: ImagePlan | undefined, home: string): string => {
+  const lines = ["Fractus will make these changes:"]
+  if (plan !== undefined) {
+    lines.push(`  packages   ${plan.packages.length}: ${plan.packages.join(" ")}`)
+    lines.push(`             ${plan.fetchMB.toFixed(0)} MB to fetch, ${plan.diskMB.toFixed(0)} MB on disk (apt-get)`)
+  }
+  if (image !== undefined) {
+    lines.push(`  image      the first machine image, from Debian packages: ${image.fetchMB.toFixed(0)} MB to fetch,`)
+    lines.push(`             ${image.diskMB.toFixed(0)} MB on disk`)
+  }
+  lines.push(`  system     user "${daemonUser}" without login; data in ${home}`)
+  lines.push(`  network    while it runs: namespaces, interfaces and nftables tables named fr<n>-; "down" removes them`)
+  return lines.join("\n")
+}
+
+const agree = async (yes: boolean, again: string): Promise<void> => {
+  if (yes || !process.stdin.isTTY || !process.stderr.isTTY) return
+  const { confirm } = await import("@clack/prompts")
+  if ((await confirm({ message: "Go on?", output: process.stderr })) === true) return
+  throw new Failure(1, "nothing was changed", again)
+}
+
+type ImagePlan = { fetchMB: number; diskMB: number }
+
+/** What the first image would take; undefined when this home or the cache has it. */
+const imageWork = async (home: string): Promise<ImagePlan | undefined> => {
+  const { imagePlan, readImage } = await import("#images/build.ts")
+  const { imageIdOf } = await import("#images/catalog.ts")
+  const { microRecipe } = await import("#images/micro/recipe.ts")
+  if ((await readImage(join(homeFiles(home).images, imageIdOf(microRecipe.name)))) !== undefined) return undefined
+  const plan = await imagePlan(microRecipe).catch(imageFailure)
+  return plan.cached ? undefined : plan
+}
+
+const imageFailure = (error: unknown): never => {
+  throw new Failure(1, `the machine image could not be built: ${messageOf(error)}`, [
+    "sudo apt-get update",
+    `sudo ${program} image build`,
+  ])
+}
+
+const makeDaemonUser = (): void => {
+  if (readFileSync("/etc/passwd", "utf8").includes(`\n${daemonUser}:`)) return
+  const argv = [
+    "--system",
+    "--user-group",
+    "--no-create-home",
+    "--home-dir",
+    "/nonexistent",
+    "--shell",
+    "/usr/sbin/nologin",
+  ]
+  const done = spawnSync("/usr/sbin/useradd", [...argv, daemonUser], { encoding: "utf8", timeout: 60_000 })
+  if (done.status === 0) return
+  throw new Failure(3, `the user "${daemonUser}" could not be made: ${done.stderr ?? done.error?.message}`, [
+    `sudo useradd ${argv.join(" ")} ${daemonUser}`,
+  ])
+}
+
+/** Brings what the qemu engine needs: packages, the user, the first image. Says what it will do, and asks on a terminal. */
+export const prepareQemu = async (home: string, yes: boolean): Promise<void> => {
+  const missing = missingPackages(engineNeeds)
+  const line = progressLine()
+  const packages = missing.length === 0 ? undefined : await aptPlan(missing, () => line.show("Reading package lists"))
+  line.end()
+  const image = await imageWork(home)
+  if (packages !== undefined || image !== undefined) {
+    note(describePlan(packages, image, home))
+    await agree(yes, `${program} up --yes${homeWords(home)}`)
+  }
+  if (packages !== undefined) {
+    await aptInstall(missing, (text) => line.show(process.stderr.isTTY ? text : "Installing packages"))
+    line.end()
+    const still = missingPackages(engineNeeds)
+    if (still.length > 0) throw packagesMissing(still)
+  }
+  makeDaemonUser()
+  await buildFirstImage(home)
+}
+
+/** Builds the micro image into the home, or takes it from the cache. */
+export const buildFirstImage = async (home: string): Promise<{ id: string; name: string }> => {
+  const { buildImage } = await import("#images/build.ts")
+  const { microRecipe } = await import("#images/micro/recipe.ts")
+  const line = progressLine()
+  try {
+    return await buildImage(microRecipe, {
+      directory: homeFiles(home).images,
+      onProgress: ({ message, fraction }) => line.show(`Image: ${message}`, fraction),
+    }).catch(imageFailure)
+  } finally {
+    line.end()
+  }
+}

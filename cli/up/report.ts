@@ -1,0 +1,60 @@
+import type { Status } from "../daemon/api.ts"
+import { program } from "../failure.ts"
+import { type Config, type Credentials, homeWords } from "../home.ts"
+import { coloured, print, printJson, table } from "../terminal.ts"
+
+/** What `up` prints: the schema is docs/reference/cli/up.schema.json. */
+export type UpReport = {
+  endpoint: string
+  engine: string
+  accelerator: string | null
+  home: string
+  region: string
+  account: string
+  accessKeyId: string
+  profile: string | null
+  images: { id: string; name: string; state: string }[]
+  next: string[]
+}
+
+/** The report, with three commands that launch an instance of the first image. */
+export const upReport = (
+  status: Status,
+  config: Config,
+  credentials: Credentials,
+  profile: string | null,
+): UpReport => {
+  const image = status.images.find((candidate) => candidate.state === "available")
+  return {
+    endpoint: status.endpoint,
+    engine: status.engine,
+    accelerator: status.accelerator,
+    home: config.home,
+    region: credentials.region,
+    account: credentials.account,
+    accessKeyId: credentials.accessKeyId,
+    profile,
+    images: status.images.map(({ id, name, state }) => ({ id, name, state })),
+    next: [
+      `eval "$(${program} env${homeWords(config.home)})"`,
+      "(umask 077; aws ec2 create-key-pair --key-name first --query KeyMaterial --output text > first.pem)",
+      `aws ec2 run-instances --image-id ${image?.id} --instance-type t3.micro --key-name first`,
+    ],
+  }
+}
+
+/** Prints it as JSON or for people. */
+export const printReport = (report: UpReport, json: boolean): void => {
+  if (json) return printJson(report)
+  const engine = report.accelerator === null ? report.engine : `${report.engine}, ${report.accelerator}`
+  const rows = [
+    ["Endpoint", `${coloured("bold", report.endpoint)}  (engine ${engine}; home ${report.home})`],
+    [
+      "Access key",
+      report.profile === null ? report.accessKeyId : `${report.accessKeyId}  (AWS profile "${report.profile}")`,
+    ],
+    ...report.images.map((image, index) => [index === 0 ? "Images" : "", `${image.id}  ${image.name}  ${image.state}`]),
+  ]
+  print(table(rows))
+  print(`\nNext:\n${report.next.map((line) => `  ${line}`).join("\n")}`)
+}

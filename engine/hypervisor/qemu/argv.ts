@@ -49,7 +49,7 @@ export function machineArguments(spec: MachineSpec, around: Surroundings): strin
     ...controls(),
     ...ports(),
     // Here will stand the display adapter of a console screenshot.
-    ...spec.disks.flatMap((disk, index) => diskArguments(disk, around.disks[index] ?? [], index)),
+    ...spec.disks.flatMap((disk, index) => diskArguments(disk, around.disks[index] ?? [], index, spec.boot.kind)),
     ...spec.nics.flatMap((nic, index) => [
       ["-netdev", `tap,id=net-${nic.id},ifname=${nic.device},script=no,downscript=no,vhost=off`],
       "-device",
@@ -105,7 +105,12 @@ function ports(): string[] {
 }
 
 /** A throttle filter on a format on a file, and so down the chain; the filter has the disk's own id as its name. */
-function diskArguments(disk: Disk, layers: Surroundings["disks"][number], index: number): string[] {
+function diskArguments(
+  disk: Disk,
+  layers: Surroundings["disks"][number],
+  index: number,
+  boot: MachineSpec["boot"]["kind"],
+): string[] {
   const nodes = layers.flatMap((layer, depth) => {
     const name = depth === 0 ? disk.id : `${disk.id}.${depth}`
     const write = depth === 0
@@ -126,7 +131,8 @@ function diskArguments(disk: Disk, layers: Surroundings["disks"][number], index:
     ]
   })
   const throttle = { driver: "throttle", "node-name": disk.id, "throttle-group": `limit-${disk.id}` }
-  const boots = disk.bootIndex === undefined ? "" : `,bootindex=${disk.bootIndex}`
+  // Beside a direct kernel, QEMU itself takes the first place.
+  const boots = disk.bootIndex === undefined || boot === "kernel" ? "" : `,bootindex=${disk.bootIndex}`
   return [
     ...layers.flatMap((layer) => ["-add-fd", `fd=${layer.fd},set=${layer.fd}`]),
     ...nodes

@@ -1,5 +1,14 @@
 /** Limits of one machine: CPU time, memory, threads. Control groups of version 2, or of version 1 as far as mounted. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs"
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 
@@ -26,7 +35,7 @@ export function openCgroups(name: string, mountinfo = readFileSync("/proc/self/m
   const v2 = openV2(name, mountinfo)
   if (v2) return v2
   const mounts = controllersV1(mountinfo)
-  const usable = [...mounts].filter(([, mount]) => writable(path.join(mount, name)))
+  const usable = [...mounts].filter(([, mount]) => writable(mount))
   if (usable.length === 0) return { version: undefined, ensure: () => [], remove: async () => {} }
   return {
     version: "v1",
@@ -77,19 +86,15 @@ function openV2(name: string, mountinfo: string): Cgroups | undefined {
   const offered = readFileSync(path.join(mount, "cgroup.controllers"), "utf8").trim().split(" ")
   const controllers = wanted.filter((controller) => offered.includes(controller))
   if (controllers.length === 0) return undefined
+  if (!writable(mount)) return undefined
   const root = path.join(mount, name)
-  if (!writable(root)) return undefined
   const enable = controllers.map((controller) => `+${controller}`).join(" ")
-  try {
-    writeFileSync(path.join(mount, "cgroup.subtree_control"), enable)
-    writeFileSync(path.join(root, "cgroup.subtree_control"), enable)
-  } catch {
-    return undefined
-  }
   return {
     version: "v2",
     ensure(id, limits) {
       const group = path.join(root, id)
+      mkdirSync(root, { recursive: true })
+      for (const above of [mount, root]) writeFileSync(path.join(above, "cgroup.subtree_control"), enable)
       mkdirSync(group, { recursive: true })
       const values = [
         ["cpu", "cpu.max", `${(limits.cpuPercent * periodUs) / 100} ${periodUs}`],
@@ -107,7 +112,7 @@ function openV2(name: string, mountinfo: string): Cgroups | undefined {
 
 function writable(directory: string): boolean {
   try {
-    mkdirSync(directory, { recursive: true })
+    accessSync(directory, constants.W_OK)
     return true
   } catch {
     return false

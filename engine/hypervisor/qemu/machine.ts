@@ -6,7 +6,7 @@ import type { Clock } from "#lib/clock.ts"
 import type { MachinePhase, MachineState } from "../types.ts"
 import { drainConsole } from "./console-log.ts"
 import { end, isAlive, type ProcessIdentity } from "./process.ts"
-import { connectQmp, isObject, printable, type Qmp, type QmpEvent, type QmpObject } from "./qmp.ts"
+import { connectQmp, isObject, printable, type Qmp, type QmpEvent, type QmpObject, QmpViolation } from "./qmp.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { openErrors, readErrors } from "./spawn.ts"
 
@@ -161,7 +161,8 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
         qmp = await connectQmp(qmpPath(directory), onEvent, leftMs)
         break
       } catch (error) {
-        if (!isNotYet(error)) throw error
+        if (error instanceof QmpViolation) throw error
+        // Refused or cut off: it does not listen yet, or is about to end with a message.
         await sleep(5)
       }
     }
@@ -247,6 +248,3 @@ export function endedState(directory: string, bootId: string): MachineState {
     cause: record.ending ?? (sure ? "killed" : "unknown"),
   }
 }
-
-const isNotYet = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED")

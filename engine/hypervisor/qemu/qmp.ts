@@ -17,6 +17,9 @@ export interface QmpEvent {
   readonly data: QmpObject
 }
 
+/** The other end does not speak the protocol, or breaks its limits. */
+export class QmpViolation extends Error {}
+
 export interface Qmp {
   /** Runs one command. Rejects with QEMU's own message, after `timeoutMs` (5,000), or when the connection ends. */
   execute(command: string, args?: QmpObject, timeoutMs?: number): Promise<unknown>
@@ -35,7 +38,7 @@ export function connectQmp(path: string, onEvent: (event: QmpEvent) => void, tim
   let failure: Error | undefined
 
   const cut = (reason: string) => {
-    failure ??= new Error(`QMP: ${reason}`)
+    failure ??= new QmpViolation(`QMP: ${reason}`)
     socket.destroy()
   }
   const receive = (message: QmpObject) => {

@@ -1,0 +1,133 @@
+/** What the root side accepts as an assignment: every field, its form and its range. No path is ever taken from the peer. */
+import type { Rule, Subnet } from "#engine/network/types.ts"
+import type {
+  Assignment,
+  Group,
+  GroupAssignment,
+  GuestSpec,
+  MetadataDocument,
+  NetworkAssignment,
+  PortSpec,
+  Spec,
+  VolumeAssignment,
+} from "../protocol/types.ts"
+import { address, byKind, cidr, flag, list, oneOf, optional, record, shape, text, whole, type Check } from "./checks.ts"
+
+export const id = text(/^[a-z0-9][a-z0-9-]*$/, 64)
+export const generation = whole(0, Number.MAX_SAFE_INTEGER)
+const counter = whole(0, Number.MAX_SAFE_INTEGER)
+const hostName = text(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i, 63)
+const domainName = text(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i, 253)
+const mac = text(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/, 17)
+
+/** Guests' uids end here, below those of the home's own services (see slots.ts). */
+export const maxGuestNumber = 9_899
+
+const port: Check<PortSpec> = shape<PortSpec>({
+  id,
+  number: whole(1, 0x3fffff),
+  subnet: id,
+  mac,
+  address,
+  hostName,
+  publicAddress: optional(address),
+  groups: list(id, 16),
+  checkSource: flag,
+})
+
+const protocol: Check<Rule["protocol"]> = (value, at) => {
+  const known = oneOf("tcp", "udp", "icmp", "icmpv6", "-1")
+  return /^(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$/.test(String(value))
+    ? `${whole(0, 255)(Number(value), at)}`
+    : known(value, at)
+}
+
+const rule: Check<Rule> = shape<Rule>({
+  protocol,
+  fromPort: optional(whole(-1, 65_535)),
+  toPort: optional(whole(-1, 65_535)),
+  cidrs: list(cidr(4), 1_000),
+  cidrs6: list(cidr(6), 1_000),
+  groups: list(id, 1_000),
+})
+
+const group: Check<Group> = shape<Group>({ id, ingress: list(rule, 1_000), egress: list(rule, 1_000) })
+
+const subnet: Check<Subnet> = shape<Subnet>({ id, cidr: cidr(4), gateway: address, internet: flag })
+
+const metadata: Check<MetadataDocument> = shape<MetadataDocument>({
+  guest: id,
+  enabled: flag,
+  tokens: oneOf("optional", "required"),
+  hopLimit: whole(1, 64),
+  tree: record(text(/^[a-z][\x21-\x7e]*$/i, 512), text(/^[^]*$/, 65_536), 4_096),
+  // 16 KiB of user-data are 21,848 characters of base64.
+  userData: optional(text(/^[A-Za-z0-9+/]*={0,2}$/, 21_848)),
+  domainName,
+})
+
+const guest: Check<GuestSpec> = shape<GuestSpec>({
+  kind: oneOf("guest"),
+  power: oneOf("on", "off"),
+  starts: counter,
+  resets: counter,
+  force: flag,
+  number: whole(0, maxGuestNumber),
+  architecture: oneOf("x86_64", "arm64"),
+  vcpus: whole(1, 1_024),
+  memoryMiB: whole(1, 1 << 25),
+  cpuQuotaPercent: optional(whole(1, 102_400)),
+  uuid: text(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 36),
+  image: id,
+  disks: list(
+    shape<GuestSpec["disks"][number]>({
+      volume: id,
+      serial: text(/^[A-Za-z0-9-]*$/, 20),
+      deviceName: text(/^(\/dev\/)?[a-z0-9]+$/, 32),
+      bootIndex: optional(whole(0, 255)),
+    }),
+    64,
+  ),
+  ports: list(shape<GuestSpec["ports"][number]>({ network: id, port }), 16),
+  metadata,
+  machineVersion: optional(text(/^[a-z0-9][a-z0-9.-]*$/, 32)),
+})
+
+const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
+  kind: oneOf("network"),
+  id,
+  number: whole(1, 4_095),
+  cidr: cidr(4),
+  subnets: list(subnet, 1_000),
+  domainName,
+})
+
+const spec: Check<Spec> = byKind<Spec>({
+  guest,
+  network,
+  group: shape<GroupAssignment>({ kind: oneOf("group"), network: id, group }),
+  volume: shape<VolumeAssignment>({
+    kind: oneOf("volume"),
+    id,
+    sizeBytes: whole(1, 2 ** 50),
+    image: optional(id),
+  }),
+})
+
+/** A spec belongs to the resource that it names. */
+export const assignment: Check<Assignment> = (value, at) => {
+  const given = shape<Assignment>({ resource: id, generation, spec })(value, at)
+  const named = nameOf(given.spec)
+  if (named !== undefined) oneOf(given.resource)(named, `${at}.spec.id`)
+  return given
+}
+
+export const change = (value: unknown, at: string): Omit<Assignment, "spec"> & { readonly spec?: Spec } => {
+  const absent = typeof value === "object" && value !== null && !("spec" in value)
+  return absent ? shape<Omit<Assignment, "spec">>({ resource: id, generation })(value, at) : assignment(value, at)
+}
+
+function nameOf(spec: Spec): string | undefined {
+  if (spec.kind === "guest") return undefined
+  return spec.kind === "group" ? spec.group.id : spec.id
+}

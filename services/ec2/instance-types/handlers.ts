@@ -2,6 +2,7 @@
 import type { LocationType } from "@aws-sdk/client-ec2"
 import { type Filter, filterList, pageOf } from "#cloud/resources/describe.ts"
 import { raise } from "../errors.ts"
+import { nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { zonesOf } from "../regions/data.ts"
 import { instanceTypeNames, isInstanceType, readInstanceTypes } from "./data.ts"
@@ -38,7 +39,7 @@ const describeInstanceTypes: Handler<"DescribeInstanceTypes"> = async (input) =>
     "instance-types",
     input.Filters,
   )
-  return { InstanceTypes: [...readInstanceTypes(page.items)], ...nextToken(page.nextToken) }
+  return { InstanceTypes: [...readInstanceTypes(page.items)], ...nextToken(page) }
 }
 
 const onlyName = (filters: readonly Filter[] | undefined) =>
@@ -75,7 +76,7 @@ const describeInstanceTypeOfferings: Handler<"DescribeInstanceTypeOfferings"> = 
       LocationType: kind,
       Location,
     })),
-    ...nextToken(page.nextToken),
+    ...nextToken(page),
   }
 }
 
@@ -95,8 +96,6 @@ function locationsOf(kind: LocationType, region: string): readonly string[] {
       })
   }
 }
-
-const nextToken = (token: string | undefined) => (token === undefined ? {} : { NextToken: token })
 
 export const handlers = {
   DescribeInstanceTypes: describeInstanceTypes,

@@ -19,7 +19,7 @@ export function groupAssignment({ id, record }: Resource<SecurityGroupRecord>): 
 
 function toRule(rule: RuleRecord): Rule {
   return {
-    protocol: rule.protocol as Rule["protocol"],
+    protocol: rule.protocol,
     ...(rule.fromPort === undefined ? {} : { fromPort: rule.fromPort }),
     ...(rule.toPort === undefined ? {} : { toPort: rule.toPort }),
     cidrs: rule.cidr === undefined ? [] : [rule.cidr],

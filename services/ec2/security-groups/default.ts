@@ -27,7 +27,7 @@ export function createDefaultGroup(call: Call, vpcId: string): Resource<Security
     protocol: "-1",
     fromPort: -1,
     toPort: -1,
-    group: { id, account: call.account },
+    group: { id, account: call.account, name: defaultGroupName },
     tags: [],
   }
   const group = call.draft.create(

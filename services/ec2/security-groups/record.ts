@@ -8,20 +8,22 @@ export interface SecurityGroupRecord extends Tagged {
   readonly rules: readonly RuleRecord[]
 }
 
+export type RuleProtocol = "tcp" | "udp" | "icmp" | "icmpv6" | "-1" | `${number}`
+
 /** One rule: one direction, one protocol and port range, exactly one other side. It is kept inside its group's record. */
 export interface RuleRecord {
   /** "sgr-…" */
   readonly id: string
   readonly egress: boolean
-  /** "tcp", "udp", "icmp", "icmpv6", "-1" or a protocol number. */
-  readonly protocol: string
+  /** A name, a number that has none of these names, or "-1" for all. */
+  readonly protocol: RuleProtocol
   /** -1 or absent: all ports (or all icmp types). */
   readonly fromPort?: number
   readonly toPort?: number
   readonly cidr?: string
   readonly cidr6?: string
   readonly prefixList?: string
-  readonly group?: { readonly id: string; readonly account: string }
+  readonly group?: { readonly id: string; readonly account: string; readonly name: string }
   readonly description?: string
   readonly tags: readonly { readonly key: string; readonly value: string }[]
 }
@@ -59,6 +61,7 @@ function ruleFacets(prefix: string, rules: readonly RuleRecord[]) {
     [`${prefix}.from-port`]: rules.map((rule) => rule.fromPort?.toString()),
     [`${prefix}.to-port`]: rules.map((rule) => rule.toPort?.toString()),
     [`${prefix}.group-id`]: rules.map((rule) => rule.group?.id),
+    [`${prefix}.group-name`]: rules.map((rule) => rule.group?.name),
     [`${prefix}.protocol`]: rules.map((rule) => rule.protocol),
     [`${prefix}.user-id`]: rules.map((rule) => rule.group?.account),
     [`${prefix}.prefix-list-id`]: rules.map((rule) => rule.prefixList),

@@ -1,0 +1,78 @@
+/** ModifySecurityGroupRules. */
+import type { SecurityGroupRuleRequest } from "@aws-sdk/client-ec2"
+import type { Call } from "#cloud/call.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import { raise } from "../errors.ts"
+import type { Handler } from "../handler.ts"
+import { putRules } from "./change.ts"
+import { readCidr, readCidr6 } from "./cidr.ts"
+import { requireGroup, requireInSameNetwork } from "./find.ts"
+import { readDescription, refusePrefixLists } from "./permissions.ts"
+import { readTraffic } from "./protocols.ts"
+import type { RuleRecord, SecurityGroupRecord } from "./record.ts"
+import { requireRules } from "./rule-ids.ts"
+
+/**
+ * Every rule named is replaced by what is given for it, all or none; ids, tags and directions stay. A rule keeps the kind of its other
+ * side: IPv4, IPv6 or group. InvalidSecurityGroupRuleId.NotFound, InvalidPermission.Duplicate.
+ */
+export const modifySecurityGroupRules: Handler<"ModifySecurityGroupRules"> = async (input, call) => {
+  const updates = input.SecurityGroupRules ?? []
+  if (updates.length === 0) throw raise("MissingParameter", { name: "SecurityGroupRules" })
+  const group = await requireGroup(call, { GroupId: input.GroupId })
+  call.authorize("ec2:ModifySecurityGroupRules", group)
+  const changed = new Map<string, RuleRecord>()
+  for (const { SecurityGroupRuleId: id, SecurityGroupRule: request } of updates) {
+    if (id === undefined) throw raise("MissingParameter", { name: "SecurityGroupRuleId" })
+    if (request === undefined) throw raise("MissingParameter", { name: "SecurityGroupRule" })
+    if (changed.has(id)) throw invalid(`The security group rule ID '${id}' must not appear multiple times`)
+    for (const rule of requireRules(group.record.rules, [id]))
+      changed.set(id, await readRule(call, group, rule, request))
+  }
+  putRules(
+    call,
+    group,
+    group.record.rules.map((rule) => changed.get(rule.id) ?? rule),
+  )
+  await call.commit()
+  return { Return: true }
+}
+
+async function readRule(
+  call: Call,
+  group: Resource<SecurityGroupRecord>,
+  before: RuleRecord,
+  request: SecurityGroupRuleRequest,
+): Promise<RuleRecord> {
+  const { CidrIpv4, CidrIpv6, PrefixListId, ReferencedGroupId } = request
+  const given = [CidrIpv4, CidrIpv6, PrefixListId, ReferencedGroupId].filter((value) => value !== undefined)
+  if (given.length !== 1)
+    throw raise(given.length === 0 ? "MissingParameter" : "InvalidParameterCombination", {
+      name: "CidrIpv4, CidrIpv6, PrefixListId or ReferencedGroupId",
+      detail: "Only one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId can be specified",
+    })
+  if (PrefixListId !== undefined) refusePrefixLists([{ PrefixListId }])
+  const sameKind =
+    (CidrIpv4 === undefined) === (before.cidr === undefined) &&
+    (CidrIpv6 === undefined) === (before.cidr6 === undefined)
+  if (!sameKind)
+    throw invalid(`The source or destination type of the security group rule '${before.id}' cannot be changed`)
+  const { id, egress, tags } = before
+  return {
+    id,
+    egress,
+    tags,
+    ...readTraffic(request),
+    ...(CidrIpv4 === undefined ? {} : { cidr: readCidr(CidrIpv4) }),
+    ...(CidrIpv6 === undefined ? {} : { cidr6: readCidr6(CidrIpv6) }),
+    ...(ReferencedGroupId === undefined ? {} : { group: await readGroup(call, group, ReferencedGroupId) }),
+    ...readDescription(request.Description),
+  }
+}
+
+async function readGroup(call: Call, group: Resource<SecurityGroupRecord>, id: string) {
+  const other = await requireInSameNetwork(call, group, id)
+  return { id, account: other.account, name: other.record.name }
+}
+
+const invalid = (detail: string) => raise("InvalidParameterValue", { detail })

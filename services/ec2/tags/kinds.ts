@@ -1,0 +1,53 @@
+/** Everything that can be tagged, by the prefix of its id. A new kind of resource is added to this list. */
+import type { Call } from "#cloud/call.ts"
+import type { Kind, Resource, Tag, Tagged } from "#cloud/resources/kind.ts"
+import { addressKind } from "../addresses/record.ts"
+import { imageKind } from "../images/record.ts"
+import { instanceKind } from "../instances/record.ts"
+import { keyPairKind } from "../key-pairs/record.ts"
+import { networkInterfaceKind } from "../network-interfaces/record.ts"
+import { securityGroupKind } from "../security-groups/record.ts"
+import { volumeKind } from "../volumes/record.ts"
+import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
+
+export interface TaggableKind {
+  readonly prefix: string
+  /** Those of these ids that are there, or the kind's Malformed or NotFound. */
+  requireMany(call: Call, ids: readonly string[]): Promise<readonly Resource[]>
+  /** Puts the resource with other tags into the draft. */
+  retag(call: Call, resource: Resource, tags: readonly Tag[]): void
+}
+
+function taggable<R extends Tagged>(kind: Kind<R>): TaggableKind {
+  return {
+    prefix: kind.prefix,
+    requireMany: (call, ids) => call.requireMany(kind, ids),
+    retag(call, resource, tags) {
+      // The caller got it from this kind's own requireMany.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      const own = resource as Resource<R>
+      call.draft.update(kind, own, { ...own.record, tags })
+    },
+  }
+}
+
+const kinds: ReadonlyMap<string, TaggableKind> = new Map(
+  [
+    taggable(addressKind),
+    taggable(imageKind),
+    taggable(instanceKind),
+    taggable(internetGatewayKind),
+    taggable(keyPairKind),
+    taggable(networkInterfaceKind),
+    taggable(routeTableKind),
+    taggable(securityGroupKind),
+    taggable(subnetKind),
+    taggable(volumeKind),
+    taggable(vpcKind),
+  ].map((kind) => [kind.prefix, kind]),
+)
+
+/** The kind that an id with this prefix is of, or undefined. */
+export function taggableKind(prefix: string): TaggableKind | undefined {
+  return kinds.get(prefix)
+}

@@ -32,12 +32,13 @@ export async function buildRootTree(
     await mkdir(join(root, path), { recursive: true })
     await chmod(join(root, path), mode)
   }
-  await copyPrograms(recipe, packages, root)
-  await layOver(recipe, root)
+  // Before any file: some of the links are folders that files go through.
   for (const [path, target] of Object.entries(recipe.links)) {
     await mkdir(dirname(join(root, path)), { recursive: true })
     await symlink(target, join(root, path))
   }
+  await copyPrograms(recipe, packages, root)
+  await layOver(recipe, root)
   await linkApplets(recipe, root)
   await writeCertificates(root)
   const modules = await kernel.modules([...recipe.initrdModules, ...recipe.rootModules], recipe.optionalModules)
@@ -115,22 +116,10 @@ async function layOver(recipe: ImageRecipe, root: string): Promise<void> {
 
 /** Links for busybox's applets wherever no real program stands. */
 async function linkApplets(recipe: ImageRecipe, root: string): Promise<void> {
-  const listed = await run(join(root, "usr/bin/busybox"), ["--list-full"])
-  const skipped = new Set(recipe.withoutApplets)
-  for (const path of listed.trim().split("\n")) {
-    const name = basename(path)
-    const folder = /sbin\//.test(path) ? "usr/sbin" : "usr/bin"
-    const taken = await Promise.all(
-      ["usr/bin", "usr/sbin"].map((place) =>
-        lstat(join(root, place, name)).then(
-          () => true,
-          () => false,
-        ),
-      ),
-    )
-    if (skipped.has(name) || taken.includes(true)) continue
-    await symlink(folder === "usr/bin" ? "busybox" : "../bin/busybox", join(root, folder, name))
-  }
+  const folder = join(root, "usr/bin")
+  const listed = await run(join(folder, "busybox"), ["--list"])
+  const taken = new Set([...(await readdir(folder)), ...recipe.withoutApplets])
+  for (const name of listed.trim().split("\n")) if (!taken.has(name)) await symlink("busybox", join(folder, name))
 }
 
 /** One bundle of all authorities, where every TLS library looks for it. */

@@ -60,9 +60,10 @@ export async function sendPieces(
  * closing with bytes unread would reset the connection first. Then the connection is cut.
  */
 export function discardRest(request: IncomingMessage): void {
-  const cut = setTimeout(() => request.socket.destroy(), lingerMs)
-  request.once("close", () => clearTimeout(cut))
-  request.once("end", () => clearTimeout(cut))
+  const cut = (): void => {
+    if (!request.complete) request.socket.destroy()
+  }
+  setTimeout(cut, lingerMs).unref()
   request.resume()
 }
 

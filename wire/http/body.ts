@@ -13,8 +13,8 @@ export function refuseLength(request: IncomingMessage, limitBytes: number): void
   if (declared !== undefined && Number(declared) > limitBytes) throw tooLarge(limitBytes)
 }
 
-/** The whole body. Throws 413 when it grows past the limit and reads no further; throws ClientGone. */
-export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+/** The whole body. Throws 413 when it grows past the limit and reads no further; throws ClientGone and why `signal` aborted. */
+export function readBody(request: IncomingMessage, limitBytes: number, signal: AbortSignal): Promise<Buffer> {
   const { "content-length": length, "transfer-encoding": encoding } = request.headers
   if (encoding === undefined && (length === undefined || length === "0")) return Promise.resolve(Buffer.alloc(0))
   return new Promise((resolve, reject) => {
@@ -22,6 +22,7 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
     let sizeBytes = 0
     const stop = (error: Error): void => {
       request.off("data", take)
+      signal.removeEventListener("abort", aborted)
       request.pause()
       reject(error)
     }
@@ -30,6 +31,9 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
       if (sizeBytes > limitBytes) stop(tooLarge(limitBytes))
       else chunks.push(chunk)
     }
+    // Once the request is answered for, Node tells it nothing of its connection any more.
+    const aborted = (): void => stop(signal.reason)
+    signal.addEventListener("abort", aborted, { once: true })
     request.on("data", take)
     request.once("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
     request.once("error", () => stop(new ClientGone("the connection broke")))

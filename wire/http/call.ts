@@ -108,7 +108,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   refuseShape(request, signed)
   refuseLength(request, context.limits.bodyBytes)
   if (call.expectsContinue) response.writeContinue()
-  const body = await readBody(request, context.limits.bodyBytes)
+  const body = await readBody(request, context.limits.bodyBytes, abort.signal)
   const caller = await authenticate(context, progress.service, signed, claim, body)
 
   const form = readForm(signed, body, context.limits)

@@ -17,6 +17,7 @@ export interface Operation {
 /** What both protocols need to know of a service. */
 export interface Dialect {
   readonly protocol: Protocol
+  /** A URI without characters that XML would escape. */
   readonly xmlNamespace: string
 }
 
@@ -46,7 +47,7 @@ interface Frame {
 }
 
 function answerFrame(name: string, { protocol, xmlNamespace }: Dialect, isUnit: boolean): Frame {
-  const open = `${prolog}<${name}Response xmlns="${escapeXml(xmlNamespace)}">`
+  const open = `${prolog}<${name}Response xmlns="${xmlNamespace}">`
   if (protocol === "ec2Query") {
     return {
       before: (requestId) => `${open}<requestId>${requestId}</requestId>`,
@@ -78,7 +79,7 @@ export function errorBody(fault: Fault, { protocol, xmlNamespace }: Dialect, req
   }
   const type = fault.status >= 500 ? "Receiver" : "Sender"
   return (
-    `${prolog}<ErrorResponse xmlns="${escapeXml(xmlNamespace)}"><Error><Type>${type}</Type>${what}</Error>` +
+    `${prolog}<ErrorResponse xmlns="${xmlNamespace}"><Error><Type>${type}</Type>${what}</Error>` +
     `<RequestId>${requestId}</RequestId></ErrorResponse>`
   )
 }

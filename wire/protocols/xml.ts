@@ -1,21 +1,19 @@
 /** Text and times as they stand in an XML answer. */
 
 // oxlint-disable-next-line no-control-regex
-const special = /[&<>"'\r\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]/
+const special = /[&<>\r\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]/
 // With the flag u, the range of surrogates matches only lone ones.
 // oxlint-disable-next-line no-control-regex
-const specialOrIllegal = /[&<>"'\r\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]/gu
+const specialOrIllegal = /[&<>\r\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]/gu
 const entities: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",
   ">": "&gt;",
-  '"': "&quot;",
-  "'": "&apos;",
   // A parser turns a bare carriage return into a line feed (XML 1.0, section 2.11).
   "\r": "&#xD;",
 }
 
-/** Escapes markup; drops what XML 1.0 cannot say (control characters, lone surrogates). */
+/** Text between tags (not for attributes): escapes markup; drops what XML 1.0 cannot say. */
 export function escapeXml(text: string): string {
   return special.test(text) ? text.replace(specialOrIllegal, (found) => entities[found] ?? "") : text
 }

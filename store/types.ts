@@ -106,6 +106,7 @@ export interface Commit {
   readonly put?: readonly PutResource[]
   /** Ids to delete, with all that is `owned` by them, their references, claims (by owner) and facets. Throws `BlockedError`. */
   readonly delete?: readonly string[]
+  /** Both ends of `blocks` and `owned` must exist once this commit's puts are done, else `ConflictError` names the missing one. */
   readonly link?: readonly Reference[]
   readonly unlink?: readonly Reference[]
   /** Throws `ClaimTakenError` if another owner holds the claim; claiming again by the same owner is fine. */
@@ -173,6 +174,7 @@ export interface Store {
   /** Smallest integer in [from, to] that nobody claims in the scope (keys are decimal numbers), or undefined. */
   freeNumber(scope: string, from: number, to: number): Promise<number | undefined>
   assignments(host: string): Promise<readonly AssignmentRow[]>
+  /** Only so many of the newest events are kept: a first `seq` above `sinceSeq` + 1 says that older ones are gone. */
   changes(sinceSeq: number, limit: number): Promise<readonly EventRow[]>
   /** Durable when it resolves: a power cut after it loses nothing. */
   commit(commit: Commit): Promise<CommitResult>

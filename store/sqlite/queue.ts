@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from "node:module"
+import { dirname } from "node:path"
 import { Worker } from "node:worker_threads"
 import { StoreUnusableError, type CommitResult } from "../types.ts"
 import { fromFailure } from "./failure.ts"
@@ -10,6 +12,11 @@ const maxWaiting = 10_000
 const maxWaitingChars = 32 * 1024 * 1024
 /** The writer holds one group at a time; its heap need not be larger. */
 const writerLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 }
+
+/** What `writer-start.mjs` takes. */
+interface WriterStart {
+  readonly compileCache: string | undefined
+}
 
 interface Job {
   readonly message: WriteRequest | "reset" | "close"
@@ -30,7 +37,11 @@ export interface WriteQueue {
  * More than 10,000 commits or 32 M characters waiting are refused with `StoreUnusableError` "io".
  */
 export function writeQueue(data: WriterData): WriteQueue {
-  const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: data, resourceLimits: writerLimits })
+  const workerData: WriterData & WriterStart = { ...data, compileCache: compileCache() }
+  const worker = new Worker(new URL("./writer-start.mjs", import.meta.url), {
+    workerData,
+    resourceLimits: writerLimits,
+  })
   const waiting: Job[] = []
   let waitingChars = 0
   let written: Job[] = []
@@ -109,6 +120,12 @@ export function writeQueue(data: WriterData): WriteQueue {
     },
     close: () => (closed ??= shut()),
   }
+}
+
+/** The folder the main thread caches compiled code in, if it does; Node names the one of its own version below it. */
+function compileCache(): string | undefined {
+  const versioned = getCompileCacheDir()
+  return versioned === undefined ? undefined : dirname(versioned)
 }
 
 function size({ message }: Job): number {

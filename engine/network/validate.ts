@@ -116,3 +116,16 @@ export function checkNetwork(spec: NetworkSpec): void {
     spec.ports.flatMap(({ publicAddress }) => publicAddress ?? []),
   )
 }
+
+/** The spec beside the home's other networks and its public pool. Throws like `checkNetwork`. */
+export function checkAgainst(spec: NetworkSpec, others: readonly NetworkSpec[], publicCidr: string): void {
+  const pool = parseCidr(publicCidr)
+  for (const { id, publicAddress } of spec.ports) {
+    const inside = publicAddress === undefined || holds(pool, parseAddress(publicAddress))
+    check(inside, `${id}: ${publicAddress} is not in the pool ${publicCidr}`)
+  }
+  for (const other of others) {
+    if (other.id === spec.id) check(other.number === spec.number, `${spec.id} has number ${other.number}`)
+    else check(other.number !== spec.number, `number ${spec.number} is ${other.id}'s`)
+  }
+}

@@ -2,10 +2,12 @@
  * For tests: a machine of namespaces. One plays the host, one the internet beyond it; ports are veths whose other end is
  * eth0 in the guest's namespace. Nothing of the machine under test is touched but namespaces whose names start so.
  */
-import { spawn, type ChildProcess } from "node:child_process"
+import { spawn, type ChildProcess, type ChildProcessByStdio } from "node:child_process"
+import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Readable, Writable } from "node:stream"
 import { systemClock } from "#lib/clock.ts"
 import type { Group, NetworkEngine, NetworkSpec, PortSpec, Rule } from "../types.ts"
 import { run } from "./command.ts"
@@ -69,7 +71,10 @@ export interface Lab {
   readonly prefix: string
   readonly host: string
   readonly internet: string
+  /** Scratch, removed with the lab. */
+  readonly directory: string
   readonly guest: (portNumber: number) => string
+  readonly options: LinuxNetworkOptions
   /** A new engine over the same state, as after a crash. */
   reopen(more?: Partial<LinuxNetworkOptions>): Promise<NetworkEngine>
   /** Ensure, create and plug every port; guests get address and route by hand. */
@@ -77,9 +82,19 @@ export interface Lab {
   /** Run in a namespace; throws when the program fails. */
   exec(namespace: string, ...argv: string[]): Promise<string>
   /** A child that lives until the lab closes. */
-  background(namespace: string, ...argv: string[]): ChildProcess
+  background(namespace: string, ...argv: string[]): ChildProcessByStdio<Writable, Readable, null>
+  /** A TCP server that greets with the caller's address and echoes; resolves once it listens. */
+  serve(namespace: string, tcpPort: number, address?: string): Promise<void>
+  /** What the server at `address` greets with: how it sees the caller. Undefined when nothing comes within a second. */
+  greeting(namespace: string, address: string, tcpPort: number): Promise<string | undefined>
   close(): Promise<void>
 }
+
+const server = `const [, address, port] = process.argv
+require("node:net").createServer((socket) => {
+  socket.on("error", () => {}).write(socket.remoteAddress + "\\n")
+  socket.pipe(socket)
+}).listen(Number(port), address, () => console.log("listening"))`
 
 let count = 0
 
@@ -115,12 +130,15 @@ export async function openLab(more: Partial<LinuxNetworkOptions> = {}): Promise<
     prefix,
     host,
     internet,
+    directory,
+    options,
     guest: (portNumber) => `${prefix}-g${portNumber}`,
     reopen: (changes) => openLinuxNetwork({ ...options, ...changes }),
     exec: (namespace, ...argv) => run([...inside(namespace), ...argv], { deadlineMs: 15_000 }),
     background(namespace, ...argv) {
       const [program = "", ...args] = [...inside(namespace), ...argv]
       const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"] })
+      child.on("error", () => {})
       children.add(child)
       return child
     },
@@ -136,6 +154,14 @@ export async function openLab(more: Partial<LinuxNetworkOptions> = {}): Promise<
           "route replace default via 172.31.0.1",
         ])
       }
+    },
+    async serve(namespace, tcpPort, address = "0.0.0.0") {
+      const child = lab.background(namespace, process.execPath, "-e", server, address, String(tcpPort))
+      await once(child.stdout, "data")
+    },
+    async greeting(namespace, address, tcpPort) {
+      const text = await lab.exec(namespace, "busybox", "nc", "-w", "1", address, String(tcpPort)).catch(() => "")
+      return text.split("\n")[0] || undefined
     },
     async close() {
       for (const child of children) child.kill("SIGKILL")

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import type { Clock } from "#lib/clock.ts"
 import { parseCidr } from "../addresses.ts"
 import type { NetworkEngine, NetworkSpec, PortSpec } from "../types.ts"
-import { checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
+import { checkAgainst, checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
 import { readIfThere } from "./files.ts"
 import { readCounters } from "./guard.ts"
 import { checkPoolIsFree, ensureHost, type HostPart, removeHost } from "./host.ts"
@@ -102,19 +102,12 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
       [...networks.values()].map(({ spec }) => ({ id: spec.id, ports: spec.ports.map((port) => port.id) })),
     async ensureNetwork(spec) {
       checkNetwork(spec)
-      const range = parseCidr(publicCidr)
-      for (const { id, publicAddress } of spec.ports) {
-        const address = publicAddress === undefined ? range.first : parseCidr(`${publicAddress}/32`).first
-        if (address < range.first || address > range.last)
-          throw new Error(`${id}: ${publicAddress} is not in ${publicCidr}`)
-      }
-      const holder = [...networks.values()].find(
-        ({ spec: other }) => other.number === spec.number && other.id !== spec.id,
+      checkAgainst(
+        spec,
+        [...networks.values()].map((network) => network.spec),
+        publicCidr,
       )
-      if (holder !== undefined) throw new Error(`network number ${spec.number} is ${holder.spec.id}'s`)
       const known = networks.get(spec.id)
-      if (known !== undefined && known.spec.number !== spec.number)
-        throw new Error(`${spec.id} has number ${known.spec.number}`)
       const network = known ?? networkOf(spec, place)
       networks.set(spec.id, network)
       await inTurn(spec.id, () => network.ensure(structuredClone(spec)))

@@ -1,6 +1,5 @@
 /** Security groups themselves: create, describe, delete. */
 import { localHost } from "#cloud/hosts/local.ts"
-import { BlockedError } from "#store/types.ts"
 import { raise } from "../errors.ts"
 import { nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
@@ -87,10 +86,6 @@ export const deleteSecurityGroup: Handler<"DeleteSecurityGroup"> = async (input,
   if (group.record.name === defaultGroupName) throw raise("CannotDelete", { id: group.id })
   call.draft.remove(group)
   call.draft.unassign(localHost, group.id)
-  try {
-    await call.commit()
-  } catch (error) {
-    throw error instanceof BlockedError ? raise("DependencyViolation", { id: group.id }) : error
-  }
+  await call.commit()
   return { Return: true, GroupId: group.id }
 }

@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
 import { startTimeOf } from "./daemon/process.ts"
 import { codeOf, Failure } from "./failure.ts"
@@ -9,6 +9,18 @@ const holderOf = (path: string): { pid: number; alive: boolean } | undefined => 
     return { pid: pid ?? 0, alive: startTimeOf(pid ?? 0) === startTime }
   } catch {
     return undefined
+  }
+}
+
+/** Takes a dead holder's lock away. Where a living one took its place meanwhile, that is put back. */
+const clearStale = (path: string, aside: string): void => {
+  try {
+    renameSync(path, aside)
+    if (holderOf(aside)?.alive === true) linkSync(aside, path)
+  } catch {
+    // another waiter was quicker
+  } finally {
+    rmSync(aside, { force: true })
   }
 }
 
@@ -30,7 +42,7 @@ export const withLock = async <T>(path: string, work: () => Promise<T>, onWait: 
         if (codeOf(error) !== "EEXIST") throw error
       }
       const holder = holderOf(path)
-      if (holder !== undefined && !holder.alive) rmSync(path, { force: true })
+      if (holder !== undefined && !holder.alive) clearStale(path, `${mine}.stale`)
       if (holder?.alive === true && !told) onWait(holder.pid)
       told ||= holder?.alive === true
       if (performance.now() > end) {

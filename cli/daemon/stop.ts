@@ -59,7 +59,7 @@ const askToShutDown = async (daemon: DaemonRecord, home: string, deadlineMs: num
  */
 export const takeDown = async (
   { home, code, node }: { home: string; code: string; node: string },
-  deadlineMs = 60_000,
+  { answerMs, termMs } = { answerMs: 60_000, termMs: 5_000 },
 ): Promise<"nothing" | "stopped" | "cleaned"> => {
   const config = readConfig(home)
   if (config === undefined) return "nothing"
@@ -67,10 +67,10 @@ export const takeDown = async (
     throw new Failure(3, `guests and networks of ${home} belong to root`, `sudo ${program} down --home ${home}`)
   }
   const daemon = runningDaemon(home)
-  if (daemon !== undefined && (await askToShutDown(daemon, home, deadlineMs))) return "stopped"
+  if (daemon !== undefined && (await askToShutDown(daemon, home, answerMs))) return "stopped"
   if (daemon !== undefined) {
     signal(daemon, "SIGTERM", home)
-    if (!(await waitUntilGone(daemon, 5_000))) {
+    if (!(await waitUntilGone(daemon, termMs))) {
       signal(daemon, "SIGKILL", home)
       await waitUntilGone(daemon, 5_000)
     }

@@ -84,7 +84,7 @@ agree() {
 
 fetch_failed() {
   say "fractus: the npm packages could not be installed. The end of $log:"
-  tail -n 12 "$log" | sed 's/^/  /' >&2
+  grep -v '^npm error *at ' "$log" | tail -n 12 | sed 's/^/  /' >&2
   say "To mend it: look at the lines above (network, proxy: npm config set proxy URL; space: df -h '$root'), then run"
   say "  $0 $*"
   exit 1

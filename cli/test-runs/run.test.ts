@@ -1,0 +1,46 @@
+import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { inRepository } from "../repository.ts"
+import { filesOf, suiteNames, suiteOf } from "./suites.ts"
+
+test("every test file of the repository belongs to one suite, by its name and place", () => {
+  assert.equal(suiteOf("cli/quote.test.ts"), "unit")
+  assert.equal(suiteOf("engine/network/linux/linux.vm.test.ts"), "vm")
+  assert.equal(suiteOf("tests/clients/boto.test.ts"), "api")
+  assert.equal(suiteOf("tests/faults/kill.test.ts"), "api")
+  assert.equal(suiteOf("tests/faults/kill.vm.test.ts"), "vm")
+  assert.equal(suiteOf("tests/vm/first.test.ts"), "vm")
+  assert.equal(suiteOf("tests/style/arrows.test.ts"), "unit")
+  const all = suiteNames.flatMap((name) => filesOf(name))
+  assert.equal(new Set(all).size, all.length)
+  assert.ok(filesOf("unit").includes("cli/test-runs/run.test.ts"))
+  assert.ok(all.every((path) => !path.includes("node_modules")))
+})
+
+test("passes, failures, skips, broken and cancelled files are counted", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "fractus-suite-"))
+  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  writeFileSync(
+    join(folder, "mixed.test.js"),
+    `const { test } = require("node:test")
+test("good", () => {}); test("good too", () => {}); test("bad", () => { throw new Error("x") }); test.skip("later", () => {})`,
+  )
+  writeFileSync(join(folder, "broken.test.js"), "this is no program")
+  const harness = `import { runFiles } from ${JSON.stringify(inRepository("cli/test-runs/run.ts"))}
+const files = ["mixed.test.js", "broken.test.js"].map((name) => ${JSON.stringify(folder)} + "/" + name)
+console.log(JSON.stringify(await runFiles("unit", files, process.stderr, ${JSON.stringify(folder)})))`
+  writeFileSync(join(folder, "harness.mts"), harness)
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const { stdout, stderr } = spawnSync(process.execPath, [join(folder, "harness.mts")], {
+    env,
+    encoding: "utf8",
+    timeout: 60_000,
+  })
+  assert.match(stderr, /good too/)
+  const { files, passed, failed, skipped } = JSON.parse(stdout)
+  assert.deepEqual({ files, passed, failed, skipped }, { files: 2, passed: 2, failed: 2, skipped: 1 })
+})

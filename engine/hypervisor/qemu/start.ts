@@ -11,7 +11,7 @@ import { diskChain } from "./disk-chain.ts"
 import { attach, type Machine } from "./machine.ts"
 import { bootId, end, identify } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
-import { firstFd, launch, openErrors, openFiles } from "./spawn.ts"
+import { firstFd, launch, openErrors, openFiles, readErrors } from "./spawn.ts"
 
 export interface Workshop {
   readonly binary: string
@@ -82,7 +82,7 @@ export async function startMachine(
     })
     pid = started.pid
     const process = identify(pid)
-    if (!process) throw new Error("the process ended at once")
+    if (!process) throw new Error(readErrors(errors) || "the process ended at once")
     const full = { ...record, process }
     writeRecord(directory, full)
     return await attach({ directory, record: full, clock, log, onChange }, answerMs)

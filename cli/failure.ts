@@ -1,3 +1,5 @@
+import { shellQuote } from "./quote.ts"
+
 /**
  * An end of a command that its user can do something about. `main.ts` prints the message and then the lines of `mend`,
  * commands to type, and exits with `exitCode`: 1 something failed, 2 usage, 3 missing privilege or package, 4 port or
@@ -15,7 +17,7 @@ export class Failure extends Error {
 }
 
 /** How the user called us, for the commands that a message tells them to type. */
-export const program = process.env.FRACTUS_PROGRAM ?? "./fractus"
+export const program = shellQuote(process.env.FRACTUS_PROGRAM ?? "./fractus")
 
 /** Something that the contract names and this release does not have. */
 export const notYet = (what: string): Failure =>

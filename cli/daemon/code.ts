@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { existsSync, globSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { repository } from "../repository.ts"
 
@@ -11,19 +11,8 @@ export const isReachableByAll = (path: string): boolean => {
   }
 }
 
-const folders = [
-  "cli",
-  "cloud",
-  "daemon",
-  "engine",
-  "guest-services",
-  "host",
-  "images",
-  "lib",
-  "services",
-  "store",
-  "wire",
-]
+/** What a daemon never loads. */
+const unneeded = new Set(["bench", "docs", "tests"])
 
 const copyTree = (from: string[], to: string): void => {
   try {
@@ -42,7 +31,9 @@ export const codeFolder = (target: string, source = repository): string => {
   const fresh = `${target}.new`
   rmSync(fresh, { recursive: true, force: true })
   mkdirSync(fresh, { recursive: true, mode: 0o755 })
-  const present = [...folders, "package.json", "node_modules"].map((name) => join(source, name)).filter(existsSync)
+  const present = readdirSync(source)
+    .filter((name) => !name.startsWith(".") && !unneeded.has(name))
+    .map((name) => join(source, name))
   copyTree(present, fresh)
   const old = `${target}.old`
   rmSync(old, { recursive: true, force: true })

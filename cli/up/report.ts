@@ -24,6 +24,7 @@ export const upReport = (
   credentials: Credentials,
   profile: string | null,
 ): UpReport => {
+  const home = homeWords(config.home)
   const image = status.images.find((candidate) => candidate.state === "available")
   return {
     endpoint: status.endpoint,
@@ -36,9 +37,10 @@ export const upReport = (
     profile,
     images: status.images.map(({ id, name, state }) => ({ id, name, state })),
     next: [
-      `eval "$(${program} env${homeWords(config.home)})"`,
-      "(umask 077; aws ec2 create-key-pair --key-name first --query KeyMaterial --output text > first.pem)",
-      `aws ec2 run-instances --image-id ${image?.id} --instance-type t3.micro --key-name first`,
+      `eval "$(${program} env${home})"`,
+      // Through `fractus aws`, because an old AWS CLI would take the keys and not the endpoint.
+      `(umask 077; ${program} aws${home} ec2 create-key-pair --key-name first --query KeyMaterial --output text > first.pem)`,
+      `${program} aws${home} ec2 run-instances --image-id ${image?.id} --instance-type t3.micro --key-name first`,
     ],
   }
 }

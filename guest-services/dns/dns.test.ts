@@ -1,0 +1,180 @@
+/** The resolver on loopback, with an upstream of its own: guests are the addresses they ask from. */
+import assert from "node:assert/strict"
+import { createSocket, type Socket } from "node:dgram"
+import { once } from "node:events"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { after, before, test } from "node:test"
+import { decode, encode, type Packet, streamDecode, streamEncode } from "dns-packet"
+import { systemClock } from "#lib/clock.ts"
+import { openDocuments } from "../documents.ts"
+import { type DnsServer, dnsServer } from "./server.ts"
+import { upstreamResolvers } from "./upstream.ts"
+
+let directory: string
+let server: DnsServer
+let upstream: Socket
+/** What the upstream server does with a query: by default it answers 192.0.2.7. */
+let upstreamAnswers: (query: Buffer) => Buffer[]
+const port = () => server.udp.address().port
+
+const answered = (query: Buffer) => {
+  const { id, questions = [] } = decode(query)
+  const answers = questions.map(({ name }) => ({ type: "A" as const, name, data: "192.0.2.7" }))
+  return encode({ type: "response", id: id ?? 0, questions, answers })
+}
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "fractus-dns-"))
+  const document = {
+    guest: "i-1",
+    enabled: true,
+    tokens: "optional",
+    hopLimit: 1,
+    tree: {},
+    domainName: "ec2.internal",
+  }
+  await writeFile(join(directory, "127.0.0.2.json"), JSON.stringify(document))
+  upstream = createSocket("udp4").bind(0, "127.0.0.1")
+  await once(upstream, "listening")
+  upstream.on("message", (query, { port }) => {
+    for (const answer of upstreamAnswers(query)) upstream.send(answer, port, "127.0.0.1")
+  })
+  const clock = systemClock()
+  const resolvers = upstreamResolvers(`127.0.0.1:${upstream.address().port}`, clock)
+  server = dnsServer({ documents: openDocuments(directory), clock, resolvers })
+  server.udp.bind(0, "127.0.0.1")
+  await once(server.udp, "listening")
+  server.tcp.listen(port(), "127.0.0.1")
+  await once(server.tcp, "listening")
+})
+after(async () => {
+  server.udp.close()
+  server.tcp.close()
+  upstream.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+async function send(message: Buffer, from = "127.0.0.2", deadlineMs = 6000): Promise<Buffer> {
+  const socket = createSocket("udp4").bind(0, from)
+  try {
+    await once(socket, "listening")
+    socket.send(message, port(), "127.0.0.1")
+    const [answer] = await once(socket, "message", { signal: AbortSignal.timeout(deadlineMs) })
+    return answer
+  } finally {
+    socket.close()
+  }
+}
+
+const query = (name: string, type: "A" | "AAAA" | "PTR" | "TXT" = "A") =>
+  encode({ type: "query", id: 4321, flags: 0x100, questions: [{ type, name }] })
+const ask = async (name: string, type: "A" | "AAAA" | "PTR" | "TXT" = "A", from?: string) =>
+  decode(await send(query(name, type), from))
+const dataOf = ({ answers = [] }: Packet) =>
+  answers.map((answer) => (answer.type === "A" || answer.type === "PTR" ? answer.data : ""))
+const rcodeOf = (answer: Packet) => (answer.flags ?? 0) & 15
+
+test("private names, their reverse, and the metadata service's", async () => {
+  upstreamAnswers = () => []
+  assert.deepEqual(dataOf(await ask("ip-172-31-0-11.ec2.internal")), ["172.31.0.11"])
+  assert.deepEqual(dataOf(await ask("IP-172-31-0-11.EC2.internal")), ["172.31.0.11"])
+  assert.deepEqual(dataOf(await ask("11.0.31.172.in-addr.arpa", "PTR")), ["ip-172-31-0-11.ec2.internal"])
+  assert.deepEqual(dataOf(await ask("instance-data")), ["169.254.169.254"])
+  assert.deepEqual(dataOf(await ask("instance-data.ec2.internal")), ["169.254.169.254"])
+  const six = await ask("ip-172-31-0-11.ec2.internal", "AAAA")
+  assert.deepEqual([rcodeOf(six), dataOf(six)], [0, []], "the name is there, without an address of version 6")
+  for (const name of ["nobody.ec2.internal", "ip-1-2-3-256.ec2.internal", "a.ip-1-2-3-4.ec2.internal"]) {
+    assert.equal(rcodeOf(await ask(name)), 3, name)
+  }
+})
+
+test("other names come from upstream, under the guest's own id", async () => {
+  upstreamAnswers = (query) => [answered(query)]
+  const answer = await ask("example.com")
+  assert.deepEqual([answer.id, dataOf(answer)], [4321, ["192.0.2.7"]])
+})
+
+test("an upstream's answer to something else is not passed on", async () => {
+  upstreamAnswers = (query) => {
+    const other = decode(query)
+    const wrong = encode({ type: "response", id: other.id ?? 0, questions: [{ type: "A", name: "evil.example" }] })
+    const wrongId = Buffer.from(answered(query))
+    wrongId.writeUInt16BE((wrongId.readUInt16BE(0) + 1) & 0xffff, 0)
+    return [wrong, wrongId, Buffer.from("x"), answered(query)]
+  }
+  assert.deepEqual(dataOf(await ask("example.com")), ["192.0.2.7"])
+})
+
+test("a silent upstream is SERVFAIL, a stranger REFUSED", async () => {
+  upstreamAnswers = () => []
+  assert.equal(rcodeOf(await ask("example.com")), 2)
+  assert.equal(rcodeOf(await ask("example.com", "A", "127.0.0.9")), 5)
+})
+
+test("over TCP, several questions on one connection", async () => {
+  const socket = connect({ host: "127.0.0.1", port: port(), localAddress: "127.0.0.2" })
+  const packet = (name: string) => streamEncode({ type: "query", id: 7, questions: [{ type: "A", name }] })
+  const both = Buffer.concat([packet("ip-10-0-0-1.ec2.internal"), packet("ip-10-0-0-2.ec2.internal")])
+  for (const byte of [both.subarray(0, 5), both.subarray(5)]) socket.write(byte)
+  let received = Buffer.alloc(0)
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    received = Buffer.concat([received, chunk])
+    const length = received.readUInt16BE(0) + 2
+    if (received.length < length * 2) continue
+    const answers = [received.subarray(0, length), received.subarray(length)].map((part) => dataOf(streamDecode(part)))
+    assert.deepEqual(answers, [["10.0.0.1"], ["10.0.0.2"]])
+    break
+  }
+  socket.destroy()
+})
+
+test("nonsense is answered with an error or with silence, and the next question well", async () => {
+  upstreamAnswers = (query) => [answered(query)]
+  const two = encode({
+    type: "query",
+    id: 1,
+    questions: [
+      { type: "A", name: "a.b" },
+      { type: "A", name: "c.d" },
+    ],
+  })
+  assert.equal(decode(await send(two)).flags! & 15, 1)
+  const loop = Buffer.concat([query("a").subarray(0, 12), Buffer.from([0xc0, 12, 0, 1, 0, 1])])
+  assert.equal((await send(loop)).readUInt16BE(2) & 15, 1)
+  const update = Buffer.from(query("example.com"))
+  update.writeUInt16BE(5 << 11, 2)
+  assert.equal((await send(update)).readUInt16BE(2) & 15, 4)
+  for (const silent of [Buffer.from("hello"), Buffer.alloc(3000), answered(query("example.com"))]) {
+    await assert.rejects(send(silent, "127.0.0.2", 150), { name: "AbortError" })
+  }
+  // A seeded walk through broken messages: whatever comes, the server stands.
+  const socket = createSocket("udp4").bind(0, "127.0.0.2")
+  await once(socket, "listening")
+  let seed = 42
+  const next = (below: number) => (seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff) % below
+  for (let round = 0; round < 20; round++) {
+    // Few enough at a time that the kernel's queue holds them and the good question behind them.
+    for (let count = 0; count < 25; count++) {
+      const message = Buffer.from(query("ip-10-0-0-1.ec2.internal"))
+      for (let change = 0; change < 3; change++) message[2 + next(message.length - 2)] = next(256)
+      socket.send(message.subarray(0, 12 + next(message.length - 12)), port(), "127.0.0.1")
+    }
+    assert.deepEqual(dataOf(await ask("ip-10-0-0-1.ec2.internal")), ["10.0.0.1"])
+  }
+  socket.close()
+})
+
+test("the resolvers are the host's, without those of its loopback, read again when they change", async () => {
+  const [first, second] = [join(directory, "resolv-1"), join(directory, "resolv-2")]
+  let nowMs = 0
+  const resolvers = upstreamResolvers("auto", { ...systemClock(), monotonicMs: () => nowMs }, [first, second])
+  await writeFile(second, "nameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver fe80::1\n")
+  assert.deepEqual(resolvers(), [{ address: "192.0.2.1", port: 53 }])
+  await writeFile(first, "nameserver 192.0.2.2\n")
+  nowMs = 2500
+  assert.deepEqual(resolvers(), [{ address: "192.0.2.2", port: 53 }])
+  assert.throws(() => upstreamResolvers("resolver.example", systemClock()))
+})

@@ -1,5 +1,5 @@
 /** One API call as a handler sees it: who, where, when, reads, and one commit at the end. */
-import { ConflictError, ClaimTakenError, type Store } from "#store/types.ts"
+import { BlockedError, ConflictError, ClaimTakenError, type Store } from "#store/types.ts"
 import type { Clock } from "#lib/clock.ts"
 import { authorize } from "./identity/authorize.ts"
 import { raise } from "./errors.ts"
@@ -81,6 +81,7 @@ export async function runCall<T>(
       if (dryRun) throw raise("DryRunOperation")
       return result
     } catch (error) {
+      if (error instanceof BlockedError) throw raise("DependencyViolation", { id: error.id })
       const contended = error instanceof ConflictError || error instanceof ClaimTakenError
       if (!contended) throw error
       if (attempt === attempts) throw raise("RequestLimitExceeded")

@@ -2,7 +2,10 @@
 import { Fault } from "#lib/fault.ts"
 
 export type ErrorTable = Readonly<Record<string, readonly [status: number, message: string]>>
-export type Raise<T extends ErrorTable> = (code: keyof T & string, values?: Readonly<Record<string, unknown>>) => Fault
+export type Raise<T extends ErrorTable> = (
+  code: keyof T & string,
+  values?: Readonly<Record<string, string | number | undefined>>,
+) => Fault
 
 /** Makes the function that builds a `Fault` from a row; `{name}` in the message is filled in from `values`. */
 export function defineErrors<const T extends ErrorTable>(table: T): Raise<T> {
@@ -16,6 +19,7 @@ export function defineErrors<const T extends ErrorTable>(table: T): Raise<T> {
 
 /** Errors that every service shares. Messages as EC2 words them. */
 export const commonErrors = {
+  DependencyViolation: [400, "resource {id} has a dependent object"],
   DryRunOperation: [412, "Request would have succeeded, but DryRun flag is set."],
   IdempotentParameterMismatch: [400, "The client token has already been used with different parameters: {token}"],
   InternalError: [500, "An internal error has occurred"],

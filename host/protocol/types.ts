@@ -137,5 +137,7 @@ export interface HostConnection {
   onObserved(listener: (observed: Observed) => void): void
   consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
+  /** End the host part; with "stop" all guests and networks too, data stays. Over the socket only. */
+  shutdown?(guests: "stop" | "keep"): Promise<void>
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import { createServer, type Socket } from "node:net"
 import type { Assignment, HostConnection } from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
 import type { Log } from "../types.ts"
-import { Invalid, list, shape, flag, whole, type Check } from "./checks.ts"
+import { Invalid, list, oneOf, shape, flag, whole, type Check } from "./checks.ts"
 import { lineLimits, readLines } from "./lines.ts"
 import { assignment, change, id } from "./specs.ts"
 
@@ -22,6 +22,7 @@ interface Part {
 }
 const part: Check<Part> = shape<Part>({ first: flag, last: flag, assignments: list(assignment, maxSyncCount) })
 const empty = shape<object>({})
+const shutdownOf = shape<{ guests: "stop" | "keep" }>({ guests: oneOf("stop", "keep") })
 const consoleOf = shape<{ guest: string; maxBytes: number }>({ guest: id, maxBytes: whole(1, 1 << 20) })
 
 /**
@@ -34,14 +35,16 @@ export async function serveHost(
     readonly path: string
     readonly owner?: { readonly uid: number; readonly gid: number }
     readonly log: Log
+    /** Told once the verb `shutdown` is answered; without it the verb is refused. */
+    readonly onShutdown?: (guests: "stop" | "keep") => void
   },
 ): Promise<{ close(): Promise<void> }> {
-  const { path, owner, log } = options
+  const { path, owner, log, onShutdown } = options
   let current: Socket | undefined
   const server = createServer((socket) => {
     current?.destroy()
     current = socket
-    converse(host, socket, log)
+    converse(host, socket, log, onShutdown)
   })
   host.onObserved((observed) => {
     if (current) send(current, { observed })
@@ -73,7 +76,12 @@ function send(socket: Socket, value: unknown): void {
   if (socket.writableLength > maxUnreadBytes) socket.destroy()
 }
 
-function converse(host: HostConnection, socket: Socket, log: Log): void {
+function converse(
+  host: HostConnection,
+  socket: Socket,
+  log: Log,
+  onShutdown: ((guests: "stop" | "keep") => void) | undefined,
+): void {
   /** Undefined: none has begun, or a part of it was refused. A sync that is not whole must never reach the host. */
   let parts: Assignment[] | undefined
   let syncBytes = 0
@@ -108,6 +116,14 @@ function converse(host: HostConnection, socket: Socket, log: Log): void {
       async (value) => {
         const { guest, maxBytes } = consoleOf(value, "console")
         return (await host.consoleOutput(guest, maxBytes)).toString("base64")
+      },
+    ],
+    [
+      "shutdown",
+      async (value) => {
+        const { guests } = shutdownOf(value, "shutdown")
+        if (!onShutdown) throw new Invalid("the verb is not offered")
+        setImmediate(onShutdown, guests)
       },
     ],
   ])

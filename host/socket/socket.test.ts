@@ -4,13 +4,13 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
-import { hostConformance } from "../conformance.ts"
+import { hostConformance, type Reach } from "../conformance.ts"
 import { everything, guest, volume } from "../harness.ts"
 import type { Assignment, HostConnection } from "../protocol/types.ts"
 import { connectHost } from "./client.ts"
 import { serveHost } from "./server.ts"
 
-hostConformance("the socket", async (host) => {
+const overSocket: Reach = async (host) => {
   const directory = await mkdtemp(join(tmpdir(), "fractus-socket-"))
   const server = await serveHost(host, { path: join(directory, "host"), log: () => {} })
   const client = await connectHost(join(directory, "host"))
@@ -22,7 +22,8 @@ hostConformance("the socket", async (host) => {
       await rm(directory, { recursive: true, force: true })
     },
   }
-})
+}
+hostConformance("the socket", overSocket, 7)
 
 /** A host that only remembers what reached it. */
 async function recorder(t: TestContext) {

@@ -27,7 +27,7 @@ export function toNetworkInterface(resource: Resource<NetworkInterfaceRecord>): 
     RequesterManaged: false,
     SourceDestCheck: record.sourceDestCheck,
     Status: attachment === undefined ? "available" : attachment.status === "attached" ? "in-use" : attachment.status,
-    TagSet: toTags(record.tags),
+    TagSet: toTags(record.tags) ?? [],
     ...(association === undefined ? {} : { Association: association }),
     ...(attachment === undefined
       ? {}

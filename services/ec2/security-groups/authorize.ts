@@ -6,6 +6,7 @@ import { tagsFor } from "../tags/specifications.ts"
 import { showRule } from "./answer.ts"
 import { newRules, putRules } from "./change.ts"
 import { requireGroup } from "./find.ts"
+import { inTurn } from "./in-turn.ts"
 import { type GivenPermissions, readPermissions } from "./permissions.ts"
 
 interface Given extends GivenPermissions {
@@ -25,7 +26,9 @@ async function authorize(input: Given, call: Call, egress: boolean): Promise<Out
   return { Return: true, SecurityGroupRules: added.map((rule) => showRule(changed, rule)) }
 }
 
-export const authorizeSecurityGroupIngress: Handler<"AuthorizeSecurityGroupIngress"> = (input, call) =>
-  authorize(input, call, false)
-export const authorizeSecurityGroupEgress: Handler<"AuthorizeSecurityGroupEgress"> = (input, call) =>
-  authorize(input, call, true)
+export const authorizeSecurityGroupIngress: Handler<"AuthorizeSecurityGroupIngress"> = inTurn((input, call) =>
+  authorize(input, call, false),
+)
+export const authorizeSecurityGroupEgress: Handler<"AuthorizeSecurityGroupEgress"> = inTurn((input, call) =>
+  authorize(input, call, true),
+)

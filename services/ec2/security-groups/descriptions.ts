@@ -5,6 +5,7 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Output } from "../handler.ts"
 import { requireGroup } from "./find.ts"
+import { inTurn } from "./in-turn.ts"
 import { readDescription, readPermissions, ruleKey } from "./permissions.ts"
 import { type RuleRecord, type SecurityGroupRecord, securityGroupKind } from "./record.ts"
 import { requireRules } from "./rule-ids.ts"
@@ -74,11 +75,9 @@ async function readByPermissions(
   )
 }
 
-export const updateSecurityGroupRuleDescriptionsIngress: Handler<"UpdateSecurityGroupRuleDescriptionsIngress"> = (
-  input,
-  call,
-) => update(input, call, false)
-export const updateSecurityGroupRuleDescriptionsEgress: Handler<"UpdateSecurityGroupRuleDescriptionsEgress"> = (
-  input,
-  call,
-) => update(input, call, true)
+export const updateSecurityGroupRuleDescriptionsIngress: Handler<"UpdateSecurityGroupRuleDescriptionsIngress"> = inTurn(
+  (input, call) => update(input, call, false),
+)
+export const updateSecurityGroupRuleDescriptionsEgress: Handler<"UpdateSecurityGroupRuleDescriptionsEgress"> = inTurn(
+  (input, call) => update(input, call, true),
+)

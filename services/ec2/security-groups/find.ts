@@ -45,8 +45,8 @@ export async function idsOfNames(call: Call, names: readonly string[]): Promise<
 }
 
 /**
- * The group that a rule of `group` names by its name, in the same VPC, or InvalidGroup.NotFound. Like the next function it makes the
- * commit expect that group: it must still be there when the rule that names it is.
+ * The group that a rule of `group` names by its name, in the same VPC, or InvalidGroup.NotFound. That it is still there when the rule
+ * is committed is seen to by the reference: the store refuses one to something that is gone.
  */
 export async function requireNamed(
   call: Call,
@@ -57,7 +57,6 @@ export async function requireNamed(
   const [claim] = await call.store.claims(groupNameScope(vpc), [name])
   const found = claim === undefined ? undefined : await call.find(securityGroupKind, claim.owner)
   if (found === undefined) throw raise("InvalidGroup.NotFound", { name, where: ` in VPC '${vpc}'` })
-  if (found.id !== group.id) call.draft.expect(found)
   return found
 }
 
@@ -71,6 +70,5 @@ export async function requireInSameNetwork(
   const other = await call.require(securityGroupKind, id)
   if (other.record.vpc !== group.record.vpc)
     throw new Fault("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
-  call.draft.expect(other)
   return other
 }

@@ -30,7 +30,6 @@ export const createSecurityGroup: Handler<"CreateSecurityGroup"> = async (input,
     rules: [allowAllEgress()],
     tags,
   })
-  call.draft.expect(vpc)
   call.draft.claim(groupNameScope(vpc.id), name, group.id)
   call.draft.link(group.id, vpc.id, "blocks")
   assignGroup(call, group)

@@ -7,6 +7,7 @@ import type { Handler } from "../handler.ts"
 import { putRules } from "./change.ts"
 import { readCidr, readCidr6 } from "./cidr.ts"
 import { requireGroup, requireInSameNetwork } from "./find.ts"
+import { inTurn } from "./in-turn.ts"
 import { readDescription, refusePrefixLists } from "./permissions.ts"
 import { readTraffic } from "./protocols.ts"
 import type { RuleRecord, SecurityGroupRecord } from "./record.ts"
@@ -16,7 +17,7 @@ import { requireRules } from "./rule-ids.ts"
  * Every rule named is replaced by what is given for it, all or none; ids, tags and directions stay. A rule keeps the kind of its other
  * side: IPv4, IPv6 or group. InvalidSecurityGroupRuleId.NotFound, InvalidPermission.Duplicate.
  */
-export const modifySecurityGroupRules: Handler<"ModifySecurityGroupRules"> = async (input, call) => {
+export const modifySecurityGroupRules: Handler<"ModifySecurityGroupRules"> = inTurn(async (input, call) => {
   const updates = input.SecurityGroupRules ?? []
   if (updates.length === 0) throw raise("MissingParameter", { name: "SecurityGroupRules" })
   const group = await requireGroup(call, { GroupId: input.GroupId })
@@ -36,7 +37,7 @@ export const modifySecurityGroupRules: Handler<"ModifySecurityGroupRules"> = asy
   )
   await call.commit()
   return { Return: true }
-}
+})
 
 async function readRule(
   call: Call,

@@ -6,6 +6,7 @@ import { defaultVpcOf } from "../vpcs/default.ts"
 import { showPermissions, showRevoked } from "./answer.ts"
 import { putRules } from "./change.ts"
 import { requireGroup } from "./find.ts"
+import { inTurn } from "./in-turn.ts"
 import { type GivenPermissions, readPermissions, ruleKey } from "./permissions.ts"
 import { requireRules } from "./rule-ids.ts"
 import type { RuleRecord } from "./record.ts"
@@ -52,7 +53,9 @@ async function revoke(input: Given, call: Call, egress: boolean): Promise<Output
   }
 }
 
-export const revokeSecurityGroupIngress: Handler<"RevokeSecurityGroupIngress"> = (input, call) =>
-  revoke(input, call, false)
-export const revokeSecurityGroupEgress: Handler<"RevokeSecurityGroupEgress"> = (input, call) =>
-  revoke(input, call, true)
+export const revokeSecurityGroupIngress: Handler<"RevokeSecurityGroupIngress"> = inTurn((input, call) =>
+  revoke(input, call, false),
+)
+export const revokeSecurityGroupEgress: Handler<"RevokeSecurityGroupEgress"> = inTurn((input, call) =>
+  revoke(input, call, true),
+)

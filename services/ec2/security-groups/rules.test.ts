@@ -236,25 +236,20 @@ test("sixty rules for each direction and IP family, not one more", async (t) => 
   )
 })
 
-test("of concurrent authorizations on one group each is kept, or refused and not kept", async (t) => {
+test("thirty concurrent authorizations on one group are all kept", async (t) => {
   const rig = await openGroup(t)
   const { GroupId } = rig
-  const calls = Array.from({ length: 16 }, (_, i) =>
-    rig.ec2("AuthorizeSecurityGroupIngress", { GroupId, IpPermissions: [open(i + 1, "10.0.0.0/8")] }).then(
-      () => i + 1,
-      (error: { code: string }) => {
-        assert.equal(error.code, "RequestLimitExceeded")
-        return undefined
-      },
+  const wanted = Array.from({ length: 30 }, (_, i) => i + 1)
+  await Promise.all(
+    wanted.map((port) =>
+      rig.ec2("AuthorizeSecurityGroupIngress", { GroupId, IpPermissions: [open(port, "10.0.0.0/8")] }),
     ),
   )
-  const kept = (await Promise.all(calls)).filter((port) => port !== undefined)
   const ports = (await permissionsOf(rig, GroupId))?.map((permission) => permission.FromPort ?? 0)
   assert.deepEqual(
     ports?.toSorted((a, b) => a - b),
-    kept,
+    wanted,
   )
-  assert.ok(kept.length > 0)
 })
 
 test("of concurrent identical authorizations one wins", async (t) => {

@@ -113,7 +113,7 @@ export type Device = ReturnType<typeof allDevices>[number]
 
 const lastPort = 4_194_303
 /** On a host every guest has a user of its own, out of its home's ten thousand. */
-const lastGuest = { qemu: 9_999, sim: lastPort }
+const lastGuest = { qemu: 9_899, sim: lastPort }
 
 async function takeNumbers(
   call: Call,

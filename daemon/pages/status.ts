@@ -1,0 +1,45 @@
+/** GET /_fractus/status: what runs here, for the CLI. Holds no secret. */
+import { fromStored } from "#cloud/resources/kind.ts"
+import { everyRegion, type ImageRecord, imageKind } from "#services/ec2/images/record.ts"
+import { instanceKind, type InstanceRecord } from "#services/ec2/instances/record.ts"
+import type { PagesOptions } from "./pages.ts"
+
+const rows = 1000
+
+export async function readStatus(options: PagesOptions) {
+  const { cloud, config, connection, facts } = options
+  const { store } = cloud
+  const images = await store.query({ kind: imageKind.name, accounts: [], regions: [everyRegion], limit: rows })
+  const instances = await store.query({
+    kind: instanceKind.name,
+    accounts: [],
+    regions: [],
+    facets: [{ name: "instance-state-name", values: ["pending", "running", "stopping", "stopped", "shutting-down"] }],
+    limit: rows,
+  })
+  return {
+    daemon: { pid: options.daemonPid },
+    endpoint: options.endpoint(),
+    engine: config.engine,
+    accelerator: facts.accelerator === "none" ? null : facts.accelerator,
+    images: images.items.map((stored) => {
+      const { id, record } = fromStored<ImageRecord>(stored)
+      return { id, name: record.name, state: record.state }
+    }),
+    instances: instances.items.map((stored) => {
+      const { id, region, record } = fromStored<InstanceRecord>(stored)
+      return {
+        id,
+        name: record.tags.find((tag) => tag.key === "Name")?.value ?? null,
+        region,
+        state: record.state,
+        type: record.type,
+        image: record.image,
+        publicAddress: record.publicAddress ?? null,
+        privateAddress: record.address || null,
+        keyName: record.keyName ?? null,
+      }
+    }),
+    processes: await connection.processes(),
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The root process on `--engine qemu`: engines, reconcilers and a socket; it starts the two parts that talk to others, the API and the
+ * guests' services, as users of their own. It parses no HTTP and no XML.
+ */
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import type { NetworkEngine } from "#engine/network/types.ts"
+import { fileMetadata } from "#host/metadata.ts"
+import { createHost } from "#host/reconcile/host.ts"
+import { serveHost } from "#host/socket/server.ts"
+import { supervise, type Supervised } from "#host/supervise/supervise.ts"
+import type { ImageSource } from "#host/types.ts"
+import { type BuiltImage, readImage } from "#images/build.ts"
+import { type Config, homeFiles } from "../config.ts"
+import { ensureCredentials, type Failure, StartError, startTimeOf, writeWhole } from "../home-records.ts"
+import { openStack, tearDown, type Stack } from "./stack.ts"
+
+const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const apiReadyMs = 30_000
+
+interface User {
+  readonly uid: number
+  readonly gid: number
+}
+
+export async function runHost(config: Config): Promise<void> {
+  const log = (message: string, fields?: object) => console.error(new Date().toISOString(), message, fields ?? "")
+  await requireFreePort(config)
+  const user = findUser("fractus")
+  const credentials = ensureCredentials(config.home, config.account, config.region, user)
+  mkdirSync(homeFiles(config.home).store, { recursive: true, mode: 0o700 })
+  chownSync(homeFiles(config.home).store, user.uid, user.gid)
+
+  const stack = await openStack(config, log)
+  await stack.network.up()
+  const metadataDirectory = join(stack.runDirectory, "metadata")
+  const metadata = await fileMetadata({ directory: metadataDirectory, gid: stack.slot.uids.guestServices })
+  const children: Record<string, Supervised> = {}
+  const host = createHost({
+    ...stack,
+    metadata,
+    images: imageSource(homeFiles(config.home).images),
+    log,
+    uidBase: stack.slot.uidBase,
+    processes: () => [
+      { name: "fractus-host", pid: process.pid },
+      ...Object.entries(children).flatMap(([name, child]) => {
+        const pid = child.pid()
+        return pid === undefined ? [] : [{ name, pid }]
+      }),
+    ],
+  })
+  let ending = false
+  const finish = async (guests: "stop" | "keep") => {
+    if (ending) return
+    ending = true
+    log(`ending; guests: ${guests}`)
+    await children["fractus-api"]?.stop()
+    await socket.close()
+    await host.close()
+    if (guests === "stop") {
+      await children["guest-services"]?.stop()
+      await tearDown(stack)
+    } else children["guest-services"]?.leave()
+    rmSync(homeFiles(config.home).record, { force: true })
+    process.exit(0)
+  }
+  const socketPath = join(stack.runDirectory, "host.sock")
+  const socket = await serveHost(host, {
+    path: socketPath,
+    owner: user,
+    log,
+    onShutdown: (guests) => void finish(guests),
+  })
+  process.once("SIGTERM", () => void finish("keep"))
+  process.once("SIGINT", () => void finish("keep"))
+  try {
+    children["guest-services"] = await startGuestServices(stack, metadataDirectory, stack.network, log)
+    children["fractus-api"] = await startApi(config, stack, user, socketPath, log)
+  } catch (error) {
+    await children["guest-services"]?.stop()
+    throw error
+  }
+  const facts = await host.facts()
+  writeWhole(homeFiles(config.home).record, {
+    pid: process.pid,
+    startTime: startTimeOf(process.pid),
+    endpoint: `http://${config.address}:${config.port}`,
+    engine: "qemu",
+    accelerator: facts.accelerator,
+  })
+  log("serving", { port: config.port, slot: stack.slot.number, account: credentials.account })
+}
+
+type Log = (message: string, fields?: object) => void
+
+function startGuestServices(stack: Stack, directory: string, network: NetworkEngine, log: Log): Promise<Supervised> {
+  const { guestServices } = stack.slot.uids
+  return supervise({
+    name: "guest-services",
+    argv: [process.execPath, join(tree, "guest-services/main.ts"), "--directory", directory],
+    uid: guestServices,
+    gid: guestServices,
+    ...(network.infrastructureNamespace === undefined ? {} : { namespace: network.infrastructureNamespace }),
+    env: {},
+    log,
+    runDirectory: join(stack.runDirectory, "processes"),
+    existing: "keep",
+  })
+}
+
+/** The API sees the home under another name, so that folders above it may be closed to its user; only its store is writable. */
+async function startApi(config: Config, stack: Stack, user: User, socket: string, log: Log): Promise<Supervised> {
+  const home = join(stack.runDirectory, "home")
+  const failure = join(config.home, "store", "failure.json")
+  rmSync(failure, { force: true })
+  return supervise({
+    name: "fractus-api",
+    argv: [process.execPath, join(tree, "daemon/qemu/api.ts"), home, socket, String(process.pid)],
+    ...user,
+    bindMounts: [
+      { from: config.home, to: home, readOnly: true },
+      { from: join(config.home, "store"), to: join(home, "store"), readOnly: false },
+    ],
+    env: { NODE_COMPILE_CACHE: join(home, "store", "compiled") },
+    log,
+    runDirectory: join(stack.runDirectory, "processes"),
+    existing: "replace",
+    readyMs: apiReadyMs,
+    ready: async () => {
+      refuseIfFailed(failure)
+      return answers(config)
+    },
+  })
+}
+
+function refuseIfFailed(path: string): void {
+  let text: string
+  try {
+    text = readFileSync(path, "utf8")
+  } catch {
+    return
+  }
+  const { code, message, mend } = JSON.parse(text) as Failure
+  throw new StartError(code, message, mend)
+}
+
+async function answers({ address, port }: Config): Promise<boolean> {
+  try {
+    return (await fetch(`http://${address}:${port}/_fractus/status`, { signal: AbortSignal.timeout(2000) })).ok
+  } catch {
+    return false
+  }
+}
+
+function requireFreePort({ address, port }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === "EADDRINUSE" ? new StartError("port", `port ${port} is taken`, "./fractus up --port N") : error,
+      ),
+    )
+    probe.listen(port, address, () => probe.close(() => resolve()))
+  })
+}
+
+function findUser(name: string): User {
+  const line = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((entry) => entry.startsWith(`${name}:`))
+  const [, , uid, gid] = line?.split(":") ?? []
+  if (uid === undefined || gid === undefined)
+    throw new StartError("privilege", `there is no user ${name}`, "sudo ./fractus up")
+  return { uid: Number(uid), gid: Number(gid) }
+}
+
+/** Images of the home: a folder each, as `images/build.ts` makes them. */
+function imageSource(directory: string): ImageSource {
+  const all = async (): Promise<readonly BuiltImage[]> => {
+    let names: string[] = []
+    try {
+      names = readdirSync(directory).filter((name) => name.startsWith("ami-"))
+    } catch {
+      // No image was built yet.
+    }
+    const found = await Promise.all(names.map((name) => readImage(join(directory, name))))
+    return found.filter((image) => image !== undefined)
+  }
+  return {
+    list: all,
+    async find(id) {
+      const image = (await all()).find((candidate) => candidate.id === id)
+      if (image === undefined) return undefined
+      const { architecture, commandLine, kernelPath, initrdPath, diskPath } = image
+      return { architecture, diskPath, boot: { kind: "kernel", kernelPath, initrdPath, commandLine } }
+    },
+  }
+}

@@ -1,0 +1,95 @@
+/** The engines and the host of a home on `--engine qemu`. Opened by the daemon, and by `clean.ts` when there is no daemon. */
+import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { openQemu } from "#engine/hypervisor/qemu/driver.ts"
+import type { HypervisorEngine } from "#engine/hypervisor/types.ts"
+import { openLinuxNetwork } from "#engine/network/linux/open.ts"
+import type { NetworkEngine } from "#engine/network/types.ts"
+import { openQcow2Storage } from "#engine/storage/qcow2/storage.ts"
+import type { StorageEngine } from "#engine/storage/types.ts"
+import { claimSlot, type Slot, SlotError } from "#host/slots.ts"
+import { type Clock, systemClock } from "#lib/clock.ts"
+import type { Config } from "../config.ts"
+import { StartError } from "../home-records.ts"
+
+export interface Stack {
+  readonly clock: Clock
+  readonly slot: Slot
+  readonly hypervisor: HypervisorEngine
+  readonly network: NetworkEngine
+  readonly storage: StorageEngine
+  readonly publicCidr: string
+  /** Everything of this home that a reboot may forget. */
+  readonly runDirectory: string
+  /** Root's own memory in the home: what was carried out, which accelerator works. */
+  readonly stateDirectory: string
+}
+
+const shutdownMs = 20_000
+const lookEveryMs = 100
+
+export async function openStack(config: Config, log: (line: string) => void): Promise<Stack> {
+  if (process.getuid?.() !== 0) throw new StartError("privilege", "real guests need root", "sudo ./fractus up")
+  const clock = systemClock()
+  const slot = await claimSlot({ home: config.home }).catch((error: unknown) => {
+    throw error instanceof SlotError
+      ? new StartError("home", error.message, `./fractus status --home ${config.home}`)
+      : error
+  })
+  const runDirectory = `/run/fractus/${slot.number}`
+  const stateDirectory = join(config.home, "host")
+  // Every folder on the way must let the unprivileged parts through.
+  for (const path of ["/run/fractus", runDirectory]) mkdirSync(path, { recursive: true, mode: 0o755 })
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
+  const publicCidr = config.publicCidr ?? slot.publicCidr
+  const storage = await openQcow2Storage({ home: config.home })
+  const hypervisor = await openQemu({ runDirectory, stateDirectory, prefix: slot.prefix, clock, log })
+  const network = await openLinuxNetwork({
+    prefix: slot.prefix,
+    slot: slot.number,
+    publicCidr,
+    runDirectory: join(runDirectory, "net"),
+    stateDirectory,
+    uids: slot.uids,
+    log,
+    clock,
+  })
+  return { clock, slot, hypervisor, network, storage, publicCidr, runDirectory, stateDirectory }
+}
+
+/** Ends all guests (asked first, then ended), removes networks and whatever else stands on the machine. Data stays. */
+export async function tearDown(stack: Stack): Promise<void> {
+  const { hypervisor, network, storage, slot, runDirectory, stateDirectory } = stack
+  await endGuests(stack)
+  for (const id of await hypervisor.list()) await hypervisor.remove(id)
+  for (const { id, ports } of await network.list()) for (const port of ports) await network.removePort(id, port)
+  await network.down()
+  for (const id of await storage.listVolumes()) await storage.release(id)
+  await Promise.all([hypervisor.close(), network.close(), storage.close()])
+  // Without it the next start boots the guests again, as after a reboot of the machine.
+  rmSync(join(stateDirectory, "guests"), { recursive: true, force: true })
+  rmSync(runDirectory, { recursive: true, force: true })
+  await slot.release()
+  for (const path of ["/run/fractus/slots", "/run/fractus"]) removeIfEmpty(path)
+}
+
+async function endGuests({ hypervisor, clock }: Stack): Promise<void> {
+  const ids = await hypervisor.list()
+  const alive = async (id: string) => ["prepared", "running", "paused"].includes((await hypervisor.inspect(id)).phase)
+  await Promise.all(ids.map((id) => hypervisor.requestShutdown(id).catch(() => {})))
+  const end = clock.monotonicMs() + shutdownMs
+  for (;;) {
+    const living = await Promise.all(ids.map(alive))
+    if (!living.includes(true) || clock.monotonicMs() > end) break
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+  }
+  await Promise.all(ids.map((id) => hypervisor.kill(id)))
+}
+
+function removeIfEmpty(path: string): void {
+  try {
+    if (readdirSync(path).every((name) => name === ".lock")) rmSync(path, { recursive: true, force: true })
+  } catch {
+    // Somebody else's home is still here, or it is gone already.
+  }
+}

@@ -1,0 +1,53 @@
+/** Public images: what the host has on its disk becomes what DescribeImages shows, under one id in every region. */
+import { createHash } from "node:crypto"
+import type { Cloud } from "#cloud/call.ts"
+import { commitDraft, createDraft } from "#cloud/resources/draft.ts"
+import { fromStored } from "#cloud/resources/kind.ts"
+import { everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+
+export interface PublicImage {
+  readonly id: string
+  readonly name: string
+  readonly description: string
+  readonly architecture: "x86_64" | "arm64"
+  readonly rootDeviceName: string
+  readonly sizeBytes: number
+  readonly createdMs: number
+}
+
+/** Makes the public images be exactly these. One that is gone stays as long as instances may refer to it, but cannot be launched. */
+export async function registerPublicImages(cloud: Cloud, images: readonly PublicImage[]): Promise<void> {
+  const known = await cloud.store.query({
+    kind: imageKind.name,
+    accounts: [publicOwner],
+    regions: [everyRegion],
+    limit: 1000,
+  })
+  const before = new Map(known.items.map((stored) => [stored.id, fromStored<ImageRecord>(stored)]))
+  const draft = createDraft({ account: publicOwner, region: everyRegion, nowMs: cloud.clock.cloudMs() })
+  for (const image of images) {
+    const record = recordOf(image)
+    const old = before.get(image.id)
+    before.delete(image.id)
+    if (old === undefined) draft.create(imageKind, record, image.id)
+    else if (JSON.stringify(old.record) !== JSON.stringify({ ...record, tags: old.record.tags }))
+      draft.update(imageKind, old, { ...record, tags: old.record.tags })
+  }
+  for (const gone of before.values()) draft.remove(gone)
+  await commitDraft(cloud.store, draft, cloud.sink)
+}
+
+function recordOf(image: PublicImage): ImageRecord {
+  return {
+    name: image.name,
+    description: image.description,
+    architecture: image.architecture,
+    state: "available",
+    createdMs: image.createdMs,
+    rootDeviceName: image.rootDeviceName,
+    rootSnapshot: `snap-${createHash("sha256").update(`snapshot of ${image.name}`).digest("hex").slice(0, 17)}`,
+    rootSizeGiB: Math.ceil(image.sizeBytes / 2 ** 30),
+    public: true,
+    tags: [],
+  }
+}

@@ -1,0 +1,63 @@
+/** EC2: its operations, what happens ahead of each, and what becomes of observations. */
+import type { Call, CallInfo, Cloud } from "#cloud/call.ts"
+import { runCall } from "#cloud/call.ts"
+import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
+import type { Observed } from "#host/protocol/types.ts"
+import { handlers as account } from "./account/handlers.ts"
+import { handlers as addresses } from "./addresses/handlers.ts"
+import type { Handlers } from "./handler.ts"
+import { handlers as images } from "./images/handlers.ts"
+import { handlers as instanceTypes } from "./instance-types/handlers.ts"
+import { handlers as instances } from "./instances/handlers.ts"
+import { observeGuest, observeVolume } from "./instances/observe.ts"
+import { handlers as keyPairs } from "./key-pairs/handlers.ts"
+import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
+import { handlers as regions } from "./regions/handlers.ts"
+import { handlers as securityGroups } from "./security-groups/handlers.ts"
+import { handlers as tags } from "./tags/handlers.ts"
+import { handlers as volumes } from "./volumes/handlers.ts"
+import { createDefaultVpcs } from "./vpcs/default.ts"
+import { handlers as vpcs } from "./vpcs/handlers.ts"
+
+/** Every operation that is done. Adding one touches its family's folder alone. */
+export const handlers = {
+  ...account,
+  ...addresses,
+  ...images,
+  ...instances,
+  ...instanceTypes,
+  ...keyPairs,
+  ...networkInterfaces,
+  ...regions,
+  ...securityGroups,
+  ...tags,
+  ...volumes,
+  ...vpcs,
+} satisfies Handlers
+
+export interface Ec2 extends Dispatcher {
+  /** Forget what was remembered of an emptied store. */
+  forget(): void
+}
+
+export function createEc2(cloud: Cloud): Ec2 {
+  const defaultVpcs = createDefaultVpcs()
+  const dispatcher = createDispatcher(cloud, handlers, (cloud, info) => defaultVpcs.ensure(cloud, info))
+  return { ...dispatcher, forget: () => defaultVpcs.forget() }
+}
+
+/** What a host saw, carried into the records of its account and region. */
+export async function observe(cloud: Cloud, { resource, status }: Observed): Promise<void> {
+  if (status.kind !== "guest" && status.kind !== "volume") return
+  const stored = (await cloud.store.getMany([resource])).get(resource)
+  if (stored === undefined) return
+  const info: CallInfo = {
+    requestId: `observed-${resource}`,
+    operation: "Observe",
+    region: stored.region,
+    caller: { account: stored.account, arn: `arn:aws:iam::${stored.account}:root`, userId: stored.account },
+  }
+  const carry = (call: Call) =>
+    status.kind === "guest" ? observeGuest(call, resource, status) : observeVolume(call, resource, status)
+  await runCall(cloud, info, false, carry)
+}

@@ -7,29 +7,32 @@ import {
   group,
   guest,
   hostOver,
+  longLife,
   network,
   port,
   simEngines,
   volume,
   watch,
   type Engines,
+  type Life,
 } from "./harness.ts"
-import type { HostConnection, Spec } from "./protocol/types.ts"
+import type { GuestSpec, HostConnection, Spec } from "./protocol/types.ts"
 import type { Host, HostOptions } from "./types.ts"
 
 /** Puts a connection in front of a host. Closing what it gives closes neither the host nor its engines. */
 export type Reach = (host: Host) => Promise<HostConnection>
 
 async function nothingIsLeft(engines: Engines) {
-  assert.deepEqual(await engines.sim.list(), [])
+  assert.deepEqual(await engines.hypervisor.list(), [])
   assert.deepEqual(await engines.network.list(), [])
   assert.deepEqual(await engines.storage.listVolumes(), [])
   assert.equal(engines.metadata.documents.size, 0)
 }
 
-export function hostConformance(name: string, reach: Reach): void {
-  async function open(engines: Engines, more: Partial<HostOptions> = {}) {
-    const host = hostOver(engines, more)
+/** `stride`: of the calls that fail or kill the host one by one, only every so many, where another run tries them all. */
+export function hostConformance(name: string, reach: Reach, stride = 1): void {
+  async function open(engines: Engines, more: Partial<HostOptions> = {}, life = longLife()) {
+    const host = hostOver(engines, more, life)
     const connection = await reach(host)
     const seen = watch(connection)
     const close = async () => {
@@ -49,17 +52,23 @@ export function hostConformance(name: string, reach: Reach): void {
   }
 
   /** The whole life of a guest; at each stage it must get there, whatever fails on the way. */
-  async function life({ connection, seen }: Pick<Awaited<ReturnType<typeof scene>>, "connection" | "seen">) {
-    await connection.sync(everything).catch(() => connection.sync(everything))
-    await seen.until("i-1", "on", 1)
-    await connection.assign("i-1", 2, { ...guest, resets: 1 })
-    assert.equal((await seen.guestUntil("i-1", "on", 2)).resets, 1)
-    await connection.assign("i-1", 3, { ...guest, resets: 1, power: "off" })
-    assert.equal((await seen.guestUntil("i-1", "off", 3)).cause, "requested")
-    await connection.assign("i-1", 4, { ...guest, resets: 1, starts: 2 })
-    assert.equal((await seen.guestUntil("i-1", "on", 4)).starts, 2)
-    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await connection.assign(resource, 5, undefined)
-    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await seen.until(resource, "absent", 5)
+  async function life({ connection, seen }: Pick<Awaited<ReturnType<typeof scene>>, "connection" | "seen">, from = 1) {
+    const born: GuestSpec = { ...guest, starts: from, resets: from - 1 }
+    const assignments = everything.map(({ resource, spec }) => ({
+      resource,
+      generation: from,
+      spec: spec.kind === "guest" ? born : spec,
+    }))
+    await connection.sync(assignments).catch(() => connection.sync(assignments))
+    await seen.until("i-1", "on", from)
+    await connection.assign("i-1", from + 1, { ...born, resets: from })
+    assert.equal((await seen.guestUntil("i-1", "on", from + 1)).resets, from)
+    await connection.assign("i-1", from + 2, { ...born, resets: from, power: "off" })
+    assert.equal((await seen.guestUntil("i-1", "off", from + 2)).cause, "requested")
+    await connection.assign("i-1", from + 3, { ...born, resets: from, starts: from + 1 })
+    assert.equal((await seen.guestUntil("i-1", "on", from + 3)).starts, from + 1)
+    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await connection.assign(resource, from + 4, undefined)
+    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await seen.until(resource, "absent", from + 4)
   }
 
   describe(`host protocol over ${name}`, () => {
@@ -82,15 +91,14 @@ export function hostConformance(name: string, reach: Reach): void {
     })
 
     test("a call that fails, whichever it is, delays and loses nothing", async () => {
-      for (let at = 0, calls = 1; at < calls; at++) {
+      for (let at = 0, calls = 1; at < calls; at += stride) {
         const engines = await simEngines()
-        engines.failing.at = at
-        const opened = await open(engines)
+        const lived: Life = { ...longLife(), at }
+        const opened = await open(engines, {}, lived)
         try {
           await life(opened)
           await opened.idle()
-          calls = Math.max(calls, engines.failing.next)
-          engines.failing.at = -1
+          calls = Math.max(calls, lived.next)
           await nothingIsLeft(engines)
         } catch (error) {
           throw new Error(`with call ${at}, ${engines.calls[at]}, failing`, { cause: error })
@@ -98,8 +106,44 @@ export function hostConformance(name: string, reach: Reach): void {
           await opened.close()
           await engines.dispose()
         }
-        if (at === 0) assert.ok(engines.failing.next > 30, "the calls of a whole life are counted")
+        if (at === 0) assert.ok(lived.next > 30, "the calls of a whole life are counted")
       }
+    })
+
+    for (const end of ["dies before", "dies after"] as const) {
+      test(`a host that ${end} any call of a guest's life is followed by one that finishes it`, async () => {
+        for (let at = 0, died = true; died; at += stride) {
+          const engines = await simEngines()
+          const death = Promise.withResolvers<boolean>()
+          const opened = await open(engines, {}, { ...longLife(), at, end, onDeath: () => death.resolve(true) })
+          died = await Promise.race([death.promise, life(opened).then(() => false)])
+          opened.seen.stop()
+          // Its calls never return, so neither does its close.
+          void opened.close()
+          const heir = await open(engines)
+          try {
+            await life(heir, 10)
+            await heir.idle()
+            await nothingIsLeft(engines)
+          } catch (error) {
+            throw new Error(`after a host that ${end} call ${at}, ${engines.calls[at]}`, { cause: error })
+          } finally {
+            await heir.close()
+            await engines.dispose()
+          }
+          assert.ok(at < 200)
+        }
+      })
+    }
+
+    test("an engine that hangs is given up, and asked again", async (t) => {
+      const { connection, seen, engines } = await scene(t, { operationMs: 100 })
+      const prepare = engines.hypervisor.prepare.bind(engines.hypervisor)
+      let asked = 0
+      engines.hypervisor.prepare = (spec) => (asked++ === 0 ? new Promise(() => {}) : prepare(spec))
+      await connection.sync(everything)
+      assert.match((await seen.troubled("i-1", "internal")).message, /did not answer within 100 ms/)
+      await seen.until("i-1", "on", 1)
     })
 
     test("dependencies that come after the guest are waited for", async (t) => {
@@ -153,7 +197,7 @@ export function hostConformance(name: string, reach: Reach): void {
       const { connection, seen, engines, close } = await scene(t)
       await connection.sync(everything)
       await seen.until("i-1", "on", 1)
-      engines.sim.powerOff("i-1")
+      engines.hypervisor.powerOff("i-1")
       assert.equal((await seen.guestUntil("i-1", "off", 1)).cause, "guest-shutdown")
       await close()
       const again = await open(engines)
@@ -234,8 +278,8 @@ export function hostConformance(name: string, reach: Reach): void {
       const { connection, engines, idle, seen } = await scene(t)
       let inFlight = 0
       let most = 0
-      const prepare = engines.sim.prepare.bind(engines.sim)
-      engines.sim.prepare = async (spec) => {
+      const prepare = engines.hypervisor.prepare.bind(engines.hypervisor)
+      engines.hypervisor.prepare = async (spec) => {
         most = Math.max(most, ++inFlight)
         // Long enough that starts meet, however fast the simulation is.
         await sleep(10)
@@ -266,7 +310,7 @@ export function hostConformance(name: string, reach: Reach): void {
 
     test("a guest that nothing obeys is ended at its deadline, and at once by force", async (t) => {
       const { connection, seen, engines } = await scene(t, { shutdownMs: 2_000 })
-      engines.sim.requestShutdown = async () => {}
+      engines.hypervisor.requestShutdown = async () => {}
       await connection.sync(everything)
       await seen.until("i-1", "on", 1)
       await connection.assign("i-1", 2, { ...guest, power: "off" })

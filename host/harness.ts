@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { systemClock } from "#lib/clock.ts"
-import { openSim, type SimHypervisor } from "#engine/hypervisor/sim/sim.ts"
-import type { NetworkEngine } from "#engine/network/types.ts"
-import type { StorageEngine } from "#engine/storage/types.ts"
+import { openSim } from "#engine/hypervisor/sim/sim.ts"
+import { openSimNetwork } from "#engine/network/sim/open.ts"
+import { openSimStorage } from "#engine/storage/sim/storage.ts"
 import { memoryMetadata } from "./metadata.ts"
 import type {
   Assignment,
@@ -23,55 +23,65 @@ import type { HostOptions } from "./types.ts"
 
 export type Engines = Awaited<ReturnType<typeof simEngines>>
 
-/** Engines without delays worth waiting for, and a count of every call made of them. */
+/** A host of which a test can say when a call fails, or when it dies in the middle of one. */
+export interface Life {
+  /** Number of the call, over all engines, that fails or in which the host dies; -1 for none. */
+  at: number
+  readonly end: "throws" | "dies before" | "dies after"
+  next: number
+  dead: boolean
+  onDeath?: () => void
+}
+export const longLife = (): Life => ({ at: -1, end: "throws", next: 0, dead: false })
+
+/** Engines without delays worth waiting for, and every call that hosts made of them. */
 export async function simEngines() {
   const clock = systemClock(200)
   const directory = await mkdtemp(join(tmpdir(), "fractus-host-"))
-  const hypervisor = await openSim({ clock })
-  const calls: string[] = []
-  /** Thrown by the calls whose turn it is; counted from 0 over all engines. */
-  const failing = { at: -1, next: 0 }
-  const watched = <Engine extends object>(engine: Engine, name: string): Engine =>
-    new Proxy(engine, {
-      get(target, key) {
-        const member: unknown = Reflect.get(target, key)
-        if (typeof member !== "function" || key === "onChange") return member
-        return async (...values: unknown[]) => {
-          calls.push(`${name}.${String(key)}${typeof values[0] === "string" ? ` ${values[0]}` : ""}`)
-          if (failing.next++ === failing.at) throw new Error(`${name}.${String(key)} was made to fail`)
-          return Reflect.apply(member, target, values)
-        }
-      },
-    })
-  return {
-    clock,
-    directory,
-    calls,
-    failing,
-    sim: hypervisor satisfies SimHypervisor,
-    hypervisor: watched(hypervisor, "hypervisor"),
-    network: watched(memoryNetwork(), "network"),
-    storage: watched(memoryStorage(), "storage"),
-    metadata: memoryMetadata(),
-    async dispose() {
-      await hypervisor.close()
-      await rm(directory, { recursive: true, force: true })
-    },
+  const [hypervisor, network, storage] = await Promise.all([
+    openSim({ clock }),
+    openSimNetwork({ publicCidr: "198.18.0.0/20" }),
+    openSimStorage({ home: directory, images: [{ id: "ami-1", sizeBytes: 1 << 20 }] }),
+  ])
+  const dispose = async () => {
+    await hypervisor.close()
+    await rm(directory, { recursive: true, force: true })
   }
+  return { clock, directory, calls: [] as string[], hypervisor, network, storage, metadata: memoryMetadata(), dispose }
 }
 
-export function hostOver(engines: Engines, more: Partial<HostOptions> = {}) {
-  const { hypervisor, network, storage, metadata, clock, directory } = engines
+const never = new Promise<never>(() => {})
+
+function watched<Engine extends object>(engine: Engine, name: string, calls: string[], life: Life): Engine {
+  return new Proxy(engine, {
+    get(target, key) {
+      const member: unknown = Reflect.get(target, key)
+      if (typeof member !== "function" || key === "onChange") return member
+      return async (...values: unknown[]) => {
+        if (life.dead) return never
+        calls.push(`${name}.${String(key)}${typeof values[0] === "string" ? ` ${values[0]}` : ""}`)
+        const turn = life.next++ === life.at
+        if (turn && life.end === "throws") throw new Error(`${name}.${String(key)} was made to fail`)
+        life.dead ||= turn
+        if (turn && life.end === "dies after") await Reflect.apply(member, target, values)
+        if (turn) life.onDeath?.()
+        return turn ? never : Reflect.apply(member, target, values)
+      }
+    },
+  })
+}
+
+export function hostOver(engines: Engines, more: Partial<HostOptions> = {}, life = longLife()) {
+  const { calls, clock, directory } = engines
   return createHost({
-    hypervisor,
-    network,
-    storage,
-    metadata,
+    hypervisor: watched(engines.hypervisor, "hypervisor", calls, life),
+    network: watched(engines.network, "network", calls, life),
+    storage: watched(engines.storage, "storage", calls, life),
+    metadata: watched(engines.metadata, "metadata", calls, life),
     clock,
     images: {
       list: async () => [],
-      find: async (id) =>
-        id === "ami-1" ? { architecture: "x86_64", boot: { kind: "firmware" }, diskPath: "/image" } : undefined,
+      find: async (id) => (id === "ami-1" ? { architecture: "x86_64", boot: { kind: "firmware" } } : undefined),
     },
     log: () => {},
     uidBase: 2_000_000,
@@ -83,64 +93,12 @@ export function hostOver(engines: Engines, more: Partial<HostOptions> = {}) {
   })
 }
 
-function memoryNetwork(): NetworkEngine {
-  const networks = new Map<string, Set<string>>()
-  const need = (id: string) => {
-    const found = networks.get(id)
-    if (!found) throw new Error(`network ${id} is unknown`)
-    return found
-  }
-  return {
-    name: "sim",
-    infrastructureNamespace: undefined,
-    up: async () => {},
-    list: async () => [...networks].map(([id, ports]) => ({ id, ports: [...ports] })),
-    ensureNetwork: async ({ id }) => void (networks.has(id) || networks.set(id, new Set())),
-    removeNetwork: async (id) => void networks.delete(id),
-    async createPort(network, port) {
-      need(network).add(port.id)
-      return { device: `tap${port.number}`, namespace: "none", mtu: 1500 }
-    },
-    plugPort: async (network, port) => {
-      if (!need(network).has(port)) throw new Error(`port ${port} is unknown`)
-    },
-    removePort: async (network, port) => void networks.get(network)?.delete(port),
-    portCounters: async () => ({ passed: 0, dropped: 0 }),
-    down: async () => {},
-    close: async () => {},
-  }
-}
-
-function memoryStorage(): StorageEngine {
-  const volumes = new Map<string, number>()
-  const images = new Set<string>()
-  const need = (id: string) => {
-    const found = volumes.get(id)
-    if (found === undefined) throw new Error(`volume ${id} is unknown`)
-    return found
-  }
-  return {
-    name: "sim",
-    importImage: async (id) => void images.add(id),
-    hasImage: async (id) => images.has(id),
-    removeImage: async (id) => void images.delete(id),
-    imageSize: async () => 0,
-    createVolume: async ({ id, sizeBytes }) => void volumes.set(id, sizeBytes),
-    hasVolume: async (id) => volumes.has(id),
-    inspectVolume: async (id) => ({ sizeBytes: need(id), allocatedBytes: 0 }),
-    listVolumes: async () => [...volumes.keys()],
-    removeVolume: async (id) => void volumes.delete(id),
-    present: async (id) => ({ path: `/${id}/${need(id)}`, format: "raw" }),
-    release: async (id) => void need(id),
-    close: async () => {},
-  }
-}
-
 /** What the control plane sees: the last status of each resource, and all of them in order. */
 export function watch(host: HostConnection) {
   const seen: Observed[] = []
   const last = new Map<string, Observed>()
   let changed: (() => void) | undefined
+  let stopped = false
   host.onObserved((observed) => {
     seen.push(observed)
     last.set(observed.resource, observed)
@@ -152,6 +110,7 @@ export function watch(host: HostConnection) {
       const observed = last.get(resource)
       if (observed && accept(observed)) return observed
       const leftMs = deadlineMs - performance.now()
+      if (stopped) return new Promise<never>(() => {})
       if (leftMs <= 0) throw new Error(`${resource}: nothing but ${JSON.stringify(observed)}`)
       await new Promise<void>((resolve) => {
         changed = resolve
@@ -174,6 +133,8 @@ export function watch(host: HostConnection) {
         .map((each) => each.status.phase)
         .filter((phase, index, all) => phase !== all[index - 1]),
     until,
+    /** Who waits waits for ever. */
+    stop: () => void (stopped = true),
     forget: () => last.clear(),
     /** The trouble of a resource, once it has one of this code. */
     async troubled(resource: string, code: Trouble["code"]): Promise<Trouble> {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { availableParallelism, totalmem } from "node:os"
 import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "#lib/clock.ts"
 import type { HypervisorEngine, MachineState } from "../types.ts"
 import { findAccelerator } from "./accelerator.ts"
@@ -8,15 +9,15 @@ import { openCgroups } from "./cgroup.ts"
 import { checkSpec, isMachineId } from "./check.ts"
 import { readConsole } from "./console-log.ts"
 import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
-import { bootId, end, findByArgument, isAlive } from "./process.ts"
-import { readRecord, writeRecord } from "./record.ts"
+import { bootId, end, findByArgument, isAlive, type ProcessIdentity } from "./process.ts"
+import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { makeCell } from "./spawn.ts"
 import { startMachine } from "./start.ts"
 
 export interface QemuOptions {
   /** Holds what concerns living machines; best on a tmpfs. Absolute, at most 40 characters. */
   readonly runDirectory: string
-  /** Holds what is remembered over a boot of the host. Must exist. */
+  /** Holds what is remembered: the answer of the boot proof. */
   readonly stateDirectory: string
   /** Sets this home's control groups apart from another's: "fr0". */
   readonly prefix: string
@@ -33,6 +34,18 @@ const drainEveryMs = 5000
 const adoptMs = 5000
 const adoptAtOnce = 8
 
+/** The process of a record whose writer was stopped before it could say which. Undefined when it made none. */
+async function findStarted(directory: string, record: MachineRecord): Promise<ProcessIdentity | undefined> {
+  if (record.ending) return undefined
+  const found = findByArgument(record.nonce)
+  if (found) return found
+  // Between fork and exec a process still has our own arguments: that lasts microseconds.
+  await sleep(50)
+  const late = findByArgument(record.nonce)
+  if (!late) writeRecord(directory, { ...record, ending: "unknown" })
+  return late
+}
+
 /**
  * Machines as QEMU processes. Must run as root. Machines outlive the engine and its process: the next one that is
  * opened over the same `runDirectory` finds them, wherever the last one was stopped.
@@ -48,6 +61,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     throw new Error(`${runDirectory}: too long for the names of unix sockets below it`)
   }
   mkdirSync(guests, { recursive: true, mode: 0o700 })
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
   const host = await findAccelerator(binary, stateDirectory, log)
   const cell = path.join(runDirectory, "cell")
   makeCell(cell, { kvm: host.accelerator === "kvm", hidden: [runDirectory, stateDirectory] })
@@ -87,7 +101,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     const directory = directoryOf(id)
     const record = readRecord(directory)
     if (!record || record.bootId !== bootId()) return
-    const found = record.process ?? findByArgument(record.nonce)
+    const found = record.process ?? (await findStarted(directory, record))
     if (!found || !isAlive(found)) return
     const full = { ...record, process: found }
     if (!record.process) writeRecord(directory, full)
@@ -167,12 +181,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         await machine.execute("system_powerdown")
       }),
 
-    reset: (id) =>
-      alone(id, async () => {
-        const machine = needLive(id)
-        await machine.execute("system_reset")
-        machine.forgetPast()
-      }),
+    reset: (id) => alone(id, () => needLive(id).execute("system_reset")),
 
     kill: (id) =>
       alone(id, async () => {

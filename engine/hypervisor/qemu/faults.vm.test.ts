@@ -39,7 +39,7 @@ after(async () => {
   rmSync(home, { recursive: true, force: true })
 })
 
-/** Pids of the processes in our control groups, zombies aside. */
+/** Pids of processes in our control groups or on their way there, zombies aside. */
 function ours(): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -47,7 +47,8 @@ function ours(): number[] {
     .filter((pid) => {
       try {
         const groups = readFileSync(`/proc/${pid}/cgroup`, "utf8")
-        return groups.includes(`/${prefix}/`) && identify(pid) !== undefined
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8")
+        return `${groups}${words}`.includes(`/${prefix}/`) && identify(pid) !== undefined
       } catch {
         return false
       }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { after, test } from "node:test"
@@ -51,6 +51,11 @@ test("the process is the guest's user, has no rights, no devices, no view of the
     assert.equal(inside("ls", "-A", "/etc", "/root", "/run", "/tmp", "/var").replaceAll(/\/\w+:\n|\n/g, ""), "")
     const devices = inside("find", "/dev", "-type", "c").trim().split("\n").toSorted()
     assert.deepEqual(devices, ["/dev/net/tun", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"])
+    const seen = inside("setpriv", "--reuid=2099999", "--clear-groups", "ls", "/proc")
+    const others = seen
+      .split("\n")
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== pid && existsSync(`/proc/${name}`))
+    assert.deepEqual(others, [], "no process of another user")
     const groups = readFileSync(`/proc/${pid}/cgroup`, "utf8")
     assert.ok(groups.includes(`/${prefix}/i-cell`), groups)
     const quota = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"]

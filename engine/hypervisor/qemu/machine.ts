@@ -28,8 +28,6 @@ export interface Machine {
   execute(command: string, args?: QmpObject): Promise<void>
   /** From now on a power off is what was asked for. */
   expectShutdown(): void
-  /** A reset takes back a panic and what was asked before. */
-  forgetPast(): void
   drain(): Promise<void>
   /** Ends the process, writing the cause down first. Idempotent. */
   finish(cause: Cause): Promise<void>
@@ -140,13 +138,20 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     return refreshing
   }
 
+  /** A guest that starts over has not panicked, and has not heard the power button. */
+  const forgetPast = () => {
+    panicked = false
+    if (record.shutdownRequested && !finishing) update({ shutdownRequested: false })
+  }
+
   const onEvent = (event: QmpEvent) => {
     if (!watched.has(event.name)) return
     if (event.name === "GUEST_PANICKED" || event.name === "GUEST_CRASHLOADED") {
-      if (!panicked) onChange()
+      const news = !panicked
       panicked = true
+      if (news) onChange()
     }
-    if (event.name === "RESET" && event.data["guest"] === true) panicked = false
+    if (event.name === "RESET") forgetPast()
     void refresh()
   }
 
@@ -167,7 +172,9 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       }
     }
     void qmp.closed.then(disconnected)
+    quiet++
     await refresh()
+    quiet--
     if (status === undefined) throw new Error("does not tell its state")
   }
 
@@ -222,10 +229,6 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       }
     },
     expectShutdown: () => update({ shutdownRequested: true }),
-    forgetPast() {
-      panicked = false
-      if (record.shutdownRequested) update({ shutdownRequested: false })
-    },
     async detach() {
       if (detached) return
       detached = true

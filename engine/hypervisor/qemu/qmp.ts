@@ -51,11 +51,11 @@ export function connectQmp(path: string, onEvent: (event: QmpEvent) => void, tim
     const call = typeof id === "number" ? waiting.get(id) : undefined
     // An answer that comes after its deadline has no one waiting.
     if (typeof id !== "number" || id < 1 || id > lastId) return cut("answer to nothing asked")
-    waiting.delete(id)
     const error = message["error"]
     if (isObject(error)) call?.reject(new Error(`QMP: ${printable(error["desc"])}`))
     else if ("return" in message) call?.resolve(message["return"])
-    else cut("neither event nor answer")
+    else return cut("neither event nor answer")
+    waiting.delete(id)
   }
   readLines(socket, receive, cut)
 

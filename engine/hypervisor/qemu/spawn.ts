@@ -106,6 +106,8 @@ export function makeCell(cell: string, options: { readonly kvm: boolean; readonl
   // A directory below a hidden one is out of sight already, and could not be mounted on.
   const outermost = hidden.filter((one) => !hidden.some((other) => one !== other && one.startsWith(`${other}/`)))
   const lines = [
+    // Of the other processes it sees none.
+    "cell /proc proc nosuid,nodev,noexec,hidepid=2 0 0",
     `${escape(dev)} /dev none bind,dev,nosuid,noexec 0 0`,
     ...outermost.map((at) => `none ${escape(at)} ${empty}`),
   ]

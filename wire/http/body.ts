@@ -20,24 +20,27 @@ export function readBody(request: IncomingMessage, limitBytes: number, signal: A
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let sizeBytes = 0
-    const stop = (error: Error): void => {
-      request.off("data", take)
+    const settle = (outcome: () => void): void => {
+      request.off("data", take).off("end", whole).off("error", broken).off("close", broken)
       signal.removeEventListener("abort", aborted)
+      outcome()
+    }
+    const stop = (error: unknown): void => {
       request.pause()
-      reject(error)
+      settle(() => reject(error))
     }
     const take = (chunk: Buffer): void => {
       sizeBytes += chunk.length
       if (sizeBytes > limitBytes) stop(tooLarge(limitBytes))
       else chunks.push(chunk)
     }
+    const whole = (): void =>
+      settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    const broken = (): void => stop(new ClientGone("the connection broke"))
     // Once the request is answered for, Node tells it nothing of its connection any more.
     const aborted = (): void => stop(signal.reason)
-    signal.addEventListener("abort", aborted, { once: true })
-    request.on("data", take)
-    request.once("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-    request.once("error", () => stop(new ClientGone("the connection broke")))
-    request.once("close", () => stop(new ClientGone("the connection was closed")))
+    signal.addEventListener("abort", aborted)
+    request.on("data", take).on("end", whole).on("error", broken).on("close", broken)
   })
 }
 

@@ -1,4 +1,4 @@
-import { chownSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { homedir } from "node:os"
 
 /** The person at the keyboard: under sudo the one who called it, else ourselves. */
@@ -26,9 +26,4 @@ export const callingUser = (env: NodeJS.ProcessEnv = process.env): Caller => {
     if (home !== undefined && home !== "") return { uid: sudoUid, gid: sudoGid, home, underSudo: true }
   }
   return { uid, gid, home: env.HOME === undefined || env.HOME === "" ? homedir() : env.HOME, underSudo: false }
-}
-
-/** Hands a file that we wrote as root to the caller; elsewhere it is the caller's already. */
-export const giveToCaller = (path: string, caller: Caller): void => {
-  if (caller.underSudo) chownSync(path, caller.uid, caller.gid)
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { callingUser, isRoot } from "./caller.ts"
 import { codeOf, Failure, messageOf, program } from "./failure.ts"
@@ -58,6 +58,20 @@ export const homeFolder = (option: string | undefined, env: NodeJS.ProcessEnv = 
   if (chosen === "") throw new Failure(2, "--home needs a folder", `${program} up --home /var/lib/fractus`)
   if (chosen !== undefined) return resolve(chosen)
   return isRoot() ? systemHome : userHome(env)
+}
+
+/**
+ * The same for commands that look at a cloud that is there: an ordinary user without one of their own means the one that
+ * `sudo fractus up` made.
+ */
+export const existingHome = (
+  option: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+  system = systemHome,
+): string => {
+  const home = homeFolder(option, env)
+  const chosen = option !== undefined || (env.FRACTUS_HOME ?? "") !== ""
+  return !chosen && !existsSync(homeFiles(home).config) && existsSync(homeFiles(system).config) ? system : home
 }
 
 /** Words that repeat a non-default home in a command to type: ` --home DIR`, or nothing. */

@@ -1,7 +1,7 @@
 import { type Account, callJson } from "../daemon/api.ts"
 import { requireCredentials, requireDaemon } from "../daemon/require.ts"
 import { Failure, program } from "../failure.ts"
-import { homeFolder } from "../home.ts"
+import { existingHome } from "../home.ts"
 import { print, printJson, table } from "../terminal.ts"
 
 type Options = { home?: string; json?: boolean }
@@ -15,7 +15,7 @@ export const createAccount = async (name: string, options: Options): Promise<voi
       `${program} account create team-a`,
     )
   }
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const { endpoint } = requireDaemon(home)
   const token = requireCredentials(home).controlToken
   const account = await callJson<Account>(endpoint, "POST", "/_fractus/accounts", { body: { name }, token })
@@ -32,7 +32,7 @@ export const createAccount = async (name: string, options: Options): Promise<voi
 
 /** `fractus account list`. */
 export const listAccounts = async (options: Options): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const { endpoint } = requireDaemon(home)
   const token = requireCredentials(home).controlToken
   const answer = await callJson<Account[] | { accounts: Account[] }>(endpoint, "GET", "/_fractus/accounts", { token })

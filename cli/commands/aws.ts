@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { requireDaemon } from "../daemon/require.ts"
 import { Failure, program } from "../failure.ts"
-import { homeFolder } from "../home.ts"
+import { existingHome } from "../home.ts"
 import { runAttached } from "../run-attached.ts"
 import { accessOf, type Access } from "./env.ts"
 
@@ -30,7 +30,7 @@ export const awsEnvironment = (access: Access, base: NodeJS.ProcessEnv = process
 
 /** `fractus aws ARGS`: the AWS CLI of this machine against this home. Its exit code is ours. */
 export const aws = async (args: string[], options: { home?: string }): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const access = accessOf(home)
   const cli = findInPath("aws")
   if (cli === undefined) {

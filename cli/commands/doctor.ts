@@ -1,11 +1,11 @@
-import { accessSync, constants, existsSync } from "node:fs"
+import { accessSync, constants, existsSync, readFileSync } from "node:fs"
 import { isRoot } from "../caller.ts"
 import { isReachableByAll } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { startCommand } from "../daemon/require.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { freeBytes, homeFiles, homeFolder, readConfig } from "../home.ts"
+import { freeBytes, homeFiles, existingHome, readConfig } from "../home.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { repository } from "../repository.ts"
@@ -55,6 +55,15 @@ const checkKvm = (): Check => {
   }
 }
 
+/** Some containers and hardened hosts allow no network namespaces; guests need one per VPC. */
+const checkSysctl = (engine: string): Check => {
+  const name = "user.max_net_namespaces"
+  const limit = Number(readFileSync("/proc/sys/user/max_net_namespaces", "utf8"))
+  if (limit >= 64) return ok("sysctl", `${name} = ${limit}`)
+  const detail = `${name} = ${limit}; real guests need a network namespace per VPC`
+  return (engine === "sim" ? warning : problem)("sysctl", detail, `sudo sysctl -w ${name}=15000`)
+}
+
 const checkDisk = (home: string): Check => {
   const gigabytes = freeBytes(home) / 1024 ** 3
   const detail = `${gigabytes.toFixed(1)} GB free at ${home}`
@@ -102,7 +111,7 @@ const checkClient = (): Check =>
 
 /** `fractus doctor`: looks at everything that `up` needs; exits 1 when something is wrong. */
 export const doctor = async (options: { home?: string; json?: boolean }): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const config = readConfig(home)
   const engine = config?.engine ?? "qemu"
   const running = runningDaemon(home) !== undefined
@@ -112,6 +121,7 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
     checkRights(engine),
     checkPackages(engine),
     checkKvm(),
+    checkSysctl(engine),
     checkDisk(home),
     checkCode(),
     port,

@@ -1,19 +1,15 @@
 import { nodeOf } from "../daemon/code.ts"
 import { takeDown } from "../daemon/stop.ts"
-import { homeFolder } from "../home.ts"
+import { existingHome } from "../home.ts"
 import { note, printJson } from "../terminal.ts"
 import { repository } from "../repository.ts"
 
 /** `fractus down`: guests, networks and the daemon of a home end; its data stays for the next `up`. */
 export const down = async (options: { home?: string; json?: boolean }): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const result = await takeDown({ home, code: repository, node: nodeOf(repository) })
   if (options.json === true) printJson({ home, result })
   else if (result === "nothing") note(`Nothing was running on ${home}.`)
-  else
-    note(
-      result === "stopped"
-        ? `Stopped ${home}.`
-        : `Stopped ${home}; the daemon did not answer and was cleaned up after.`,
-    )
+  else if (result === "stopped") note(`Stopped ${home}.`)
+  else note(`No daemon answered on ${home}; what it may have left was removed.`)
 }

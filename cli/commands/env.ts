@@ -1,7 +1,7 @@
 import { runningDaemon } from "../daemon/process.ts"
 import { requireCredentials, startCommand } from "../daemon/require.ts"
 import { Failure, program } from "../failure.ts"
-import { type Credentials, homeFolder, readConfig } from "../home.ts"
+import { type Credentials, existingHome, readConfig } from "../home.ts"
 import { readProfile } from "../profile/profile.ts"
 import { shellQuote } from "../quote.ts"
 import { note, print, printJson } from "../terminal.ts"
@@ -45,7 +45,7 @@ export const environmentLines = (access: Access): string[] => {
 
 /** `fractus env`. */
 export const env = (options: { home?: string; json?: boolean }): void => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const access = accessOf(home)
   if (runningDaemon(home) === undefined) note(`${program}: not serving now; to start it: ${startCommand(home)}`)
   if (options.json === true) printJson(access)

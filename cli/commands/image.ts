@@ -1,7 +1,7 @@
 import { readStatus } from "../daemon/api.ts"
 import { requireDaemon } from "../daemon/require.ts"
 import { notYet } from "../failure.ts"
-import { homeFolder, makeHome } from "../home.ts"
+import { existingHome, homeFolder, makeHome } from "../home.ts"
 import { print, printJson, table } from "../terminal.ts"
 import { buildFirstImage, checkDisk, checkPrivileges } from "../up/prepare.ts"
 
@@ -9,7 +9,7 @@ type Options = { home?: string; json?: boolean }
 
 /** `fractus image list`: the images that this home serves. */
 export const listImages = async (options: Options): Promise<void> => {
-  const { images } = await readStatus(requireDaemon(homeFolder(options.home)).endpoint)
+  const { images } = await readStatus(requireDaemon(existingHome(options.home)).endpoint)
   if (options.json === true) printJson({ images })
   else print(table(images.map(({ id, name, state }) => [id, name, state])))
 }

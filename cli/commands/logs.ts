@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import { capLog } from "../daemon/log.ts"
 import { startCommand } from "../daemon/require.ts"
 import { Failure } from "../failure.ts"
-import { homeFiles, homeFolder } from "../home.ts"
+import { homeFiles, existingHome } from "../home.ts"
 
 const chunkBytes = 64 * 1024
 
@@ -56,7 +56,7 @@ const follow = async (path: string, from: number): Promise<void> => {
 
 /** `fractus logs`: the end of the daemon's log; with --follow also what comes. */
 export const logs = async (options: { home?: string; lines: number; follow?: boolean }): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const path = homeFiles(home).log
   if (!existsSync(path)) throw new Failure(1, `there is no log in ${home}: it was never started`, startCommand(home))
   if (process.getuid?.() === statSync(path).uid) capLog(path)

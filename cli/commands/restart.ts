@@ -2,7 +2,7 @@ import { requireCredentials, startCommand } from "../daemon/require.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { stopDaemonOnly } from "../daemon/stop.ts"
 import { Failure } from "../failure.ts"
-import { homeFiles, homeFolder, readConfig } from "../home.ts"
+import { homeFiles, existingHome, readConfig } from "../home.ts"
 import { withLock } from "../lock.ts"
 import { note } from "../terminal.ts"
 import { checkPrivileges } from "../up/prepare.ts"
@@ -14,7 +14,7 @@ export const restart = async (
   options: { home?: string; json?: boolean },
   surroundings: Surroundings = {},
 ): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const config = readConfig(home)
   if (config === undefined) throw new Failure(1, `${home} was never started`, startCommand(home))
   if (config.engine === "qemu") checkPrivileges(home)

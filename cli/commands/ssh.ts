@@ -4,7 +4,7 @@ import { readStatus, type Status } from "../daemon/api.ts"
 import { requireDaemon } from "../daemon/require.ts"
 import { callingUser } from "../caller.ts"
 import { Failure, program } from "../failure.ts"
-import { homeFiles, homeFolder, homeWords } from "../home.ts"
+import { homeFiles, existingHome, homeWords } from "../home.ts"
 import { runAttached } from "../run-attached.ts"
 import { findInPath } from "./aws.ts"
 
@@ -64,7 +64,7 @@ export const ssh = async (
   rest: string[],
   options: { home?: string; identity?: string },
 ): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   const status = await readStatus(requireDaemon(home).endpoint)
   if (status.engine === "sim") {
     throw new Failure(1, "instances of --engine sim are records: there is nothing to log in to", `sudo ${program} up`)

@@ -1,7 +1,7 @@
 import { readStatus, type Status } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { requireDaemon, startCommand } from "../daemon/require.ts"
-import { homeFolder } from "../home.ts"
+import { existingHome } from "../home.ts"
 import { coloured, note, print, printJson, table } from "../terminal.ts"
 
 /** `status --json` where nothing runs: the same members, empty. Schema: docs/reference/cli/status.schema.json. */
@@ -45,7 +45,7 @@ const printStatus = (status: Status): void => {
 
 /** `fractus status`: exits 1 when nothing serves this home. */
 export const status = async (options: { home?: string; json?: boolean }): Promise<void> => {
-  const home = homeFolder(options.home)
+  const home = existingHome(options.home)
   if (options.json === true && runningDaemon(home) === undefined) {
     printJson(stopped)
     note(`Fractus is not running on ${home}. To start it: ${startCommand(home)}`)

@@ -55,7 +55,7 @@ const askToShutDown = async (daemon: DaemonRecord, home: string, deadlineMs: num
 /**
  * Ends guests, network and daemon of a home. Asks the daemon first; when it does not answer or is gone already,
  * `daemon/clean.ts` (of the folder `code`) removes what its slot left behind. Data stays.
- * Gives what happened: nothing was there, the daemon shut down, or leftovers were cleaned.
+ * Gives what happened: nothing can have been there, the daemon shut down, or what may have been left was removed.
  */
 export const takeDown = async (
   { home, code, node }: { home: string; code: string; node: string },
@@ -78,7 +78,7 @@ export const takeDown = async (
     return "nothing" // on sim all is that one process
   }
   clean(home, code, node)
-  return daemon === undefined ? "nothing" : "cleaned"
+  return "cleaned"
 }
 
 const clean = (home: string, code: string, node: string): void => {

@@ -3,56 +3,24 @@
  * Start reading here.
  */
 import { constants } from "node:fs"
-import {
-  chmod,
-  copyFile,
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  readFile,
-  readdir,
-  rename,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from "node:fs/promises"
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { systemClock } from "#lib/clock.ts"
+import type { Clock } from "#lib/clock.ts"
 import { imageIdOf } from "./catalog.ts"
 import { ImageError, run } from "./command.ts"
+import { imageFiles, isWhole, readImage } from "./image-folder.ts"
+import type { BuiltImage, ImageFacts } from "./image-folder.ts"
 import { buildInitrd } from "./initrd.ts"
 import { findKernel } from "./modules.ts"
 import { downloadPackages, missingPackages, resolvePackages, unpackPackages } from "./packages.ts"
 import type { Package } from "./packages.ts"
+import { publishFolder } from "./publish.ts"
 import { recipeHash } from "./recipe-hash.ts"
 import type { ImageRecipe } from "./recipe.ts"
 import { buildRootTree } from "./root-tree.ts"
 
-/** What stands in an image's image.json. */
-export interface ImageFacts {
-  readonly id: string
-  readonly name: string
-  readonly description: string
-  readonly architecture: "x86_64"
-  /** Virtual size of the disk. */
-  readonly sizeBytes: number
-  readonly rootDeviceName: string
-  readonly bootKind: "kernel"
-  readonly commandLine: string
-  readonly loginUser: string
-  readonly createdMs: number
-  readonly recipeHash: string
-  /** Name -> version of every package in it. */
-  readonly packages: Readonly<Record<string, string>>
-}
-
-export interface BuiltImage extends ImageFacts {
-  readonly directory: string
-  readonly diskPath: string
-  readonly kernelPath: string
-  readonly initrdPath: string
-}
+export type { BuiltImage, ImageFacts } from "./image-folder.ts"
 
 export interface BuildProgress {
   readonly step: "packages" | "download" | "unpack" | "root" | "disk" | "publish"
@@ -67,10 +35,10 @@ export interface BuildOptions {
   /** Default /var/cache/fractus. Holds packages and finished images, shared by all homes. */
   readonly cacheDirectory?: string
   readonly onProgress?: (progress: BuildProgress) => void
+  readonly clock?: Clock
 }
 
 export const defaultCacheDirectory = "/var/cache/fractus"
-const files = ["disk.qcow2", "vmlinuz", "initrd", "image.json"]
 const megabyte = 1_000_000
 
 /**
@@ -81,13 +49,17 @@ export async function buildImage(recipe: ImageRecipe, options: BuildOptions): Pr
   const directory = join(options.directory, imageIdOf(recipe.name))
   const present = await readImage(directory)
   if (present) return present
-  const cached = await buildInCache(
+  const remains = await stat(join(directory, "disk.qcow2")).catch(() => undefined)
+  if (remains) throw new ImageError("failed", `${directory} is damaged; volumes may stand on its disk: not replaced`)
+  const build: Build = {
     recipe,
-    options.cacheDirectory ?? defaultCacheDirectory,
-    options.onProgress ?? (() => {}),
-  )
-  options.onProgress?.({ step: "publish", fraction: 0.99, message: "putting the image into the home" })
-  await publish(directory, (folder) => placeFiles(cached, folder))
+    cacheDirectory: options.cacheDirectory ?? defaultCacheDirectory,
+    onProgress: options.onProgress ?? (() => {}),
+    clock: options.clock ?? systemClock(),
+  }
+  const cached = await buildInCache(build)
+  build.onProgress({ step: "publish", fraction: 0.99, message: "putting the image into the home" })
+  await publishFolder(directory, isWhole, build.clock, (folder) => placeFiles(cached, folder))
   const built = await readImage(directory)
   if (!built) throw new ImageError("failed", `${directory} is not a whole image`)
   return built
@@ -112,51 +84,6 @@ function totalBytes(packages: readonly Package[]): number {
   return packages.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }
 
-/** An image folder as it stands, or undefined when it is absent or not whole. */
-export async function readImage(directory: string): Promise<BuiltImage | undefined> {
-  const text = await readFile(join(directory, "image.json"), "utf8").catch(() => undefined)
-  if (text === undefined) return undefined
-  const found = await Promise.all(
-    files.map((name) =>
-      stat(join(directory, name)).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
-  if (found.includes(false)) return undefined
-  const facts: unknown = JSON.parse(text)
-  if (!isImageFacts(facts)) return undefined
-  return {
-    ...facts,
-    directory,
-    diskPath: join(directory, "disk.qcow2"),
-    kernelPath: join(directory, "vmlinuz"),
-    initrdPath: join(directory, "initrd"),
-  }
-}
-
-function isImageFacts(value: unknown): value is ImageFacts {
-  if (typeof value !== "object" || value === null) return false
-  const strings = [
-    "id",
-    "name",
-    "description",
-    "architecture",
-    "rootDeviceName",
-    "bootKind",
-    "commandLine",
-    "loginUser",
-    "recipeHash",
-  ]
-  const fields = new Map<string, unknown>(Object.entries(value))
-  return (
-    strings.every((key) => typeof fields.get(key) === "string") &&
-    ["sizeBytes", "createdMs"].every((key) => Number.isSafeInteger(fields.get(key))) &&
-    typeof fields.get("packages") === "object"
-  )
-}
-
 async function cacheFolder(recipe: ImageRecipe, cacheDirectory: string): Promise<string> {
   return join(cacheDirectory, "images", await recipeHash(recipe))
 }
@@ -164,61 +91,43 @@ async function cacheFolder(recipe: ImageRecipe, cacheDirectory: string): Promise
 /** Builds of this process under way, by folder. */
 const underWay = new Map<string, Promise<string>>()
 
-async function buildInCache(
-  recipe: ImageRecipe,
-  cacheDirectory: string,
-  onProgress: (progress: BuildProgress) => void,
-): Promise<string> {
-  const folder = await cacheFolder(recipe, cacheDirectory)
+interface Build {
+  readonly recipe: ImageRecipe
+  readonly cacheDirectory: string
+  readonly onProgress: (progress: BuildProgress) => void
+  readonly clock: Clock
+}
+
+/** The image's folder in the cache. */
+async function buildInCache(build: Build): Promise<string> {
+  const folder = await cacheFolder(build.recipe, build.cacheDirectory)
   if (await readImage(folder)) return folder
   if (process.getuid?.() !== 0) throw new ImageError("not-root", "building an image needs root")
   const running = underWay.get(folder)
   if (running) return await running
-  const build = publish(folder, (work) => fillImage(recipe, cacheDirectory, work, onProgress)).then(() => folder)
-  underWay.set(folder, build)
+  const result = publishFolder(folder, isWhole, build.clock, (work) => fillImage(build, work)).then(() => folder)
+  underWay.set(folder, result)
   try {
-    return await build
+    await result
+    await removeOld(join(folder, ".."), folder, build.clock)
+    return folder
   } finally {
     underWay.delete(folder)
   }
 }
 
-/** Lets `fill` write into a folder beside `folder`, then gives it that name. Nobody sees half a folder; the first one wins. */
-async function publish(folder: string, fill: (work: string) => Promise<void>): Promise<void> {
-  const parent = join(folder, "..")
-  await mkdir(parent, { recursive: true })
-  await sweep(parent)
-  const work = await mkdtemp(join(parent, ".building-"))
-  try {
-    await fill(work)
-    await chmod(work, 0o755)
-    await syncFolder(work)
-    // Whatever lies there without being whole is in the way.
-    if (!(await readImage(folder))) await rm(folder, { recursive: true, force: true })
-    await rename(work, folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error
-    })
-    await syncPath(parent)
-  } finally {
-    await rm(work, { recursive: true, force: true })
-  }
-}
-
-/** Removes what builds that were killed left behind: nothing takes an hour. */
-async function sweep(parent: string): Promise<void> {
+/** Images of recipes that nobody has built for two months. Homes have links of their own. */
+async function removeOld(parent: string, keep: string, clock: Clock): Promise<void> {
   for (const name of await readdir(parent)) {
-    if (!name.startsWith(".building-")) continue
-    const facts = await stat(join(parent, name)).catch(() => undefined)
-    if (facts && Date.now() - facts.mtimeMs > 3_600_000) await rm(join(parent, name), { recursive: true, force: true })
+    const path = join(parent, name)
+    const facts = await stat(path).catch(() => undefined)
+    const old = facts !== undefined && clock.wallMs() - facts.mtimeMs > 60 * 86_400_000
+    if (old && path !== keep) await rm(path, { recursive: true, force: true })
   }
 }
 
-async function fillImage(
-  recipe: ImageRecipe,
-  cacheDirectory: string,
-  work: string,
-  onProgress: (progress: BuildProgress) => void,
-): Promise<void> {
+async function fillImage(build: Build, work: string): Promise<void> {
+  const { recipe, cacheDirectory, onProgress } = build
   onProgress({ step: "packages", fraction: 0, message: "looking up packages" })
   const packages = await resolvePackages(recipe, cacheDirectory)
   const missing = await missingPackages(packages, cacheDirectory)
@@ -241,7 +150,7 @@ async function fillImage(
   await copyFile(kernel.imagePath, join(work, "vmlinuz"))
   onProgress({ step: "disk", fraction: 0.9, message: "writing the disk" })
   await writeDisk(root, join(scratch, "disk.raw"), recipe.sizeBytes, join(work, "disk.qcow2"))
-  await writeFacts(recipe, packages, work)
+  await writeFacts(build, packages, work)
   await rm(scratch, { recursive: true })
 }
 
@@ -256,7 +165,7 @@ async function writeDisk(root: string, rawPath: string, sizeBytes: number, targe
   await run("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", rawPath, target])
 }
 
-async function writeFacts(recipe: ImageRecipe, packages: readonly Package[], work: string): Promise<void> {
+async function writeFacts({ recipe, clock }: Build, packages: readonly Package[], work: string): Promise<void> {
   const facts: ImageFacts = {
     id: imageIdOf(recipe.name),
     name: recipe.name,
@@ -267,7 +176,7 @@ async function writeFacts(recipe: ImageRecipe, packages: readonly Package[], wor
     bootKind: "kernel",
     commandLine: recipe.commandLine,
     loginUser: recipe.loginUser,
-    createdMs: Date.now(),
+    createdMs: clock.wallMs(),
     recipeHash: await recipeHash(recipe),
     packages: Object.fromEntries(packages.map(({ name, version }) => [name, version])),
   }
@@ -276,25 +185,8 @@ async function writeFacts(recipe: ImageRecipe, packages: readonly Package[], wor
 
 /** Hard links where the file system allows: the files never change. */
 async function placeFiles(source: string, folder: string): Promise<void> {
-  for (const name of files) {
+  for (const name of imageFiles) {
     const target = join(folder, name)
     await link(join(source, name), target).catch(() => copyFile(join(source, name), target, constants.COPYFILE_FICLONE))
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    await chmod(join(folder, name), 0o644)
-    await syncPath(join(folder, name))
-  }
-  await syncPath(folder)
-}
-
-async function syncPath(path: string): Promise<void> {
-  const file = await open(path, "r")
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }

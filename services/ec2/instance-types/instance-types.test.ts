@@ -32,7 +32,7 @@ test("types are described by name, by filter and page by page", async (t) => {
     await names(
       filters({ "free-tier-eligible": "true", hypervisor: "nitro", "burstable-performance-supported": "false" }),
     ),
-    ["t2.micro"],
+    ["c7i-flex.large", "m7i-flex.large"],
   )
   assert.deepEqual(await names({ InstanceTypes: ["t3.micro"], ...filters({ "vcpu-info.default-vcpus": "4" }) }), [])
   assert.deepEqual(

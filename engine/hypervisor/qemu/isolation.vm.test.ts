@@ -51,7 +51,7 @@ test("the process is the guest's user, has no rights, no devices, no view of the
     assert.equal(inside("ls", "-A", "/etc", "/root", "/run", "/tmp", "/var").replaceAll(/\/\w+:\n|\n/g, ""), "")
     const devices = inside("find", "/dev", "-type", "c").trim().split("\n").toSorted()
     assert.deepEqual(devices, ["/dev/net/tun", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"])
-    const seen = inside("setpriv", "--reuid=2099999", "--clear-groups", "ls", "/proc")
+    const seen = inside("setpriv", "--reuid=2099999", "--regid=2099999", "--clear-groups", "ls", "/proc")
     const others = seen
       .split("\n")
       .filter((name) => /^\d+$/.test(name) && Number(name) !== pid && existsSync(`/proc/${name}`))

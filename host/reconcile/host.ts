@@ -12,7 +12,7 @@ import type {
   Status,
 } from "../protocol/types.ts"
 import type { Host, HostOptions } from "../types.ts"
-import { bounded, systemTimer } from "./deadline.ts"
+import { bounded, systemTimer, within } from "./deadline.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
@@ -207,7 +207,10 @@ export function createHost(options: HostOptions): Host {
       closed = true
       cancelResync()
       unsubscribe()
-      await queue.close(entries.values())
+      // A call that hangs must not keep the process from ending: the next one starts over.
+      await within("the work in flight", 5_000, timer, queue.close(entries.values())).catch((error: unknown) =>
+        log("host: closed over work in flight", { ...troubleOf(error) }),
+      )
     },
     pending: () => queue.pending(),
     idle: () => queue.idle(),

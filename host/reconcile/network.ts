@@ -11,9 +11,6 @@ interface Scene {
   readonly world: World
 }
 
-/** Monotonic time of the last full look, by network: between looks only changes are handed to the engine. */
-type Looks = Map<string, number>
-
 async function strayPorts({ spec, world }: Scene): Promise<readonly string[]> {
   const there = (await world.network.list()).find((network) => network.id === spec.id)
   const said = new Set(spec.ports.map((port) => port.id))
@@ -40,7 +37,9 @@ const ports: Step<Scene> = {
 }
 
 export function createNetworkReconciler(): (pass: Pass) => Promise<Outcome> {
-  const looks: Looks = new Map()
+  /** Monotonic times of the last full looks, at what is common to all and by network: between them only changes are handed on. */
+  const looks = new Map<string, number>()
+  let commonMs = -Infinity
   return async (pass) => {
     const { entry, world, report } = pass
     if (entry.wish?.kind !== "network") {
@@ -49,13 +48,12 @@ export function createNetworkReconciler(): (pass: Pass) => Promise<Outcome> {
     }
     const spec = world.networkSpec(entry.wish)
     const nowMs = world.clock.monotonicMs()
+    const common = nowMs - commonMs >= world.fullLookMs
     const full = nowMs - (looks.get(spec.id) ?? -Infinity) >= world.fullLookMs
-    const outcome = await runSteps(
-      full ? [infrastructure, filters, ports] : [filters],
-      { spec, world },
-      pass.superseded,
-    )
+    const steps = [...(common ? [infrastructure] : []), filters, ...(full ? [ports] : [])]
+    const outcome = await runSteps(steps, { spec, world }, pass.superseded)
     if (outcome.kind !== "settled") return outcome
+    if (common) commonMs = nowMs
     if (full) looks.set(spec.id, nowMs)
     const parts = [...spec.groups, ...spec.ports]
     entry.applied = new Map(parts.map((part) => [part.id, JSON.stringify(part)]))

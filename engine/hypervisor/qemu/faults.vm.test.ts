@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -150,6 +150,29 @@ test("a guest that never stops printing costs a bounded file, and the newest out
   assert.ok(most > 1 << 19, `the file has turned over at least once: ${most}`)
   assert.ok(most <= (1 << 20) + (1 << 18), `bounded: ${most}`)
   await clear(engine)
+})
+
+test("a full disk of the host stops the guest, and it goes on when there is room again", async () => {
+  const small = path.join(home, "small")
+  mkdirSync(small)
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "none", small])
+  const engine = await open()
+  try {
+    const heard: string[] = []
+    engine.onChange((id) => heard.push(id))
+    await engine.prepare(tinySpec("i-full", path.join(small, "disk"), "writer"))
+    await engine.resume("i-full")
+    assert.equal((await untilPhase(engine, "i-full", "paused")).cause, "io-error")
+    await until("the listener", () => heard.includes("i-full"))
+    execFileSync("mount", ["-o", "remount,size=4m", small])
+    await engine.resume("i-full")
+    const state = await engine.inspect("i-full")
+    assert.deepEqual([state.phase, state.cause], ["running", undefined])
+    await until("the last write", () => statSync(path.join(small, "disk")).blocks * 512 > 1 << 20)
+  } finally {
+    await clear(engine)
+    execFileSync("umount", [small])
+  }
 })
 
 test("a record that says nothing can be removed", async () => {

@@ -1,6 +1,6 @@
 /**
- * The rule set of one network, as one nft transaction that replaces the whole table. Connections are tracked outside of
- * tables, so an open one goes on when the rule that admitted it is gone, as on AWS.
+ * The rules of one network. Connections are tracked outside of them, so an open one goes on when the rule that admitted
+ * it is gone, as on AWS.
  *
  * A packet's way: prerouting raw (is the source the port's own?), dstnat (public to private, resolver), forward (egress
  * rules of the sender, then ingress rules of the receiver), srcnat (private to public, or to the port's infrastructure
@@ -10,9 +10,8 @@
 import { formatAddress, infrastructureAddress, parseCidr, withoutOverlaps } from "../addresses.ts"
 import type { Group, NetworkSpec, PortSpec, Rule } from "../types.ts"
 import { metadataAddress, type Names, resolverAddress } from "./names.ts"
+import type { Chain, NamedSet, RuleSet } from "./ruleset.ts"
 
-const elements = (values: readonly string[]) => (values.length === 0 ? "" : `elements = { ${values.join(", ")} }`)
-const quoted = (text: string) => `"${text}"`
 const members = (group: string) => `members-${group}`
 
 const protocolNumbers: Readonly<Record<string, string>> = { "6": "tcp", "17": "udp", "1": "icmp" }
@@ -52,48 +51,101 @@ function ruleLines(
   return rules.flatMap((rule) => {
     const protocol = protocolMatch(rule)
     if (protocol === undefined) return []
-    return peerMatches(rule, side, known).map((peer) => `    ${[protocol, peer, verdict].filter(Boolean).join(" ")}`)
+    return peerMatches(rule, side, known).map((peer) => [protocol, peer, verdict].filter(Boolean).join(" "))
   })
 }
 
-function groupChains(group: Group, addresses: readonly string[], known: ReadonlySet<string>): string[] {
-  return [
-    `  set ${members(group.id)} { type ipv4_addr; ${elements(addresses)}; }`,
-    `  chain to-${group.id} {`,
-    ...ruleLines(group.ingress, "saddr", "accept", known),
-    "  }",
-    `  chain from-${group.id} {`,
-    ...ruleLines(group.egress, "daddr", "goto admit", known),
-    "  }",
-  ]
+type Parts = { readonly sets: [string, NamedSet][]; readonly chains: [string, Chain][] }
+
+const namedSet = (type: string, keys: readonly string[]): NamedSet => ({
+  kind: "set",
+  type,
+  elements: new Map(keys.map((key) => [key, ""])),
+})
+const namedMap = (type: string, elements: readonly [string, string][]): NamedSet => ({
+  kind: "map",
+  type,
+  elements: new Map(elements),
+})
+const chain = (rules: readonly string[], hook = ""): Chain => ({ hook, rules })
+
+function groupParts(group: Group, addresses: readonly string[], known: ReadonlySet<string>): Parts {
+  return {
+    sets: [[members(group.id), namedSet("ipv4_addr", addresses)]],
+    chains: [
+      [`to-${group.id}`, chain(ruleLines(group.ingress, "saddr", "accept", known))],
+      [`from-${group.id}`, chain(ruleLines(group.egress, "daddr", "goto admit", known))],
+    ],
+  }
 }
 
-function portChains(port: PortSpec, known: ReadonlySet<string>): string[] {
+function portChains(port: PortSpec, known: ReadonlySet<string>): [string, Chain][] {
   const groups = port.groups.filter((group) => known.has(group))
   return [
-    `  chain in-${port.number} {`,
-    ...groups.map((group) => `    jump to-${group}`),
-    "    drop",
-    "  }",
-    `  chain out-${port.number} {`,
-    ...groups.map((group) => `    jump from-${group}`),
-    "    drop",
-    "  }",
+    [`in-${port.number}`, chain([...groups.map((group) => `jump to-${group}`), "drop"])],
+    [`out-${port.number}`, chain([...groups.map((group) => `jump from-${group}`), "drop"])],
   ]
 }
 
-function definitions(spec: NetworkSpec, names: Names): string[] {
+function portSets(spec: NetworkSpec, names: Names): [string, NamedSet][] {
   const online = withPublicAddress(spec)
+  const tap = (port: PortSpec) => `"${names.tap(port.number)}"`
+  const card = (port: PortSpec) => `${tap(port)} . ${port.mac.toLowerCase()}`
   const checked = spec.ports.filter((port) => port.checkSource)
-  const mac = (port: PortSpec) => `${quoted(names.tap(port.number))} . ${port.mac.toLowerCase()}`
+  const unchecked = spec.ports.filter((port) => !port.checkSource)
+  const address = "ipv4_addr : ipv4_addr"
   return [
-    `  set source { type ifname . ether_addr . ipv4_addr; ${elements(checked.map((port) => `${mac(port)} . ${port.address}`))}; }`,
-    `  set unchecked { type ifname . ether_addr; ${elements(spec.ports.filter((port) => !port.checkSource).map(mac))}; }`,
-    `  set card { type ifname . ether_addr; ${elements(spec.ports.map(mac))}; }`,
-    `  set online { type ipv4_addr; ${elements(online.map((port) => port.address))}; }`,
-    `  map infrastructure { type ipv4_addr : ipv4_addr; ${elements(spec.ports.map((port) => `${port.address} : ${infrastructureAddress(port.number)}`))}; }`,
-    `  map public { type ipv4_addr : ipv4_addr; ${elements(online.map((port) => `${port.address} : ${port.publicAddress}`))}; }`,
-    `  map private { type ipv4_addr : ipv4_addr; ${elements(online.map((port) => `${port.publicAddress} : ${port.address}`))}; }`,
+    [
+      "source",
+      namedSet(
+        "ifname . ether_addr . ipv4_addr",
+        checked.map((port) => `${card(port)} . ${port.address}`),
+      ),
+    ],
+    ["unchecked", namedSet("ifname . ether_addr", unchecked.map(card))],
+    ["card", namedSet("ifname . ether_addr", spec.ports.map(card))],
+    [
+      "online",
+      namedSet(
+        "ipv4_addr",
+        online.map((port) => port.address),
+      ),
+    ],
+    [
+      "infrastructure",
+      namedMap(
+        address,
+        spec.ports.map((port) => [port.address, infrastructureAddress(port.number)]),
+      ),
+    ],
+    [
+      "public",
+      namedMap(
+        address,
+        online.map((port) => [port.address, port.publicAddress ?? ""]),
+      ),
+    ],
+    [
+      "private",
+      namedMap(
+        address,
+        online.map((port) => [port.publicAddress ?? "", port.address]),
+      ),
+    ],
+    [
+      "ingress",
+      namedMap(
+        "ifname : verdict",
+        spec.ports.map((port) => [tap(port), `goto in-${port.number}`]),
+      ),
+    ],
+    [
+      "egress",
+      namedMap(
+        "ifname : verdict",
+        spec.ports.map((port) => [tap(port), `goto out-${port.number}`]),
+      ),
+    ],
   ]
 }
 
@@ -106,73 +158,63 @@ export function withPublicAddress(spec: NetworkSpec): PortSpec[] {
 /** The VPC's second address, at which its guests ask for names. */
 export const resolverOf = (cidr: string) => formatAddress(parseCidr(cidr).first + 2)
 
-function hooks(spec: NetworkSpec, names: Names, publicCidr: string): string {
-  const taps = quoted(`${names.tapPrefix}*`)
+function hooks({ cidr }: NetworkSpec, names: Names, publicCidr: string): [string, Chain][] {
+  const taps = `"${names.tapPrefix}*"`
   const services = `{ ${metadataAddress}, ${resolverAddress} }`
-  return `
-  chain prerouting-raw {
-    type filter hook prerouting priority raw; policy drop
-    iifname "lo" accept
-    iifname "uplink" ip daddr { ${publicCidr}, 100.64.0.0/10 } accept
-    iifname . ether saddr . ip saddr @source accept
-    iifname . ether saddr @unchecked meta nfproto ipv4 accept
-    iifname . ether saddr @card ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
-  }
-  chain dstnat {
-    type nat hook prerouting priority dstnat
-    iifname "uplink" dnat ip to ip daddr map @private
-    iifname ${taps} ip daddr ${resolverOf(spec.cidr)} meta l4proto { tcp, udp } th dport 53 dnat ip to ${resolverAddress}
-  }
-  chain forward {
-    type filter hook forward priority filter; policy drop
-    oifname "uplink" ip daddr ${metadataAddress} tcp dport 80 accept
-    oifname "uplink" ip daddr ${resolverAddress} meta l4proto { tcp, udp } th dport 53 accept
-    iifname "uplink" ip saddr ${services} ct state established,related accept
-    ip daddr 169.254.0.0/16 drop
-    oifname "uplink" ip daddr ${spec.cidr} drop
-    oifname "uplink" ip saddr != @online drop
-    iifname "uplink" ip daddr != @online drop
-    ct state established,related accept
-    ct state != new drop
-    iifname "uplink" goto admit
-    iifname vmap @egress
-  }
-  chain admit {
-    oifname "uplink" accept
-    oifname vmap @ingress
-    drop
-  }
-  chain srcnat {
-    type nat hook postrouting priority srcnat
-    oifname "uplink" ip daddr ${services} snat ip to ip saddr map @infrastructure
-    oifname "uplink" snat ip to ip saddr map @public
-  }
-  chain input {
-    type filter hook input priority filter; policy drop
-    iifname "lo" accept
-    iifname ${taps} udp sport 68 udp dport 67 accept
-  }`
+  const dns = "meta l4proto { tcp, udp } th dport 53"
+  const sources = [
+    `iifname "lo" accept`,
+    `iifname "uplink" ip daddr { ${publicCidr}, 100.64.0.0/10 } accept`,
+    "iifname . ether saddr . ip saddr @source accept",
+    "iifname . ether saddr @unchecked meta nfproto ipv4 accept",
+    "iifname . ether saddr @card ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+  ]
+  const dstnat = [
+    `iifname "uplink" dnat ip to ip daddr map @private`,
+    `iifname ${taps} ip daddr ${resolverOf(cidr)} ${dns} dnat ip to ${resolverAddress}`,
+  ]
+  const forward = [
+    `oifname "uplink" ip daddr ${metadataAddress} tcp dport 80 accept`,
+    `oifname "uplink" ip daddr ${resolverAddress} ${dns} accept`,
+    `iifname "uplink" ip saddr ${services} ct state established,related accept`,
+    "ip daddr 169.254.0.0/16 drop",
+    `oifname "uplink" ip daddr ${cidr} drop`,
+    // Asked of every packet: who loses the public address loses the connections that used it.
+    `oifname "uplink" ip saddr != @online drop`,
+    `iifname "uplink" ip daddr != @online drop`,
+    "ct state established,related accept",
+    "ct state != new drop",
+    `iifname "uplink" goto admit`,
+    "iifname vmap @egress",
+  ]
+  const srcnat = [
+    `oifname "uplink" ip daddr ${services} snat ip to ip saddr map @infrastructure`,
+    `oifname "uplink" snat ip to ip saddr map @public`,
+  ]
+  const input = [`iifname "lo" accept`, `iifname ${taps} udp sport 68 udp dport 67 accept`]
+  return [
+    ["admit", chain([`oifname "uplink" accept`, "oifname vmap @ingress", "drop"])],
+    ["prerouting-raw", chain(sources, "type filter hook prerouting priority raw; policy drop")],
+    ["dstnat", chain(dstnat, "type nat hook prerouting priority dstnat")],
+    ["forward", chain(forward, "type filter hook forward priority filter; policy drop")],
+    ["srcnat", chain(srcnat, "type nat hook postrouting priority srcnat")],
+    ["input", chain(input, "type filter hook input priority filter; policy drop")],
+  ]
 }
 
-/** The transaction that makes the namespace of `spec` filter exactly so. Pure: the same spec gives the same text. */
-export function filterTransaction(spec: NetworkSpec, names: Names, publicCidr: string): string {
+/** How the namespace of `spec` filters. Pure: the same spec gives the same rules. */
+export function filtersOf(spec: NetworkSpec, names: Names, publicCidr: string): RuleSet {
   const known = new Set(spec.groups.map((group) => group.id))
   const addresses = new Map(spec.groups.map((group) => [group.id, [] as string[]]))
   for (const port of spec.ports) for (const group of port.groups) addresses.get(group)?.push(port.address)
-  const verdicts = (direction: string) =>
-    spec.ports.map((port) => `${quoted(names.tap(port.number))} : goto ${direction}-${port.number}`)
-  const groups = spec.groups.map((group) => groupChains(group, addresses.get(group.id) ?? [], known))
-  return [
-    "table inet fractus",
-    "delete table inet fractus",
-    "table inet fractus {",
-    ...definitions(spec, names),
-    ...groups.flat(),
-    ...spec.ports.flatMap((port) => portChains(port, known)),
-    `  map ingress { type ifname : verdict; ${elements(verdicts("in"))}; }`,
-    `  map egress { type ifname : verdict; ${elements(verdicts("out"))}; }`,
-    hooks(spec, names, publicCidr),
-    "}",
-    "",
-  ].join("\n")
+  const groups = spec.groups.map((group) => groupParts(group, addresses.get(group.id) ?? [], known))
+  return {
+    table: "inet fractus",
+    sets: new Map([...portSets(spec, names), ...groups.flatMap(({ sets }) => sets)]),
+    chains: new Map([
+      ...hooks(spec, names, publicCidr),
+      ...groups.flatMap(({ chains }) => chains),
+      ...spec.ports.flatMap((port) => portChains(port, known)),
+    ]),
+  }
 }

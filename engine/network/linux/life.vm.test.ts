@@ -184,23 +184,23 @@ test("a tap moves into its network while an unprivileged QEMU holds it open, and
 test("a rule change is quick with many ports", async (t) =>
   inLab(async (lab) => {
     const ids = Array.from({ length: 50 }, (_, index) => `sg-${index}`)
-    const groups = (last: number) =>
-      ids.map((id) => group(id, [tcp(22, { cidrs: ["0.0.0.0/0"] }), tcp(last, { groups: ids.slice(0, 10) })]))
-    const ports = Array.from({ length: 500 }, (_, index) =>
-      port(index + 1, [`sg-${index % 50}`], {
-        address: `172.31.${index >> 8}.${(index & 255) === 0 || (index & 255) === 255 ? 0 : index & 255}`,
-        mac: `02:00:00:00:${(index >> 8).toString(16).padStart(2, "0")}:${(index & 255).toString(16).padStart(2, "0")}`,
-      }),
-    ).filter(({ address }) => !address.endsWith(".0") && address !== "172.31.0.1")
+    const ssh = [tcp(22, { cidrs: ["0.0.0.0/0"] }), tcp(80, { groups: ids.slice(0, 10) })]
+    const groups = (changing: number) =>
+      ids.map((id, at) => group(id, at === 7 ? [tcp(changing, { groups: ids })] : ssh))
+    const ports = Array.from({ length: 500 }, (_, index) => {
+      const mac = `02:00:00:00:${index >> 8}0:${(index & 255).toString(16).padStart(2, "0")}`
+      return port(index + 1, [`sg-${index % 50}`], { address: `172.31.${1 + (index >> 7)}.${1 + (index & 127)}`, mac })
+    })
     await lab.engine.up()
     await lab.engine.ensureNetwork(network(1, groups(1000), ports))
     const times: number[] = []
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 7; round++) {
       const startMs = performance.now()
       await lab.engine.ensureNetwork(network(1, groups(2000 + round), ports))
       times.push(Math.round(performance.now() - startMs))
     }
-    const median = times.toSorted((a, b) => a - b)[2] ?? Infinity
-    t.diagnostic(`a rule change at ${ports.length} ports: ${times.join(", ")} ms`)
-    assert.ok(median < 500, `${median} ms`)
+    const median = times.toSorted((a, b) => a - b)[3] ?? Infinity
+    t.diagnostic(`one rule changed at 500 ports: ${times.join(", ")} ms`)
+    // The machine may be busy with other tests: this catches what grows, the numbers are told above.
+    assert.ok(median < 200, `${median} ms`)
   }))

@@ -5,10 +5,11 @@ import { infrastructureAddress } from "../addresses.ts"
 import type { NetworkSpec, PortSpec } from "../types.ts"
 import { type Dhcp, dhcpOf, gatewayDevice, stopDhcp } from "./dhcp.ts"
 import { replaceFile } from "./files.ts"
-import { filterTransaction, withPublicAddress } from "./filters.ts"
+import { filtersOf, withPublicAddress } from "./filters.ts"
 import { installGuard } from "./guard.ts"
 import { infrastructureDevice, linkNames } from "./infrastructure.ts"
 import { insideMtu, type Names, transit } from "./names.ts"
+import { changeTransaction, type RuleSet, wholeTransaction } from "./ruleset.ts"
 import {
   addNamespace,
   deleteNamespace,
@@ -41,6 +42,15 @@ export interface Network {
   /** A port's tap is gone. */
   forget(port: PortSpec): void
   remove(): Promise<void>
+}
+
+/** What this process knows to be in force. */
+interface Applied {
+  filters: RuleSet | undefined
+  destinations: Set<string>
+  gateways: Set<string>
+  /** Address to tap. */
+  addresses: Map<string, string>
 }
 
 const tapLines = (port: PortSpec, tap: string) => [
@@ -118,12 +128,7 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
   const plugged = new Set<string>()
   let spec = first
   let ready = false
-  let applied = {
-    filters: "",
-    destinations: new Set<string>(),
-    gateways: new Set<string>(),
-    addresses: new Map<string, string>(),
-  }
+  let applied: Applied = { filters: undefined, destinations: new Set(), gateways: new Set(), addresses: new Map() }
 
   /** What is there already, once per process. */
   const look = async () => {
@@ -142,7 +147,7 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
     plugged.clear()
     for (const name of await linkNames(namespace)) if (name.startsWith(names.tapPrefix)) plugged.add(name)
     applied = {
-      filters: "",
+      filters: undefined,
       destinations: new Set(routes.map((route) => route.dst)),
       gateways: new Set(addresses.flatMap((entry) => entry.addr_info ?? []).flatMap(({ local }) => local ?? [])),
       addresses: new Map(
@@ -151,9 +156,12 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
     }
   }
   const applyFilters = async () => {
-    const filters = filterTransaction(spec, names, publicCidr)
-    if (filters === applied.filters) return
-    await nft(namespace, filters)
+    const filters = filtersOf(spec, names, publicCidr)
+    const change =
+      applied.filters === undefined ? wholeTransaction(filters) : changeTransaction(applied.filters, filters)
+    if (change === "") return
+    // Where the kernel's table is not what we left, the change fails as a whole, and the whole mends it.
+    await nft(namespace, change).catch(() => nft(namespace, wholeTransaction(filters)))
     applied.filters = filters
   }
   const applyTransit = async () => {

@@ -49,8 +49,8 @@ export function readClaim(request: SignedRequest, protocol: Protocol): Claim | u
     if ((request.headers[name]?.length ?? 0) > 1) throw refusal("incomplete", protocol, `More than one '${name}'.`)
   }
   const fields = presigned ?? headerFields(authorization?.[0] ?? "", protocol)
-  const [accessKeyId, day, region, service] = credential(fields.get("Credential"), protocol)
-  const signedHeaders = headerList(fields.get("SignedHeaders"), protocol)
+  const [accessKeyId, day, region, service] = credential(fields.get("Credential") ?? "", protocol)
+  const signedHeaders = headerList(fields.get("SignedHeaders") ?? "", protocol)
   const signature = fields.get("Signature") ?? ""
   if (!/^[0-9a-f]{64}$/.test(signature)) throw refusal("incomplete", protocol, "'Signature' must be 64 hex digits.")
   const timestamp = presigned ? (fields.get("Date") ?? "") : headerTimestamp(request.headers, protocol)
@@ -100,25 +100,40 @@ function presignedFields(query: string, protocol: Protocol): Fields | undefined 
   return fields
 }
 
-function credential(text: string | undefined, protocol: Protocol): readonly [string, string, string, string] {
+type Credential = readonly [accessKeyId: string, day: string, region: string, service: string]
+
+/** Clients send the same scope and the same list of headers all day: remembers what was well formed, up to a limit. */
+function remembered<T>(parse: (text: string, protocol: Protocol) => T): (text: string, protocol: Protocol) => T {
+  const known = new Map<string, T>()
+  return (text, protocol) => {
+    const found = known.get(text)
+    if (found !== undefined) return found
+    const parsed = parse(text, protocol)
+    if (known.size >= 1000) known.clear()
+    if (text.length <= 400) known.set(text, parsed)
+    return parsed
+  }
+}
+
+const credential = remembered((text, protocol): Credential => {
   // Scope values become part of cache keys and of messages: only what they can be, at lengths they can have.
-  const match = /^([A-Za-z0-9_]{3,128})\/(\d{8})\/([^/\s]{1,64})\/([a-z0-9-]{1,64})\/aws4_request$/.exec(text ?? "")
+  const match = /^([A-Za-z0-9_]{3,128})\/(\d{8})\/([^/\s]{1,64})\/([a-z0-9-]{1,64})\/aws4_request$/.exec(text)
   const [, accessKeyId, day, region, service] = match ?? []
   if (!accessKeyId || !day || !region || !service) {
     throw refusal("incomplete", protocol, "'Credential' must be key/date/region/service/aws4_request.")
   }
   if (!/^[a-z]{2,8}(-[a-z]{2,16}){1,3}-\d{1,2}$/.test(region)) throw refusal("scope", protocol, "a valid region")
   return [accessKeyId, day, region, service]
-}
+})
 
-function headerList(text: string | undefined, protocol: Protocol): readonly string[] {
-  const names = (text ?? "").split(";")
+const headerList = remembered((text, protocol): readonly string[] => {
+  const names = text.split(";")
   if (!names.every((name) => /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) || new Set(names).size !== names.length) {
     throw refusal("incomplete", protocol, "'SignedHeaders' must be names in lower case, each once.")
   }
   if (!names.includes("host")) throw refusal("incomplete", protocol, "'host' must be a signed header.")
   return names
-}
+})
 
 function headerTimestamp(headers: Headers, protocol: Protocol): string {
   const amazonDate = headers["x-amz-date"]?.[0]

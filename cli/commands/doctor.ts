@@ -5,7 +5,7 @@ import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { startCommand } from "../daemon/require.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { freeBytes, homeFiles, existingHome, readConfig } from "../home.ts"
+import { freeBytes, existingHome, readConfig } from "../home.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { repository } from "../repository.ts"
@@ -87,13 +87,7 @@ const checkPort = async (port: number, address: string, running: boolean): Promi
 
 const checkDaemon = async (home: string): Promise<Check> => {
   const daemon = runningDaemon(home)
-  if (daemon === undefined) {
-    const left = existsSync(homeFiles(home).daemon)
-    const detail = `not running on ${home}`
-    return left
-      ? problem("daemon", `${detail}, though it did not stop in order`, startCommand(home))
-      : warning("daemon", detail, startCommand(home))
-  }
+  if (daemon === undefined) return warning("daemon", `not running on ${home}`, startCommand(home))
   try {
     const started = performance.now()
     const { instances } = await readStatus(daemon.endpoint, 5_000)

@@ -76,7 +76,8 @@ type ImagePlan = { fetchMB: number; diskMB: number }
 
 /** What the first image would take; undefined when this home or the cache has it. */
 const imageWork = async (home: string): Promise<ImagePlan | undefined> => {
-  const { imagePlan, readImage } = await import("#images/build.ts")
+  const { imagePlan } = await import("#images/build.ts")
+  const { readImage } = await import("#images/image-folder.ts")
   const { imageIdOf } = await import("#images/catalog.ts")
   const { microRecipe } = await import("#images/micro/recipe.ts")
   if ((await readImage(join(homeFiles(home).images, imageIdOf(microRecipe.name)))) !== undefined) return undefined

@@ -58,6 +58,7 @@ async function readRule(
     (CidrIpv6 === undefined) === (before.cidr6 === undefined)
   if (!sameKind)
     throw invalid(`The source or destination type of the security group rule '${before.id}' cannot be changed`)
+  refusePortsOfAll(request)
   const { id, egress, tags } = before
   return {
     id,
@@ -69,6 +70,15 @@ async function readRule(
     ...(ReferencedGroupId === undefined ? {} : { group: await readGroup(call, group, ReferencedGroupId) }),
     ...readDescription(request.Description),
   }
+}
+
+/** Authorize overlooks ports given with all protocols, this operation does not; 0 to 0 is how older tools say "none". */
+function refusePortsOfAll({ IpProtocol, FromPort, ToPort }: SecurityGroupRuleRequest): void {
+  const isNone = (port: number | undefined) => port === undefined || port === -1 || (FromPort === 0 && ToPort === 0)
+  if (IpProtocol === "-1" && !(isNone(FromPort) && isNone(ToPort)))
+    throw invalid(
+      "You may not specify all protocols and specific ports. Please specify each protocol and port range combination individually, or all protocols and no port range.",
+    )
 }
 
 async function readGroup(call: Call, group: Resource<SecurityGroupRecord>, id: string) {

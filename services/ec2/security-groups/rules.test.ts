@@ -335,6 +335,14 @@ test("rules are modified in place, all or none, and keep the kind of their peer"
     await rig.fault("ModifySecurityGroupRules", modify(to("sgr-00000000", 1))),
     /^InvalidSecurityGroupRuleId.NotFound/,
   )
+  const ports = { IpProtocol: "-1", FromPort: 0, ToPort: 65_535, CidrIpv4: "10.0.0.0/8" }
+  assert.match(
+    await rig.fault("ModifySecurityGroupRules", {
+      GroupId,
+      SecurityGroupRules: [{ SecurityGroupRuleId: one, SecurityGroupRule: ports }],
+    }),
+    /^InvalidParameterValue: You may not specify all protocols and specific ports/,
+  )
   const six = { IpProtocol: "-1", CidrIpv6: "::/0" }
   const changed = { GroupId, SecurityGroupRules: [{ SecurityGroupRuleId: one, SecurityGroupRule: six }] }
   assert.match(await rig.fault("ModifySecurityGroupRules", changed), /^InvalidParameterValue/)

@@ -6,6 +6,7 @@ import { tagKind, withoutTags, withTags } from "#cloud/resources/tags.ts"
 import { raise } from "../errors.ts"
 import { nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
+import { inTurnOf } from "../security-groups/in-turn.ts"
 import { type SecurityGroupRecord, securityGroupKind } from "../security-groups/record.ts"
 import { requireRules } from "../security-groups/rule-ids.ts"
 import { taggableKind } from "./kinds.ts"
@@ -25,7 +26,6 @@ const createTags: Handler<"CreateTags"> = async (input, call) => {
     if (all.filter((tag) => !isReserved(tag.key)).length > maxTags) throw raise("TagLimitExceeded")
     return all
   })
-  await call.commit()
   return {}
 }
 
@@ -39,7 +39,6 @@ const deleteTags: Handler<"DeleteTags"> = async (input, call) => {
   await retag(call, ids, (tags) =>
     removed.length === 0 ? tags.filter((tag) => isReserved(tag.key)) : withoutTags(tags, removed),
   )
-  await call.commit()
   return {}
 }
 
@@ -55,8 +54,19 @@ type Change = (tags: readonly Tag[]) => readonly Tag[]
 
 const prefixOf = (id: string) => id.slice(0, Math.max(0, id.lastIndexOf("-")))
 
-/** One read for each kind among the ids. */
+/** Changes the tags of all these resources in one commit. Rules and groups wait for other changes of the same group. */
 async function retag(call: Call, ids: readonly string[], change: Change): Promise<void> {
+  const rules = ids.filter((id) => prefixOf(id) === rulePrefix)
+  const ofRules = rules.length === 0 ? [] : await call.list(securityGroupKind, "security-group-rule-id", ...rules)
+  const groups = ids.filter((id) => prefixOf(id) === securityGroupKind.prefix)
+  await inTurnOf(call, [...groups, ...ofRules.map((group) => group.id)], async () => {
+    await draftTags(call, ids, change)
+    await call.commit()
+  })
+}
+
+/** One read for each kind among the ids. */
+async function draftTags(call: Call, ids: readonly string[], change: Change): Promise<void> {
   const byPrefix = Map.groupBy(ids, prefixOf)
   for (const [prefix, [first]] of byPrefix)
     if (prefix !== rulePrefix && taggableKind(prefix) === undefined) throw raise("InvalidID", { id: first })

@@ -193,3 +193,17 @@ test("tag specifications are refused for another type, twice, empty or with bad 
     assert.match(await make(...specifications), /^InvalidParameterValue/)
   assert.match(await make({ ResourceType: type, Tags: many(51) }), /^TagLimitExceeded/)
 })
+
+test("rules of one group are added and tagged by twenty callers at once", async (t) => {
+  const { rig, group } = await open(t)
+  const ids = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const IpPermissions = [{ IpProtocol: "tcp", FromPort: i, ToPort: i, IpRanges: [{ CidrIp: "10.0.0.0/8" }] }]
+      const made = await rig.ec2("AuthorizeSecurityGroupIngress", { GroupId: group, IpPermissions })
+      const id = made.SecurityGroupRules?.[0]?.SecurityGroupRuleId ?? ""
+      await rig.ec2("CreateTags", { Resources: [id], Tags: [{ Key: "number", Value: String(i) }] })
+      return id
+    }),
+  )
+  for (const [i, id] of ids.entries()) assert.deepEqual(await tagsOf(rig, id), [`number=${i}`])
+})

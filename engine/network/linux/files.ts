@@ -1,9 +1,12 @@
 import { readFile, rename, writeFile } from "node:fs/promises"
 
-/** Replace a file by rename, so that a reader or a kill sees the old text or the new one. Default mode 0644. */
+/**
+ * Replace a file by rename, so that a reader or a kill sees the old text or the new one. Not synced: all of it is of this
+ * boot only. Default mode 0644.
+ */
 export async function replaceFile(path: string, text: string, mode = 0o644): Promise<void> {
   const temporary = `${path}.new`
-  await writeFile(temporary, text, { mode, flush: true })
+  await writeFile(temporary, text, { mode })
   await rename(temporary, path)
 }
 

@@ -19,12 +19,21 @@ export interface Package {
 /** The packages of a recipe with their dependencies, as this distribution's index has them now. */
 export async function resolvePackages(recipe: ImageRecipe, cacheDirectory: string): Promise<Package[]> {
   await mkdir(join(cacheDirectory, "packages"), { recursive: true })
+  const architecture = (await run("dpkg", ["--print-architecture"])).trim()
+  if (architecture !== "amd64") {
+    throw new ImageError(
+      "missing-packages",
+      `${recipe.name} is built of amd64 packages; this machine has ${architecture}`,
+    )
+  }
   try {
     return await resolveOnce(recipe, cacheDirectory)
-  } catch {
+  } catch (error) {
+    if (error instanceof ImageError && error.code === "missing-tool") throw error
     // An index that is absent or from before a name changed: fetch it once.
-    await run("apt-get", ["update", "-qq"], { timeoutMs: 300_000 }).catch((error: unknown) => {
-      throw new ImageError("no-network", `the package index is missing and cannot be fetched: ${message(error)}`)
+    await run("apt-get", ["update", "-qq"], { timeoutMs: 300_000 }).catch((reason: unknown) => {
+      const text = `packages are not in the index (${message(error)}), and it cannot be fetched anew: ${message(reason)}`
+      throw new ImageError("no-network", text, { cause: reason })
     })
     return await resolveOnce(recipe, cacheDirectory)
   }

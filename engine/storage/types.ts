@@ -7,6 +7,13 @@ export interface VolumeSpec {
   readonly image?: string
 }
 
+export interface PresentedVolume {
+  readonly path: string
+  readonly format: "qcow2" | "raw"
+  /** The image beneath, from our record: the file's own header is the guest's to write and not to be followed. */
+  readonly backing?: { readonly path: string; readonly format: "qcow2" }
+}
+
 export interface StorageEngine {
   readonly name: "qcow2" | "sim"
   /** Take over an image file (qcow2, read-only from now on) under an id. Idempotent. */
@@ -22,7 +29,7 @@ export interface StorageEngine {
   listVolumes(): Promise<readonly string[]>
   removeVolume(id: string): Promise<void>
   /** Let processes of `uid` open the volume; where its file is. Undone by `release`. */
-  present(id: string, uid: number): Promise<{ readonly path: string; readonly format: "qcow2" | "raw" }>
+  present(id: string, uid: number): Promise<PresentedVolume>
   release(id: string): Promise<void>
   close(): Promise<void>
 }

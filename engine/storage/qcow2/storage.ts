@@ -16,7 +16,7 @@ import { readHeader } from "../qcow2-header.ts"
 import { openRecords } from "../records.ts"
 import type { Records } from "../records.ts"
 import { createTurns } from "../turns.ts"
-import type { StorageEngine, VolumeSpec } from "../types.ts"
+import type { PresentedVolume, StorageEngine, VolumeSpec } from "../types.ts"
 import { createQcow2, inspectQcow2 } from "./qemu-img.ts"
 
 interface Home {
@@ -199,10 +199,12 @@ async function removeVolume(home: Home, id: string): Promise<void> {
   if ((await home.records.remove(id)) || there) await syncPath(home.volumes)
 }
 
-async function present(home: Home, id: string, uid: number): Promise<{ path: string; format: "qcow2" }> {
+async function present(home: Home, id: string, uid: number): Promise<PresentedVolume> {
   if (!Number.isSafeInteger(uid) || uid < 0 || uid >= 2 ** 32 - 1) throw new StorageError("invalid", `bad uid ${uid}`)
   await give(home, id, uid)
-  return { path: volumePath(home, id), format: "qcow2" }
+  const volume = { path: volumePath(home, id), format: "qcow2" } as const
+  const image = (await home.records.read(id))?.image
+  return image === undefined ? volume : { ...volume, backing: { path: imagePath(home, image), format: "qcow2" } }
 }
 
 async function release(home: Home, id: string): Promise<void> {

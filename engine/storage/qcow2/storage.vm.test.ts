@@ -51,8 +51,9 @@ test("a volume starts with its image's bytes and leaves them alone", async (cont
   const storage = await openQcow2Storage({ home })
   await storage.importImage("ami-1", await imageWith(home, "i"))
   for (const id of ["vol-1", "vol-2"]) await storage.createVolume({ id, sizeBytes: 2 * gibibyte, image: "ami-1" })
-  const { path, format } = await storage.present("vol-1", 0)
-  assert.equal(format, "qcow2")
+  const { path, ...kinds } = await storage.present("vol-1", 0)
+  const backing = { path: join(home, "images/ami-1/disk.qcow2"), format: "qcow2" }
+  assert.deepEqual(kinds, { format: "qcow2", backing })
   assert.ok(reads(path, "i".charCodeAt(0)))
   qemuIo(path, "write -P 7 0 64k")
   const other = await storage.present("vol-2", 0)

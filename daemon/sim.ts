@@ -1,5 +1,6 @@
 /** `--engine sim`: everything in one process without privileges. */
 import { randomUUID } from "node:crypto"
+import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { openSim } from "#engine/hypervisor/sim/sim.ts"
 import { openSimNetwork } from "#engine/network/sim/open.ts"
@@ -54,7 +55,10 @@ export async function runSim(config: Config): Promise<void> {
   })
   let plane: ControlPlane | undefined
   const stop = () => {
-    void (plane?.close() ?? Promise.resolve()).finally(() => process.exit(0))
+    void (plane?.close() ?? Promise.resolve()).finally(() => {
+      rmSync(homeFiles(config.home).record, { force: true })
+      process.exit(0)
+    })
   }
   plane = await startControlPlane({
     config,

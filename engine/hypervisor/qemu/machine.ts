@@ -228,7 +228,9 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
         quiet--
       }
     },
-    expectShutdown: () => update({ shutdownRequested: true }),
+    expectShutdown() {
+      if (!record.shutdownRequested) update({ shutdownRequested: true })
+    },
     async detach() {
       if (detached) return
       detached = true

@@ -9,7 +9,7 @@ import { type Config, homeFiles } from "#daemon/config.ts"
 import type { Credentials, DaemonRecord } from "#daemon/home-records.ts"
 
 export interface SimOptions {
-  /** Cloud seconds in a real second. 1,000 unless given: a simulated guest starts in less than a millisecond. */
+  /** Cloud seconds in a real second. 50 unless given: a simulated guest starts in two milliseconds and is seen for 72 s after its end. */
   readonly simSpeed?: number
   readonly auth?: "on" | "off"
   readonly unknownAmi?: "reject" | "substitute"
@@ -106,7 +106,7 @@ async function launch(home: string, port: number, options: SimOptions): Promise<
     engine: "sim",
     auth: options.auth ?? "on",
     unknownAmi: options.unknownAmi ?? "reject",
-    simSpeed: options.simSpeed ?? 1000,
+    simSpeed: options.simSpeed ?? 50,
     region,
     account,
     ...(options.publicCidr === undefined ? {} : { publicCidr: options.publicCidr }),

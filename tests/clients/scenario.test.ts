@@ -1,0 +1,73 @@
+/** The same session by the AWS CLI, boto3 and the JavaScript SDK, each with a cloud of its own: what they are told is the same. */
+import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import { before, test, type TestContext } from "node:test"
+import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
+import { findPython } from "./python.ts"
+import { openBoto3 } from "./scenario/boto3.ts"
+import { openCli } from "./scenario/cli.ts"
+import type { Client } from "./scenario/client.ts"
+import { type Line, runScenario } from "./scenario/run.ts"
+import { openSdk } from "./scenario/sdk.ts"
+import { steps } from "./scenario/steps.ts"
+
+async function transcriptOf(
+  t: Pick<TestContext, "after">,
+  open: (daemon: SimDaemon) => Client,
+): Promise<readonly Line[]> {
+  const daemon = await startSimDaemon()
+  t.after(() => daemon.stop())
+  const client = open(daemon)
+  try {
+    return await runScenario(client, () => daemon.settled())
+  } finally {
+    await client.close()
+  }
+}
+
+/** The version an AWS CLI names itself, or undefined where there is none. */
+function cliVersion(program: string): string | undefined {
+  const { status, stdout } = spawnSync(program, ["--version"], { encoding: "utf8", timeout: 30_000 })
+  return status === 0 ? /^aws-cli\/(\S+)/.exec(stdout)?.[1] : undefined
+}
+
+let expected: readonly Line[] = []
+before(async () => {
+  const late: (() => Promise<void>)[] = []
+  try {
+    expected = await transcriptOf({ after: (work) => void late.push(work as () => Promise<void>) }, openSdk)
+  } finally {
+    for (const work of late) await work()
+  }
+})
+
+/** One line at a time: a difference names its operation. */
+function assertSame(actual: readonly Line[]): void {
+  assert.equal(expected.length, steps.length)
+  assert.equal(actual.length, expected.length)
+  for (const [index, line] of actual.entries())
+    assert.deepEqual(line, expected[index], `step ${index}, ${line.operation}`)
+}
+
+test("the JavaScript SDK is told what it asked for", () => {
+  const of = (operation: string) => expected.filter((line) => line.operation === operation).map((line) => line.answer)
+  const [dry, , first, again] = of("RunInstances")
+  assert.ok(dry !== undefined && "error" in dry)
+  const ids = (answer: unknown) =>
+    (answer as { result: { Instances: { InstanceId: string }[] } }).result.Instances.map((each) => each.InstanceId)
+  assert.deepEqual(ids(first), ["<i 1>", "<i 2>"])
+  assert.deepEqual(ids(again), ids(first), "a client token used again gives the same instances")
+})
+
+const python = findPython("boto3")
+test("boto3 is told the same", { skip: python ? false : "no python3 here can import boto3" }, async (t) => {
+  assertSame(await transcriptOf(t, (daemon) => openBoto3(python ?? "", daemon)))
+})
+
+for (const program of ["aws", "/usr/bin/aws"]) {
+  const version = cliVersion(program)
+  const skip = version === undefined ? `there is no ${program}` : false
+  test(`the AWS CLI ${version ?? ""} (${program}) is told the same`, { skip }, async (t) => {
+    assertSame(await transcriptOf(t, (daemon) => openCli(`aws ${version}`, program, daemon)))
+  })
+}

@@ -1,0 +1,192 @@
+/**
+ * One session with the cloud, as data: what a person does who launches two instances and removes them again. `$name` in a step stands for
+ * what an earlier step kept.
+ */
+import type { Service } from "./client.ts"
+
+export interface Step {
+  readonly service?: Service
+  /** An operation, or with `waits` a waiter. */
+  readonly operation: string
+  readonly input: Readonly<Record<string, unknown>>
+  readonly cli?: readonly string[]
+  readonly waits?: boolean
+  /** Until nothing is pending, ahead of the call: it is then sure what the call sees. */
+  readonly settled?: boolean
+  /** name -> path in the result: "Instances.0.InstanceId". */
+  readonly keep?: Readonly<Record<string, string>>
+  /** The error that must come; without it the step must succeed. */
+  readonly fails?: string
+}
+
+const userData = "#!/bin/sh\necho <hello> & 'goodbye'\n"
+const tags = (...pairs: readonly (readonly [string, string])[]) => pairs.map(([Key, Value]) => ({ Key, Value }))
+const ssh = { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }
+const sshOptions = ["--group-id", "$group", "--protocol", "tcp", "--port", "22", "--cidr", "0.0.0.0/0"]
+const both = ["$first", "$second"]
+const noInstance = "i-00000000000000000"
+
+const launch = {
+  ImageId: "$image",
+  InstanceType: "t3.micro",
+  MinCount: 2,
+  MaxCount: 2,
+  KeyName: "scenario",
+  SecurityGroupIds: ["$group"],
+  UserData: userData,
+  ClientToken: "scenario-launch",
+  TagSpecifications: [
+    { ResourceType: "instance", Tags: tags(["Name", "scenario <&>"], ["unit", "\u00e9t\u00e9"]) },
+    { ResourceType: "volume", Tags: tags(["Name", "scenario root"]) },
+  ],
+}
+const launchOptions = [
+  ...["--image-id", "$image", "--instance-type", "t3.micro", "--count", "2", "--key-name", "scenario"],
+  ...["--security-group-ids", "$group", "--user-data", userData, "--client-token", "scenario-launch"],
+  "--tag-specifications",
+  "ResourceType=instance,Tags=[{Key=Name,Value=scenario <&>},{Key=unit,Value=\u00e9t\u00e9}]",
+  "ResourceType=volume,Tags=[{Key=Name,Value=scenario root}]",
+]
+
+const prepare: readonly Step[] = [
+  { service: "sts", operation: "GetCallerIdentity", input: {} },
+  {
+    operation: "DescribeImages",
+    input: { Owners: ["amazon"], Filters: [{ Name: "name", Values: ["fractus-micro-*"] }] },
+    cli: ["--owners", "amazon", "--filters", "Name=name,Values=fractus-micro-*"],
+    keep: { image: "Images.0.ImageId" },
+  },
+  {
+    operation: "DescribeVpcs",
+    input: { Filters: [{ Name: "is-default", Values: ["true"] }] },
+    keep: { vpc: "Vpcs.0.VpcId" },
+  },
+  { operation: "DescribeSubnets", input: { Filters: [{ Name: "vpc-id", Values: ["$vpc"] }] } },
+  {
+    operation: "CreateKeyPair",
+    input: {
+      KeyName: "scenario",
+      KeyType: "ed25519",
+      TagSpecifications: [{ ResourceType: "key-pair", Tags: tags(["a", "b"]) }],
+    },
+  },
+  { operation: "CreateKeyPair", input: { KeyName: "scenario" }, fails: "InvalidKeyPair.Duplicate" },
+  { operation: "DescribeKeyPairs", input: { KeyNames: ["scenario"] } },
+  {
+    operation: "CreateSecurityGroup",
+    input: { GroupName: "scenario", Description: "for ssh", VpcId: "$vpc" },
+    keep: { group: "GroupId" },
+  },
+  {
+    operation: "AuthorizeSecurityGroupIngress",
+    input: { GroupId: "$group", IpPermissions: [ssh] },
+    cli: sshOptions,
+    keep: { rule: "SecurityGroupRules.0.SecurityGroupRuleId" },
+  },
+  {
+    operation: "AuthorizeSecurityGroupIngress",
+    input: { GroupId: "$group", IpPermissions: [ssh] },
+    cli: sshOptions,
+    fails: "InvalidPermission.Duplicate",
+  },
+  { operation: "DescribeSecurityGroups", input: { GroupIds: ["$group"] } },
+  { operation: "DescribeSecurityGroupRules", input: { SecurityGroupRuleIds: ["$rule"] } },
+]
+
+const start: readonly Step[] = [
+  {
+    operation: "RunInstances",
+    input: { ...launch, DryRun: true },
+    cli: [...launchOptions, "--dry-run"],
+    fails: "DryRunOperation",
+  },
+  {
+    operation: "RunInstances",
+    input: { ImageId: "ami-00000000000000000", InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 },
+    cli: ["--image-id", "ami-00000000000000000", "--instance-type", "t3.micro"],
+    fails: "InvalidAMIID.NotFound",
+  },
+  {
+    operation: "RunInstances",
+    input: launch,
+    cli: launchOptions,
+    keep: { first: "Instances.0.InstanceId", second: "Instances.1.InstanceId" },
+  },
+  // The same token again: the same two instances, which run by now.
+  { operation: "RunInstances", input: launch, cli: launchOptions, settled: true },
+  {
+    operation: "RunInstances",
+    input: { ...launch, InstanceType: "t3.small" },
+    cli: launchOptions.map((option) => (option === "t3.micro" ? "t3.small" : option)),
+    fails: "IdempotentParameterMismatch",
+  },
+  { operation: "InstanceRunning", waits: true, input: { InstanceIds: both } },
+  { operation: "InstanceStatusOk", waits: true, input: { InstanceIds: both } },
+]
+
+const use: readonly Step[] = [
+  {
+    operation: "DescribeInstances",
+    input: {
+      Filters: [
+        { Name: "tag:Name", Values: ["scenario*"] },
+        { Name: "instance-state-name", Values: ["running", "pending"] },
+      ],
+    },
+    cli: ["--filters", "Name=tag:Name,Values=scenario*", "Name=instance-state-name,Values=running,pending"],
+  },
+  { operation: "DescribeInstances", input: { Filters: [{ Name: "instance-type", Values: ["m5.large"] }] } },
+  { operation: "DescribeInstanceStatus", input: { InstanceIds: both } },
+  { operation: "DescribeInstanceAttribute", input: { InstanceId: "$first", Attribute: "userData" } },
+  { operation: "GetConsoleOutput", input: { InstanceId: "$first" } },
+  { operation: "DescribeVolumes", input: { Filters: [{ Name: "attachment.instance-id", Values: both }] } },
+  {
+    operation: "DescribeNetworkInterfaces",
+    input: { Filters: [{ Name: "attachment.instance-id", Values: ["$first"] }] },
+  },
+  {
+    operation: "ModifyInstanceAttribute",
+    input: { InstanceId: "$first", DisableApiTermination: { Value: true } },
+    cli: ["--instance-id", "$first", "--disable-api-termination"],
+  },
+  { operation: "TerminateInstances", input: { InstanceIds: both }, fails: "OperationNotPermitted" },
+  {
+    operation: "ModifyInstanceAttribute",
+    input: { InstanceId: "$first", DisableApiTermination: { Value: false } },
+    cli: ["--instance-id", "$first", "--no-disable-api-termination"],
+  },
+  { operation: "RebootInstances", input: { InstanceIds: both } },
+  { operation: "StopInstances", input: { InstanceIds: ["$first"] }, settled: true },
+  { operation: "InstanceStopped", waits: true, settled: true, input: { InstanceIds: ["$first"] } },
+  { operation: "DescribeInstances", input: { InstanceIds: ["$first"] } },
+  { operation: "StartInstances", input: { InstanceIds: ["$first"] } },
+  { operation: "InstanceRunning", waits: true, settled: true, input: { InstanceIds: ["$first"] } },
+  { operation: "CreateTags", input: { Resources: ["$first", "$group"], Tags: tags(["stage", "test"], ["empty", ""]) } },
+  { operation: "DescribeTags", input: { Filters: [{ Name: "resource-id", Values: ["$first", "$group"] }] } },
+  { operation: "DeleteTags", input: { Resources: ["$first"], Tags: [{ Key: "stage" }] } },
+  { operation: "DescribeInstances", input: { InstanceIds: ["$first"] } },
+]
+
+const refuse: readonly Step[] = [
+  { operation: "DescribeInstances", input: { InstanceIds: [noInstance] }, fails: "InvalidInstanceID.NotFound" },
+  { operation: "StopInstances", input: { InstanceIds: ["i-bad"] }, fails: "InvalidInstanceID.Malformed" },
+  {
+    operation: "DescribeVpcs",
+    input: { Filters: [{ Name: "no-such", Values: ["x"] }] },
+    fails: "InvalidParameterValue",
+  },
+  { operation: "DeleteSecurityGroup", input: { GroupId: "$group" }, fails: "DependencyViolation" },
+  { operation: "CreateVpc", input: { CidrBlock: "10.0.0.0/16" }, fails: "UnsupportedOperation" },
+]
+
+const end: readonly Step[] = [
+  { operation: "TerminateInstances", input: { InstanceIds: both } },
+  { operation: "InstanceTerminated", waits: true, settled: true, input: { InstanceIds: both } },
+  { operation: "DescribeInstances", input: { InstanceIds: both } },
+  { operation: "DescribeVolumes", input: {} },
+  { operation: "DeleteSecurityGroup", input: { GroupId: "$group" } },
+  { operation: "DeleteKeyPair", input: { KeyName: "scenario" } },
+  { operation: "DescribeKeyPairs", input: { KeyNames: ["scenario"] }, fails: "InvalidKeyPair.NotFound" },
+]
+
+export const steps: readonly Step[] = [...prepare, ...start, ...use, ...refuse, ...end]

@@ -1,0 +1,84 @@
+/** Runs lines of shell as a person would, in a folder and a home of their own. */
+import { spawn, spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import type { TestContext } from "node:test"
+import { root } from "../style/tree.ts"
+
+export interface Place {
+  readonly directory: string
+  readonly home: string
+  readonly port: number
+}
+
+/** A folder and a home that are gone after the test, with whatever the home left running. */
+export async function scratch(t: TestContext): Promise<Place> {
+  const directory = mkdtempSync(join(tmpdir(), "fractus-vm-"))
+  const home = join(directory, "home")
+  t.after(() => {
+    if (existsSync(join(home, "config.json")))
+      spawnSync(join(root, "fractus"), ["down", "--home", home], { stdio: "ignore", timeout: 90_000 })
+    rmSync(directory, { recursive: true, force: true })
+  })
+  return { directory, home, port: await freePort() }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === "string") throw new Error("no port")
+  return address.port
+}
+
+/** PATH with an AWS CLI that knows AWS_ENDPOINT_URL first; else the one that `./fractus aws` would take, through a wrapper. */
+export function awsOnPath(): string {
+  return process.env["PATH"] ?? ["/usr/local/bin", "/usr/bin", "/bin"].join(delimiter)
+}
+
+export interface Ran {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const deadlineMs = 240_000
+
+/** Runs a script with bash. The home is the script's FRACTUS_HOME, and its AWS files are in the scratch folder. */
+export function bash(script: string, place: Place, env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("bash", ["-c", script], {
+      cwd: place.directory,
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: place.directory,
+        FRACTUS_HOME: place.home,
+        AWS_CONFIG_FILE: join(place.directory, "aws-config"),
+        AWS_SHARED_CREDENTIALS_FILE: join(place.directory, "aws-credentials"),
+        AWS_PAGER: "",
+        ...pyenv(),
+        ...env,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: deadlineMs,
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (chunk) => (stdout += String(chunk)))
+    child.stderr.on("data", (chunk) => (stderr += String(chunk)))
+    child.once("error", reject)
+    child.once("close", (status) => resolve({ status, stdout, stderr }))
+  })
+}
+
+/** A Python chosen by pyenv finds itself by these. */
+function pyenv(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[0].startsWith("PYENV") && entry[1] !== undefined,
+    ),
+  )
+}

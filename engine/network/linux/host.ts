@@ -23,18 +23,25 @@ interface ListedRoute {
   readonly type?: string
 }
 
+/** What the host routes elsewhere than to us: range, and words for it. */
+export async function foreignRoutes(namespace: Namespace, names: Names): Promise<{ range: Range; words: string }[]> {
+  const routes = await ipJson<ListedRoute>(namespace, "-4", "route", "show", "table", "all")
+  return routes
+    .filter(({ dst, dev, type }) => dst !== "default" && dev !== names.hostDevice && type !== "broadcast")
+    .map(({ dst, dev, gateway }) => ({
+      range: parseCidr(dst.includes("/") ? dst : `${dst}/32`, true),
+      words: [dst, gateway && `via ${gateway}`, dev && `dev ${dev}`].filter(Boolean).join(" "),
+    }))
+}
+
 /** Refuse a pool or link that the host uses for something else. Throws an Error naming what. */
 export async function checkPoolIsFree({ namespace, names, publicCidr, link }: HostPart): Promise<void> {
-  const routes = await ipJson<ListedRoute>(namespace, "-4", "route", "show", "table", "all")
-  for (const route of routes) {
-    if (route.dst === "default" || route.dev === names.hostDevice || route.type === "broadcast") continue
-    const range = parseCidr(route.dst.includes("/") ? route.dst : `${route.dst}/32`, true)
-    for (const cidr of [publicCidr, link.cidr]) {
-      if (!overlaps(range, parseCidr(cidr))) continue
-      const where = [route.dst, route.gateway && `via ${route.gateway}`, route.dev && `dev ${route.dev}`].filter(
-        Boolean,
-      )
-      throw new Error(`${cidr} is in use on this host (route ${where.join(" ")}): choose another public pool`)
+  for (const { range, words } of await foreignRoutes(namespace, names)) {
+    if (overlaps(range, parseCidr(publicCidr))) {
+      throw new Error(`${publicCidr} is in use on this host (route ${words}): choose another public pool`)
+    }
+    if (overlaps(range, parseCidr(link.cidr))) {
+      throw new Error(`${link.cidr}, our link, came into use on this host (route ${words}): open the network again`)
     }
   }
 }

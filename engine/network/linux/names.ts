@@ -1,5 +1,5 @@
 /** What everything of one home is called, and the fixed addresses of its inside. All names start with the slot's prefix. */
-import { formatAddress, formatCidr, overlaps, parseAddress, parseCidr } from "../addresses.ts"
+import { formatAddress, formatCidr, overlaps, parseAddress, parseCidr, type Range } from "../addresses.ts"
 
 export interface Names {
   readonly prefix: string
@@ -58,15 +58,19 @@ export interface Link {
   readonly infrastructure: string
 }
 
-/** The /30 between host and infrastructure: the top of the benchmark range, or link-local where the pool lies there. */
-export function linkOf(slot: number, publicCidr: string): Link {
+/**
+ * The /30 between host and infrastructure: the top of the benchmark range, or link-local where the pool or anything else of
+ * the host (`taken`) lies there. Throws when neither is free.
+ */
+export function linkOf(slot: number, publicCidr: string, taken: readonly Range[]): Link {
   if (!Number.isInteger(slot) || slot < 0 || slot > 63) throw new Error(`a slot is 0..63: ${slot}`)
-  const pool = parseCidr(publicCidr)
+  const used = [parseCidr(publicCidr), ...taken]
   const candidates = ["198.19.255.0", "169.254.240.0"].map((base) =>
     parseCidr(`${formatAddress(parseAddress(base) + slot * 4)}/30`),
   )
-  const range = candidates.find((candidate) => !overlaps(candidate, pool))
-  if (range === undefined) throw new Error(`the public pool ${publicCidr} leaves no room for a link to the host`)
+  const range = candidates.find((candidate) => !used.some((range) => overlaps(candidate, range)))
+  if (range === undefined)
+    throw new Error(`198.19.255.${slot * 4}/30 and 169.254.240.${slot * 4}/30 are both in use on this host`)
   return {
     cidr: formatCidr(range),
     host: formatAddress(range.first + 1),

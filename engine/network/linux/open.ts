@@ -6,7 +6,7 @@ import type { NetworkEngine, NetworkSpec, PortSpec } from "../types.ts"
 import { checkAgainst, checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
 import { readIfThere } from "./files.ts"
 import { readCounters } from "./guard.ts"
-import { checkPoolIsFree, ensureHost, type HostPart, removeHost } from "./host.ts"
+import { checkPoolIsFree, ensureHost, foreignRoutes, type HostPart, removeHost } from "./host.ts"
 import { ensureInfrastructure } from "./infrastructure.ts"
 import { insideMtu, linkOf, namesOf } from "./names.ts"
 import { deleteNamespace, namespaces } from "./namespaces.ts"
@@ -64,7 +64,10 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
   const { prefix, publicCidr, runDirectory, portKind = "tap", hostNamespace, log } = options
   const names = namesOf(prefix)
   parseCidr(publicCidr)
-  const link = linkOf(options.slot, publicCidr)
+  if (!Number.isInteger(options.uids.dhcp) || options.uids.dhcp <= 0)
+    throw new Error(`no uid for DHCP: ${options.uids.dhcp}`)
+  const taken = (await foreignRoutes(hostNamespace, names)).map(({ range }) => range)
+  const link = linkOf(options.slot, publicCidr, taken)
   const host: HostPart = { namespace: hostNamespace, names, publicCidr, link, runDirectory }
   const place: NetworkPlace = { names, publicCidr, runDirectory, dhcpUid: options.uids.dhcp }
   await mkdir(join(runDirectory, "networks"), { recursive: true, mode: 0o755 })

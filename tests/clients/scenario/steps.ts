@@ -41,8 +41,11 @@ const launch = {
   ],
 }
 const launchOptions = [
-  ...["--image-id", "$image", "--instance-type", "t3.micro", "--count", "2", "--key-name", "scenario"],
-  ...["--security-group-ids", "$group", "--user-data", userData, "--client-token", "scenario-launch"],
+  ..."--image-id $image --instance-type t3.micro --count 2 --key-name scenario --security-group-ids $group".split(" "),
+  "--user-data",
+  userData,
+  "--client-token",
+  "scenario-launch",
   "--tag-specifications",
   "ResourceType=instance,Tags=[{Key=Name,Value=scenario <&>},{Key=unit,Value=\u00e9t\u00e9}]",
   "ResourceType=volume,Tags=[{Key=Name,Value=scenario root}]",

@@ -1,0 +1,224 @@
+/** Every waiter and every paginator that botocore has for an operation that is done, over data that makes several pages. */
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { handlers } from "#services/ec2/service.ts"
+import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
+import { type Boto3, openBoto3 } from "./boto3.ts"
+import { findPython } from "./python.ts"
+
+const python = findPython("boto3")
+const options = { skip: python ? false : "no python3 here can import boto3" }
+
+type Members = Readonly<Record<string, unknown>>
+const pageSize = 5
+const isDone = (operation: string | undefined) => operation !== undefined && Object.hasOwn(handlers, operation)
+
+let daemon: SimDaemon
+let boto3: Boto3
+/** What the cloud holds, by the names that the tests use. */
+let made: Readonly<
+  Record<"running" | "stopped" | "terminated" | "image" | "group" | "keptInterface" | "keptVolume", string>
+>
+const gone: { volume: string } = { volume: "" }
+
+before(async () => {
+  if (python === undefined) return
+  daemon = await startSimDaemon()
+  boto3 = openBoto3(python, daemon)
+  made = await furnish()
+})
+after(async () => {
+  await boto3?.close()
+  await daemon?.stop()
+})
+
+async function ec2(operation: string, input: Members = {}): Promise<Members> {
+  const answer = await boto3.call({ service: "ec2", operation, input })
+  assert.ok("result" in answer, `${operation}: ${JSON.stringify(answer)}`)
+  return answer.result
+}
+
+async function run(count: number, image: string, more: Members = {}): Promise<readonly string[]> {
+  const input = { ImageId: image, InstanceType: "t3.micro", MinCount: count, MaxCount: count, ...more }
+  const { Instances } = await ec2("RunInstances", input)
+  return (Instances as { InstanceId: string }[]).map((instance) => instance.InstanceId)
+}
+
+async function furnish(): Promise<typeof made> {
+  const [{ ImageId: image = "" } = {}] = (await ec2("DescribeImages"))["Images"] as { ImageId?: string }[]
+  const TagSpecifications = [{ ResourceType: "instance", Tags: [{ Key: "batch", Value: "many" }] }]
+  const [running = "", stopped = "", terminated = ""] = await run(7, image, { TagSpecifications })
+  await run(6, image, { TagSpecifications })
+  const [keeper = ""] = await run(1, image, {
+    NetworkInterfaces: [{ DeviceIndex: 0, DeleteOnTermination: false }],
+    BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { DeleteOnTermination: false } }],
+  })
+  await ec2("CreateKeyPair", { KeyName: "pages", KeyType: "ed25519" })
+  let group = ""
+  for (let index = 0; index < 11; index++) {
+    const created = await ec2("CreateSecurityGroup", { GroupName: `pages ${index}`, Description: "of several pages" })
+    group = String(created["GroupId"])
+    const IpPermissions = [22, 80].map((port) => ({
+      IpProtocol: "tcp",
+      FromPort: port,
+      ToPort: port,
+      IpRanges: [{ CidrIp: "192.0.2.0/24" }],
+    }))
+    await ec2("AuthorizeSecurityGroupIngress", { GroupId: group, IpPermissions })
+  }
+  await daemon.settled()
+  const partsOf = async (operation: string, list: string, id: string, instance: string) => {
+    const found = await ec2(operation, { Filters: [{ Name: "attachment.instance-id", Values: [instance] }] })
+    return String((found[list] as Members[])[0]?.[id])
+  }
+  const keptInterface = await partsOf("DescribeNetworkInterfaces", "NetworkInterfaces", "NetworkInterfaceId", keeper)
+  const keptVolume = await partsOf("DescribeVolumes", "Volumes", "VolumeId", keeper)
+  gone.volume = await partsOf("DescribeVolumes", "Volumes", "VolumeId", terminated)
+  await ec2("StopInstances", { InstanceIds: [stopped] })
+  await ec2("TerminateInstances", { InstanceIds: [terminated, keeper] })
+  await daemon.settled()
+  return { running, stopped, terminated, image, group, keptInterface, keptVolume }
+}
+
+/** Waiter -> the input with which it must succeed. */
+const waits: Readonly<Record<string, () => Promise<Members> | Members>> = {
+  ImageAvailable: () => ({ ImageIds: [made.image] }),
+  ImageExists: () => ({ ImageIds: [made.image] }),
+  InstanceExists: () => ({ InstanceIds: [made.running] }),
+  InstanceRunning: () => ({ InstanceIds: [made.running] }),
+  InstanceStatusOk: () => ({ InstanceIds: [made.running] }),
+  InstanceStopped: () => ({ InstanceIds: [made.stopped] }),
+  InstanceTerminated: () => ({ InstanceIds: [made.terminated] }),
+  InternetGatewayExists: async () => ({
+    InternetGatewayIds: [await firstOf("DescribeInternetGateways", "InternetGateways", "InternetGatewayId")],
+  }),
+  KeyPairExists: () => ({ KeyNames: ["pages"] }),
+  NetworkInterfaceAvailable: () => ({ NetworkInterfaceIds: [made.keptInterface] }),
+  SecurityGroupExists: () => ({ GroupIds: [made.group] }),
+  SubnetAvailable: async () => ({ SubnetIds: [await firstOf("DescribeSubnets", "Subnets", "SubnetId")] }),
+  SystemStatusOk: () => ({ InstanceIds: [made.running] }),
+  VolumeAvailable: () => ({ VolumeIds: [made.keptVolume] }),
+  VolumeDeleted: () => ({ VolumeIds: [gone.volume] }),
+  VolumeInUse: () => ({ Filters: [{ Name: "attachment.instance-id", Values: [made.running, made.stopped] }] }),
+  VpcAvailable: async () => ({ VpcIds: [await firstOf("DescribeVpcs", "Vpcs", "VpcId")] }),
+  VpcExists: async () => ({ VpcIds: [await firstOf("DescribeVpcs", "Vpcs", "VpcId")] }),
+}
+
+const firstOf = async (operation: string, list: string, id: string) =>
+  String(((await ec2(operation))[list] as Members[])[0]?.[id])
+
+/** Waiters whose operation is not done: the reason why they do not run, and all of them. */
+const waitersNotRun = [
+  ..."BundleTaskComplete ConversionTaskCancelled ConversionTaskCompleted ConversionTaskDeleted".split(" "),
+  ..."CustomerGatewayAvailable ExportTaskCancelled ExportTaskCompleted ImageUsageReportAvailable".split(" "),
+  ..."NatGatewayAvailable NatGatewayDeleted PasswordDataAvailable SecondaryNetworkCreateComplete".split(" "),
+  ..."SecondaryNetworkDeleteComplete SecondarySubnetCreateComplete SecondarySubnetDeleteComplete".split(" "),
+  ..."SecurityGroupVpcAssociationAssociated SecurityGroupVpcAssociationDisassociated SnapshotCompleted".split(" "),
+  ..."SnapshotImported SpotInstanceRequestFulfilled StoreImageTaskComplete VpcPeeringConnectionDeleted".split(" "),
+  ..."VpcPeeringConnectionExists VpnConnectionAvailable VpnConnectionDeleted".split(" "),
+]
+
+test("every waiter of an operation that is done succeeds", options, async () => {
+  const { waiters } = await boto3.models()
+  const names = Object.keys(waiters)
+  const known = new Set([...waitersNotRun, ...Object.keys(waits)])
+  // An older botocore has fewer waiters; one that this list lacks is to be added to it.
+  assert.deepEqual(
+    names.filter((name) => !known.has(name)),
+    [],
+  )
+  for (const name of waitersNotRun) assert.ok(!isDone(waiters[name]), `${name} can run now: ${waiters[name]} is done`)
+  for (const [name, input] of Object.entries(waits)) {
+    if (waiters[name] === undefined) continue
+    assert.ok(isDone(waiters[name]), name)
+    assert.deepEqual(await boto3.wait(name, await input()), { result: { state: "SUCCESS" } }, name)
+  }
+})
+
+test("a waiter for what cannot become so fails", options, async () => {
+  const unknown = "i-00000000000000000"
+  const failing: readonly (readonly [waiter: string, input: Members])[] = [
+    ["InstanceExists", { InstanceIds: [unknown] }],
+    ["InstanceRunning", { InstanceIds: [made.terminated] }],
+    ["InstanceStopped", { InstanceIds: [made.terminated] }],
+    ["InstanceTerminated", { InstanceIds: [made.running] }],
+    ["InstanceStatusOk", { InstanceIds: [made.stopped] }],
+    ["KeyPairExists", { KeyNames: ["no such key"] }],
+    ["NetworkInterfaceAvailable", { NetworkInterfaceIds: ["eni-00000000000000000"] }],
+    ["SecurityGroupExists", { GroupIds: ["sg-00000000000000000"] }],
+    ["VolumeDeleted", { VolumeIds: [made.keptVolume] }],
+    ["VolumeInUse", { VolumeIds: [made.keptVolume] }],
+  ]
+  for (const [waiter, input] of failing) {
+    const answer = await boto3.wait(waiter, input, 1)
+    assert.ok("error" in answer && answer.error.code === "WaiterError", `${waiter}: ${JSON.stringify(answer)}`)
+  }
+})
+
+/** How many pages there are at least with the furniture above: the other operations have one page of what a fresh region holds. */
+const severalPages: Readonly<Record<string, number>> = {
+  DescribeInstances: 3,
+  DescribeInstanceStatus: 3,
+  DescribeInstanceTypeOfferings: 3,
+  DescribeInstanceTypes: 3,
+  DescribeNetworkInterfaces: 3,
+  DescribeSecurityGroupRules: 5,
+  DescribeSecurityGroups: 3,
+  DescribeSubnets: 2,
+  DescribeTags: 3,
+  DescribeVolumes: 3,
+}
+/** Two of the operations list all types there are: one family of them is enough. */
+const narrowed: Readonly<Record<string, Members>> = {
+  DescribeInstanceTypes: { Filters: [{ Name: "instance-type", Values: ["m5*"] }] },
+  DescribeInstanceTypeOfferings: { Filters: [{ Name: "instance-type", Values: ["m5*"] }] },
+}
+
+/** Rows of an answer: MaxResults of DescribeInstances counts instances, though its list holds reservations. */
+function rowsOf(answer: Members, list: string): readonly string[] {
+  const rows = answer[list] as readonly Members[]
+  const flat = list === "Reservations" ? rows.flatMap((row) => row["Instances"] as readonly Members[]) : rows
+  return flat.map((row) => JSON.stringify(row))
+}
+
+test("every paginator of an operation that is done gives every row once, in pages of five", options, async (t) => {
+  const { paginators } = await boto3.models()
+  const done = Object.entries(paginators).filter(([operation]) => isDone(operation))
+  assert.deepEqual(
+    Object.keys(severalPages).filter((operation) => paginators[operation] === undefined),
+    [],
+  )
+  for (const [operation, list] of done) {
+    const input = narrowed[operation] ?? {}
+    const all = rowsOf(await ec2(operation, input), list)
+    const pages = (await boto3.paginate(operation, input, pageSize)).map((page) => rowsOf(page, list))
+    assert.deepEqual(pages.flat().toSorted(), all.toSorted(), operation)
+    assert.equal(new Set(pages.flat()).size, all.length, `${operation}: a row twice`)
+    assert.ok(all.length > 0, `${operation}: nothing to page`)
+    assert.ok(
+      pages.every((page) => page.length <= pageSize),
+      `${operation}: a page of more than ${pageSize}`,
+    )
+    assert.ok(pages.length >= (severalPages[operation] ?? 1), `${operation}: ${pages.length} pages`)
+    t.diagnostic(`${operation}: ${all.length} rows, ${pages.length} pages`)
+  }
+  assert.ok(done.length >= 14)
+})
+
+test("page tokens that are broken, or of another query, are refused", options, async () => {
+  const { paginators } = await boto3.models()
+  const refusal = async (operation: string, input: Members) => {
+    const answer = await boto3.call({ service: "ec2", operation, input })
+    return "error" in answer ? answer.error.code : "served"
+  }
+  for (const operation of Object.keys(paginators).filter(isDone)) {
+    assert.equal(await refusal(operation, { NextToken: "bm90IGEgdG9rZW4" }), "InvalidNextToken", operation)
+    assert.equal(await refusal(operation, { NextToken: "\u00e9 <&>" }), "InvalidNextToken", operation)
+    if (severalPages[operation] === undefined) continue
+    const { NextToken } = await ec2(operation, { ...narrowed[operation], MaxResults: pageSize })
+    const other = {
+      Filters: [{ Name: operation.includes("InstanceType") ? "instance-type" : "tag-key", Values: ["x"] }],
+    }
+    assert.equal(await refusal(operation, { ...other, NextToken }), "InvalidNextToken", operation)
+  }
+})

@@ -30,7 +30,8 @@ async function portrait(lab: Lab): Promise<string[]> {
   return [
     ours.join(" "),
     await show("ip", "-o", "link"),
-    await show("ip", "route", "show", "table", "all"),
+    // Version 4: the addresses of version 6 that the lab makes for itself come some time after it.
+    await show("ip", "-4", "route", "show", "table", "all"),
     await show("ip", "rule"),
     await show("nft", "list", "ruleset"),
     await show("sysctl", "net.ipv4.ip_forward"),

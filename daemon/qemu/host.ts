@@ -2,7 +2,8 @@
  * The root process on `--engine qemu`: engines, reconcilers and a socket; it starts the two parts that talk to others, the API and the
  * guests' services, as users of their own. It parses no HTTP and no XML.
  */
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -77,7 +78,7 @@ export async function runHost(config: Config): Promise<void> {
   process.once("SIGTERM", () => void finish("keep"))
   process.once("SIGINT", () => void finish("keep"))
   try {
-    children["guest-services"] = await startGuestServices(stack, metadataDirectory, stack.network, log)
+    children["guest-services"] = await startGuestServices(stack, config, metadataDirectory, stack.network, log)
     children["fractus-api"] = await startApi(config, stack, user, socketPath, log)
   } catch (error) {
     await children["guest-services"]?.stop()
@@ -96,19 +97,44 @@ export async function runHost(config: Config): Promise<void> {
 
 type Log = (message: string, fields?: object) => void
 
-function startGuestServices(stack: Stack, directory: string, network: NetworkEngine, log: Log): Promise<Supervised> {
+async function startGuestServices(
+  stack: Stack,
+  config: Config,
+  directory: string,
+  network: NetworkEngine,
+  log: Log,
+): Promise<Supervised> {
   const { guestServices } = stack.slot.uids
+  ensureTokenKey(join(directory, "token.key"), guestServices)
+  const compiled = join(config.home, "compiled")
+  mkdirSync(compiled, { recursive: true, mode: 0o700 })
+  chownSync(compiled, guestServices, guestServices)
   return supervise({
     name: "guest-services",
-    argv: [process.execPath, join(tree, "guest-services/main.ts"), "--directory", directory],
+    argv: [
+      process.execPath,
+      // It reaches one function of the C library through node:ffi: the hop limit of metadata answers.
+      "--disable-warning=ExperimentalWarning",
+      join(tree, "guest-services/main.ts"),
+      "--directory",
+      directory,
+    ],
     uid: guestServices,
     gid: guestServices,
     ...(network.infrastructureNamespace === undefined ? {} : { namespace: network.infrastructureNamespace }),
-    env: {},
+    bindMounts: [{ from: compiled, to: join(stack.runDirectory, "compiled"), readOnly: false }],
+    env: { NODE_COMPILE_CACHE: join(stack.runDirectory, "compiled") },
     log,
     runDirectory: join(stack.runDirectory, "processes"),
     existing: "keep",
   })
+}
+
+/** Signs the guests' metadata tokens; kept while the home runs, so that tokens outlive a restart of the service. */
+function ensureTokenKey(path: string, gid: number): void {
+  if (existsSync(path)) return
+  writeFileSync(path, randomBytes(32), { mode: 0o640, flag: "wx" })
+  chownSync(path, 0, gid)
 }
 
 /** The API sees the home under another name, so that folders above it may be closed to its user; only its store is writable. */

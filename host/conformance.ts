@@ -333,6 +333,7 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await connection.sync(everything)
       await seen.until("i-1", "on", 1)
       assert.match((await connection.consoleOutput("i-1", 1_000)).toString(), /no code runs/)
+      assert.equal((await connection.consoleOutput("i-9", 1_000)).length, 0)
     })
   })
 }

@@ -135,6 +135,7 @@ export interface HostConnection {
   assign(resource: string, generation: number, spec: Spec | undefined): Promise<void>
   /** Every change of an observation, and all of them after `sync`. Once absent and reported, a resource is forgotten. */
   onObserved(listener: (observed: Observed) => void): void
+  /** The end of what the guest wrote to its serial port. Nothing for a guest that has no machine, not yet or no more. */
   consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
   /** End the host part; with "stop" all guests and networks too, data stays. Over the socket only. */

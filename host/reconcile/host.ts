@@ -196,7 +196,15 @@ export function createHost(options: HostOptions): Host {
       if (!entries.has(resource)) wish(resource, kind, generation, undefined)
     },
     onObserved: (listener) => void listeners.push(listener),
-    consoleOutput: (guest, maxBytes) => hypervisor.consoleOutput(guest, maxBytes),
+    async consoleOutput(guest, maxBytes) {
+      try {
+        return await hypervisor.consoleOutput(guest, maxBytes)
+      } catch (error) {
+        // Asked for by its id alone: the machine may not be made yet, or be gone already.
+        if ((await hypervisor.list()).includes(guest)) throw error
+        return Buffer.alloc(0)
+      }
+    },
     async processes() {
       const guests = [...entries.values()].flatMap(({ resource, status }) =>
         status?.kind === "guest" && status.pid !== undefined ? [{ name: `qemu ${resource}`, pid: status.pid }] : [],

@@ -39,12 +39,20 @@ const startFailure = (config: Config, exit: string): Failure => {
   return new Failure(exitCodes[error.code] ?? 1, error.message, error.mend === undefined ? logs : [error.mend, logs])
 }
 
+/** How a daemon is run on a home: arguments for Node and the environment. Benchmarks start it the same way. */
+export const daemonCommand = (
+  { home }: Pick<Config, "home">,
+  main: string,
+): { argv: string[]; env: NodeJS.ProcessEnv } => ({
+  argv: [main, homeFiles(home).config],
+  env: daemonEnvironment(),
+})
+
 const spawnDaemon = ({ config, node, main, foreground }: Start): ChildProcess => {
-  const argv = [main, homeFiles(config.home).config]
-  if (foreground === true)
-    return spawn(node, argv, { stdio: ["ignore", "inherit", "inherit"], env: daemonEnvironment() })
+  const { argv, env } = daemonCommand(config, main)
+  if (foreground === true) return spawn(node, argv, { stdio: ["ignore", "inherit", "inherit"], env })
   return withLog(homeFiles(config.home).log, (fd) =>
-    spawn(node, argv, { detached: true, stdio: ["ignore", fd, fd], env: daemonEnvironment(), cwd: "/" }),
+    spawn(node, argv, { detached: true, stdio: ["ignore", fd, fd], env, cwd: "/" }),
   )
 }
 

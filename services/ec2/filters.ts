@@ -13,3 +13,12 @@ export function renamed(
 export function nextToken(page: { readonly nextToken?: string }): { NextToken?: string } {
   return page.nextToken === undefined ? {} : { NextToken: page.nextToken }
 }
+
+/** Filters and page of a describe operation's input, for `call.describe`. */
+export function asked(input: {
+  readonly Filters?: readonly Filter[] | undefined
+  readonly MaxResults?: number | undefined
+  readonly NextToken?: string | undefined
+}) {
+  return { filters: input.Filters, maxResults: input.MaxResults, nextToken: input.NextToken }
+}

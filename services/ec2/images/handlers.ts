@@ -3,7 +3,7 @@ import type { Image } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
-import { nextToken } from "../filters.ts"
+import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
 import { everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
@@ -55,10 +55,8 @@ const describeImages: Handler<"DescribeImages"> = async (input, call) => {
   const page = await call.describe({
     kind: imageKind,
     ids: input.ImageIds,
-    filters: input.Filters,
     filterNames,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
     ...visibleImages(call),
     also: [...ownerCondition(input, call), ...executableCondition(input, call)],
   })

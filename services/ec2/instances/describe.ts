@@ -3,7 +3,7 @@ import type { InstanceStatus } from "@aws-sdk/client-ec2"
 import { matches } from "#cloud/resources/match.ts"
 import type { Filter } from "#cloud/resources/describe.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { nextToken } from "../filters.ts"
+import { asked, nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { toReservations, toState } from "./answer.ts"
@@ -14,10 +14,8 @@ export const describeInstances: Handler<"DescribeInstances"> = async (input, cal
   const page = await call.describe({
     kind: instanceKind,
     ids: input.InstanceIds,
-    filters: input.Filters,
     filterNames: instanceFilters,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
   })
   const interfaces = await call.load(
     networkInterfaceKind,

@@ -1,98 +1,81 @@
 /** Network interfaces as answers show them: alone, and inside their instance. */
-import type { InstanceNetworkInterface, NetworkInterface } from "@aws-sdk/client-ec2"
+import type { InstanceNetworkInterface, NetworkInterface, NetworkInterfaceStatus } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { toTags } from "../tags/answer.ts"
 import { privateDnsName, publicDnsName } from "./names.ts"
 import type { NetworkInterfaceRecord } from "./record.ts"
 
 export function toNetworkInterface(resource: Resource<NetworkInterfaceRecord>): NetworkInterface {
-  const { id, account, region, record } = resource
-  const association = toAssociation(resource)
-  const attachment = record.attachment
+  const { account, record } = resource
+  const { attachment } = record
   return {
-    NetworkInterfaceId: id,
-    OwnerId: account,
+    ...shared(resource),
     AvailabilityZone: record.zone,
     AvailabilityZoneId: record.zoneId,
-    SubnetId: record.subnet,
-    VpcId: record.vpc,
-    Description: record.description,
-    InterfaceType: "interface",
-    MacAddress: record.mac,
-    PrivateIpAddress: record.address,
-    PrivateDnsName: privateDnsName(record.address, region),
-    PrivateIpAddresses: [toPrimary(resource)],
-    Ipv6Addresses: [],
-    Groups: toGroups(record),
     RequesterManaged: false,
-    SourceDestCheck: record.sourceDestCheck,
-    Status: attachment === undefined ? "available" : attachment.status === "attached" ? "in-use" : attachment.status,
     TagSet: toTags(record.tags) ?? [],
-    ...(association === undefined ? {} : { Association: association }),
     ...(attachment === undefined
       ? {}
-      : {
-          Attachment: {
-            AttachmentId: attachment.id,
-            AttachTime: new Date(attachment.attachedMs),
-            DeleteOnTermination: attachment.deleteOnTermination,
-            DeviceIndex: attachment.deviceIndex,
-            NetworkCardIndex: 0,
-            InstanceId: attachment.instance,
-            InstanceOwnerId: account,
-            Status: attachment.status,
-          },
-        }),
+      : { Attachment: { ...toAttachment(attachment), InstanceId: attachment.instance, InstanceOwnerId: account } }),
   }
 }
 
 export function toInstanceNetworkInterface(resource: Resource<NetworkInterfaceRecord>): InstanceNetworkInterface {
+  const { attachment } = resource.record
+  return { ...shared(resource), ...(attachment === undefined ? {} : { Attachment: toAttachment(attachment) }) }
+}
+
+/** What an interface shows wherever it is shown. */
+function shared(resource: Resource<NetworkInterfaceRecord>) {
   const { id, account, region, record } = resource
   const association = toAssociation(resource)
-  const attachment = record.attachment
   return {
     NetworkInterfaceId: id,
     OwnerId: account,
     SubnetId: record.subnet,
     VpcId: record.vpc,
     Description: record.description,
-    InterfaceType: "interface",
+    InterfaceType: "interface" as const,
     MacAddress: record.mac,
     PrivateIpAddress: record.address,
     PrivateDnsName: privateDnsName(record.address, region),
-    PrivateIpAddresses: [toPrimary(resource)],
+    PrivateIpAddresses: [toPrimary(resource, association)],
     Ipv6Addresses: [],
-    Groups: toGroups(record),
+    Groups: record.groups.map((group) => ({ GroupId: group.id, GroupName: group.name })),
     SourceDestCheck: record.sourceDestCheck,
-    Status: attachment?.status === "attached" ? "in-use" : (attachment?.status ?? "available"),
+    Status: statusOf(record.attachment),
     ...(association === undefined ? {} : { Association: association }),
-    ...(attachment === undefined
-      ? {}
-      : {
-          Attachment: {
-            AttachmentId: attachment.id,
-            AttachTime: new Date(attachment.attachedMs),
-            DeleteOnTermination: attachment.deleteOnTermination,
-            DeviceIndex: attachment.deviceIndex,
-            NetworkCardIndex: 0,
-            Status: attachment.status,
-          },
-        }),
   }
 }
 
-function toPrimary(resource: Resource<NetworkInterfaceRecord>) {
-  const association = toAssociation(resource)
+type Attachment = NonNullable<NetworkInterfaceRecord["attachment"]>
+
+function statusOf(attachment: Attachment | undefined): NetworkInterfaceStatus {
+  if (attachment === undefined) return "available"
+  return attachment.status === "attached" ? "in-use" : attachment.status
+}
+
+function toAttachment(attachment: Attachment) {
+  return {
+    AttachmentId: attachment.id,
+    AttachTime: new Date(attachment.attachedMs),
+    DeleteOnTermination: attachment.deleteOnTermination,
+    DeviceIndex: attachment.deviceIndex,
+    NetworkCardIndex: 0,
+    Status: attachment.status,
+  }
+}
+
+function toPrimary(
+  { region, record }: Resource<NetworkInterfaceRecord>,
+  association: ReturnType<typeof toAssociation>,
+) {
   return {
     Primary: true,
-    PrivateIpAddress: resource.record.address,
-    PrivateDnsName: privateDnsName(resource.record.address, resource.region),
+    PrivateIpAddress: record.address,
+    PrivateDnsName: privateDnsName(record.address, region),
     ...(association === undefined ? {} : { Association: association }),
   }
-}
-
-function toGroups(record: NetworkInterfaceRecord) {
-  return record.groups.map((group) => ({ GroupId: group.id, GroupName: group.name }))
 }
 
 function toAssociation({ account, region, record }: Resource<NetworkInterfaceRecord>) {

@@ -1,5 +1,5 @@
 /** DescribeNetworkInterfaces. */
-import { nextToken } from "../filters.ts"
+import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toNetworkInterface } from "./answer.ts"
 import { networkInterfaceKind } from "./record.ts"
@@ -47,10 +47,8 @@ const describeNetworkInterfaces: Handler<"DescribeNetworkInterfaces"> = async (i
   const page = await call.describe({
     kind: networkInterfaceKind,
     ids: input.NetworkInterfaceIds,
-    filters: input.Filters,
     filterNames,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
   })
   return { NetworkInterfaces: page.items.map(toNetworkInterface), ...nextToken(page) }
 }

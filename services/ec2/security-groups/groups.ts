@@ -1,7 +1,7 @@
 /** Security groups themselves: create, describe, delete. */
 import { localHost } from "#cloud/hosts/local.ts"
 import { raise } from "../errors.ts"
-import { nextToken } from "../filters.ts"
+import { asked, nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
 import { tagsFor } from "../tags/specifications.ts"
@@ -70,10 +70,8 @@ export const describeSecurityGroups: Handler<"DescribeSecurityGroups"> = async (
   const page = await call.describe({
     kind: securityGroupKind,
     ids: [...(input.GroupIds ?? []), ...named],
-    filters: input.Filters,
     filterNames,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
   })
   return { SecurityGroups: page.items.map(showGroup), ...nextToken(page) }
 }

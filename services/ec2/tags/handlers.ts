@@ -4,7 +4,7 @@ import type { Call } from "#cloud/call.ts"
 import { defineKind, type Resource, type Tag, type Tagged } from "#cloud/resources/kind.ts"
 import { tagKind, withoutTags, withTags } from "#cloud/resources/tags.ts"
 import { raise } from "../errors.ts"
-import { nextToken } from "../filters.ts"
+import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { inTurnOf } from "../security-groups/in-turn.ts"
 import { type SecurityGroupRecord, securityGroupKind } from "../security-groups/record.ts"
@@ -126,10 +126,8 @@ const tagRows = defineKind<TagRecord>({
 const describeTags: Handler<"DescribeTags"> = async (input, call) => {
   const page = await call.describe({
     kind: tagRows,
-    filters: input.Filters,
     filterNames: ["key", "resource-id", "resource-type", "value"],
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
   })
   return {
     Tags: page.items.map(({ record }) => ({

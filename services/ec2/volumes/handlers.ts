@@ -1,7 +1,7 @@
 /** DescribeVolumes. */
 import type { Volume } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { nextToken } from "../filters.ts"
+import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
 import { type VolumeRecord, volumeKind } from "./record.ts"
@@ -32,10 +32,8 @@ const describeVolumes: Handler<"DescribeVolumes"> = async (input, call) => {
   const page = await call.describe({
     kind: volumeKind,
     ids: input.VolumeIds,
-    filters: input.Filters,
     filterNames,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
   })
   return { Volumes: page.items.map(toVolume), ...nextToken(page) }
 }

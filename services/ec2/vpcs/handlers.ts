@@ -3,7 +3,7 @@ import type { InternetGateway, RouteTable, Subnet, Vpc } from "@aws-sdk/client-e
 import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { Handler, Handlers } from "../handler.ts"
-import { nextToken, renamed } from "../filters.ts"
+import { asked, nextToken, renamed } from "../filters.ts"
 import { toTags } from "../tags/answer.ts"
 import { usableRange } from "./addresses.ts"
 import { subnetScope } from "./subnet-scope.ts"
@@ -183,10 +183,8 @@ const describeRouteTables: Handler<"DescribeRouteTables"> = async (input, call) 
   const page = await call.describe({
     kind: routeTableKind,
     ids: input.RouteTableIds,
-    filters: input.Filters,
     filterNames: routeTableFilters,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
     bounds: [5, 100],
   })
   return { RouteTables: page.items.map(toRouteTable), ...nextToken(page) }
@@ -217,10 +215,8 @@ const describeInternetGateways: Handler<"DescribeInternetGateways"> = async (inp
   const page = await call.describe({
     kind: internetGatewayKind,
     ids: input.InternetGatewayIds,
-    filters: input.Filters,
     filterNames: ["attachment.state", "attachment.vpc-id", "internet-gateway-id", "owner-id"],
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    ...asked(input),
   })
   return { InternetGateways: page.items.map(toInternetGateway), ...nextToken(page) }
 }

@@ -96,7 +96,7 @@ const refused: readonly Row[] = [
 test("what cannot be launched is refused, and nothing is made", async (t) => {
   const rig = await rigWithImage(t)
   for (const [what, input, expected] of refused)
-    assert.match(await rig.fault("RunInstances", { ...base, ...input } as Input<"RunInstances">), expected, what)
+    assert.match(await rig.fault("RunInstances", { ...base, ...input }), expected, what)
   assert.deepEqual(await launched(rig), [])
   for (const scope of ["public-address", "guest-number", "port-number"])
     assert.deepEqual(await rig.cloud.store.claims(scope), [])

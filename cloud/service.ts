@@ -6,6 +6,8 @@ import { raise } from "./errors.ts"
 export type AnyHandler = (input: never, call: Call) => Promise<object>
 
 export interface Dispatcher {
+  /** Whether the operation has a handler. */
+  handles(operation: string): boolean
   dispatch(operation: string, input: object, info: CallInfo): Promise<object>
 }
 
@@ -18,9 +20,11 @@ export function createDispatcher(
   handlers: Readonly<Record<string, AnyHandler | undefined>>,
   before: (cloud: Cloud, info: CallInfo) => Promise<void> = async () => {},
 ): Dispatcher {
+  const handlerOf = (operation: string) => (Object.hasOwn(handlers, operation) ? handlers[operation] : undefined)
   return {
+    handles: (operation) => handlerOf(operation) !== undefined,
     async dispatch(operation, input, info) {
-      const handler = Object.hasOwn(handlers, operation) ? handlers[operation] : undefined
+      const handler = handlerOf(operation)
       if (handler === undefined) throw raise("UnsupportedOperation", { operation })
       await before(cloud, info)
       const dryRun = "DryRun" in input && input.DryRun === true

@@ -36,6 +36,8 @@ export interface ServiceBinding {
 export interface LoadedService {
   /** Operation name -> schema tuple of the SDK (kind 9), for all operations that AWS has. */
   readonly schemas: Readonly<Record<string, unknown>>
+  /** False for an operation that has no handler: its parameters are not looked at, `dispatch` refuses it by name. */
+  handles?(operation: string): boolean
   /** Runs one call. Throws `Fault`. An operation without a handler throws UnsupportedOperation naming it. */
   dispatch(operation: string, input: object, info: RequestInfo): Promise<object>
 }

@@ -118,7 +118,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   const action = take(form, "Action")
   const { operation, loaded } = await service.find(action, version)
   progress.operation = action
-  const input = operation.read(form)
+  const input = loaded.handles?.(action) === false ? {} : operation.read(form)
   const info = {
     requestId: call.requestId,
     service: service.binding.name,

@@ -4,7 +4,7 @@ import { commonErrors, defineErrors } from "#cloud/errors.ts"
 export const errors = {
   ...commonErrors,
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
-  IncorrectInstanceState: [400, "The instance '{id}' is not in a state from which it can be {action}."],
+  IncorrectInstanceState: [400, "{detail}"],
   InstanceLimitExceeded: [
     400,
     "You have requested more instances ({wanted}) than your current instance limit of {limit} allows.",

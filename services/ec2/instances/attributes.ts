@@ -10,7 +10,7 @@ import { volumeKind } from "../volumes/record.ts"
 import { findInstanceType } from "../instance-types/data.ts"
 import { assignGuest } from "./assignment.ts"
 import { readUserData } from "./launch/wish.ts"
-import { ownInterfaces } from "./lifecycle.ts"
+import { notInState, ownInterfaces } from "./lifecycle.ts"
 import { instanceKind, type InstanceAttributes, type InstanceRecord } from "./record.ts"
 
 type InstanceResource = Resource<InstanceRecord>
@@ -64,7 +64,7 @@ export const modifyInstanceAttribute: Handler<"ModifyInstanceAttribute"> = async
   const instance = await call.require(instanceKind, input.InstanceId, "InstanceId")
   call.authorize("ec2:ModifyInstanceAttribute", instance)
   if (instance.record.state === "terminated" || instance.record.state === "shutting-down")
-    throw raise("IncorrectInstanceState", { id: instance.id, action: "modified" })
+    throw notInState(instance.id, "modified")
   await change(call, instance)
   await call.commit()
   return {}
@@ -137,8 +137,7 @@ function badAttribute(name: string | undefined) {
 }
 
 function requireStopped(instance: InstanceResource): void {
-  if (instance.record.state !== "stopped")
-    throw raise("IncorrectInstanceState", { id: instance.id, action: "modified: it must be 'stopped'" })
+  if (instance.record.state !== "stopped") throw notInState(instance.id, "modified: it must be 'stopped'")
 }
 
 async function setAttributes(
@@ -204,7 +203,7 @@ async function setGroups(call: Call, instance: InstanceResource, ids: readonly s
     instance,
     await call.load(networkInterfaceKind, instance.record.networkInterfaces),
   )
-  if (primary === undefined) throw raise("IncorrectInstanceState", { id: instance.id, action: "modified" })
+  if (primary === undefined) throw notInState(instance.id, "modified")
   for (const old of primary.record.groups) call.draft.unlink(primary.id, old.id, "blocks")
   for (const group of groups) {
     call.draft.link(primary.id, group.id, "blocks")

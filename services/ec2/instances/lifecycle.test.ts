@@ -207,6 +207,22 @@ test("states refuse what does not fit them", async (t) => {
   assert.equal((await rig.ec2("TerminateInstances", ids)).TerminatingInstances?.[0]?.CurrentState?.Name, "terminated")
 })
 
+test("a start can be stopped before it is carried out", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  const ids = { InstanceIds: [id] }
+  assert.match(await rig.fault("StopInstances", ids), /never reached the 'running' state/)
+  await see(rig, id, {})
+  await rig.ec2("StopInstances", ids)
+  await see(rig, id, { phase: "off" })
+  await rig.ec2("StartInstances", ids)
+  await rig.ec2("StopInstances", ids)
+  assert.equal(await stateOf(rig, id), "stopping")
+  await see(rig, id, { phase: "off", starts: 1 })
+  assert.equal(await stateOf(rig, id), "stopped")
+})
+
 test("protection: termination and stop are refused until the attribute is taken back", async (t) => {
   const rig = await openRig(t)
   await withImage(rig)

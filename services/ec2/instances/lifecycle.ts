@@ -25,7 +25,7 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
   const stopped = instances.filter(({ id, record }) => {
     if (record.state === "pending" || record.state === "running") return false
     if (record.state === "stopped") return true
-    throw raise("IncorrectInstanceState", { id, action: "started" })
+    throw notInState(id, "started")
   })
   for (const instance of stopped) await requireRoom(call, instance.record)
   const needing = stopped
@@ -84,7 +84,11 @@ export const stopInstances: Handler<"StopInstances"> = async (input, call) => {
     if (record.state === "stopped") return false
     // Force may follow a stop that the guest ignores.
     if (record.state === "stopping") return force
-    if (record.state !== "running") throw raise("IncorrectInstanceState", { id, action: "stopped" })
+    if (record.state === "pending" && record.starts === 1)
+      throw raise("IncorrectInstanceState", {
+        detail: `Instance '${id}' cannot be stopped as it has never reached the 'running' state.`,
+      })
+    if (record.state !== "running" && record.state !== "pending") throw notInState(id, "stopped")
     if (record.attributes.disableApiStop) throw notPermitted(id, "stopped", "disableApiStop")
     return true
   })
@@ -109,7 +113,7 @@ export const rebootInstances: Handler<"RebootInstances"> = async (input, call) =
   call.authorize("ec2:RebootInstances", ...instances)
   for (const instance of instances) {
     if (instance.record.state !== "running" && instance.record.state !== "pending")
-      throw raise("IncorrectInstanceState", { id: instance.id, action: "rebooted" })
+      throw notInState(instance.id, "rebooted")
     const next = call.draft.update(instanceKind, instance, { ...instance.record, resets: instance.record.resets + 1 })
     assignGuest(call, next, ownInterfaces(instance, interfaces))
   }
@@ -161,6 +165,13 @@ function userInitiated(call: Call) {
 function notPermitted(id: string, done: string, attribute: string) {
   return raise("OperationNotPermitted", {
     detail: `The instance '${id}' may not be ${done}. Modify its '${attribute}' instance attribute and try again.`,
+  })
+}
+
+/** An instance in a state that the operation does not take. */
+export function notInState(id: string, done: string) {
+  return raise("IncorrectInstanceState", {
+    detail: `The instance '${id}' is not in a state from which it can be ${done}.`,
   })
 }
 

@@ -25,12 +25,13 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
     if (status.phase === "absent") await finishTermination(call, instance)
     return
   }
+  // A stop may overtake the start before it, which then never counts.
+  if (record.state === "stopping" && status.phase === "off") return becomeStopped(call, instance, {})
   // An answer to an earlier start says nothing of this one.
   if (status.starts !== record.starts) return
   if (record.state === "pending" && status.trouble?.final === true)
     return failLaunch(call, instance, status.trouble.message)
   if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
-  if (record.state === "stopping" && status.phase === "off") return becomeStopped(call, instance, {})
   if ((record.state === "running" || record.state === "pending") && status.phase === "off")
     return leftByItself(call, instance, status)
 }

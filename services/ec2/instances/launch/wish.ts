@@ -114,14 +114,8 @@ function readCounts(input: Run): readonly [number, number] {
   // The wire has seen to it that both are there and whole numbers.
   const min = input.MinCount ?? 1
   const max = input.MaxCount ?? 1
-  for (const [name, value] of [
-    ["minCount", min],
-    ["maxCount", max],
-  ] as const)
-    if (value < 1)
-      throw raise("InvalidParameterValue", {
-        detail: `Value (${value}) for parameter ${name} is invalid. Expecting a positive value.`,
-      })
+  if (min < 1) throw raise("InvalidParameterValue", { detail: "Minimum instance count must be greater than zero" })
+  if (max < 1) throw raise("InvalidParameterValue", { detail: "Maximum instance count must be greater than zero" })
   if (min > max)
     throw raise("InvalidParameterCombination", {
       detail: `Value (${min}) for parameter minCount is invalid. It may not be greater than maxCount (${max}).`,

@@ -137,6 +137,7 @@ export function readUserData(text: string): string {
   const bytes = Buffer.from(compact, "base64")
   if (
     !/^[A-Za-z0-9+/]*={0,2}$/.test(compact) ||
+    (compact.endsWith("=") && compact.length % 4 !== 0) ||
     bytes.toString("base64").replace(/=+$/, "") !== compact.replace(/=+$/, "")
   )
     throw raise("InvalidParameterValue", { detail: "Invalid BASE64 encoding of user data." })

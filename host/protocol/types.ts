@@ -108,6 +108,37 @@ export interface Observed {
   readonly status: Status
 }
 
+/** One thing that the host did or said about a resource. Holds no secret: no user-data, no keys. */
+export interface TraceEntry {
+  /** Wall time at which it began. */
+  readonly atMs: number
+  /** The generation that was being carried out. */
+  readonly generation: number
+  /** A wish that came; a pass over the resource, its steps, the engines' calls, their commands; what was reported. */
+  readonly level: "wish" | "pass" | "step" | "call" | "command" | "observed"
+  readonly what: string
+  readonly ms: number
+  readonly error?: string
+}
+
+/** How one resource stands on the host, and what was done for it lately, oldest first. */
+export interface ResourceTrace {
+  readonly known: boolean
+  readonly generation: number
+  /** In words. */
+  readonly wished?: string
+  readonly observed?: string
+  readonly trouble?: Trouble
+  readonly waitsFor?: string
+  /** Failures in a row; the next try comes by itself. */
+  readonly failures: number
+  /** Nothing is left to do. */
+  readonly settled: boolean
+  readonly entries: readonly TraceEntry[]
+  /** Older entries that were given up. */
+  readonly dropped: number
+}
+
 /** What a host says about itself when the control plane connects. */
 export interface HostFacts {
   readonly engine: "qemu" | "sim"
@@ -140,5 +171,7 @@ export interface HostConnection {
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
   /** End the host part; with "stop" all guests and networks too, data stays. Over the socket only. */
   shutdown?(guests: "stop" | "keep"): Promise<void>
+  /** What was done for a resource: bounded, in memory, gone an hour after the resource. */
+  trace?(resource: string): Promise<ResourceTrace>
   close(): Promise<void>
 }

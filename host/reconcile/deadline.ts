@@ -1,4 +1,5 @@
 /** A deadline on every call of an engine: a call that hangs becomes a failure that is tried again. */
+import { shortened, timed } from "#lib/trace.ts"
 import type { Timer } from "../types.ts"
 
 /** Rejects after `delayMs` real milliseconds. The call itself goes on: engines are idempotent, so a second one does no harm. */
@@ -9,18 +10,35 @@ export function within<T>(what: string, delayMs: number, timer: Timer, call: Pro
   })
 }
 
-/** The same engine, each of its promises bounded. */
-export function bounded<Engine extends object>(engine: Engine, delayMs: number, timer: Timer): Engine {
+/** The same engine, each of its promises bounded, and each call that may change something traced under `name`. */
+export function bounded<Engine extends object>(engine: Engine, delayMs: number, timer: Timer, name: string): Engine {
   return new Proxy(engine, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key)
       if (typeof member !== "function") return member
-      return (...values: unknown[]) => {
+      const call = (...values: unknown[]): unknown => {
         const result: unknown = Reflect.apply(member, target, values)
         return result instanceof Promise ? within(String(key), delayMs, timer, result) : result
       }
+      if (typeof key !== "string" || looks.test(key)) return call
+      return (...values: unknown[]) =>
+        timed(
+          "call",
+          () => shortened([`${name}.${key}`, ...values.flatMap(idOf)]),
+          () => call(...values),
+        )
     },
   })
+}
+
+/** Calls that only look, and those that give no promise. */
+const looks = /^(list|has|inspect|find|probe|console|portCounters|onChange|close)/
+
+/** Of what a call is given, only ids are told: a specification may hold what is not for every eye. */
+function idOf(value: unknown): string[] {
+  if (typeof value === "string" && !value.startsWith("/")) return [value]
+  const id: unknown = typeof value === "object" && value !== null && "id" in value ? value.id : undefined
+  return typeof id === "string" ? [id] : []
 }
 
 /** setTimeout that does not keep the process alive. */

@@ -15,9 +15,10 @@ import type { Host, HostOptions } from "../types.ts"
 import { bounded, systemTimer, within } from "./deadline.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
+import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
-import { troubleOf } from "./steps.ts"
+import { type Outcome, troubleOf } from "./steps.ts"
 import { reconcileVolume } from "./volume.ts"
 import type { Pass, World } from "./world.ts"
 
@@ -27,9 +28,10 @@ import type { Pass, World } from "./world.ts"
  */
 export function createHost(options: HostOptions): Host {
   const { log, clock, timer = systemTimer, operationMs = 60_000, resyncMs = 30_000 } = options
-  const hypervisor = bounded(options.hypervisor, operationMs, timer)
-  const network = bounded(options.network, operationMs, timer)
-  const storage = bounded(options.storage, operationMs, timer)
+  const hypervisor = bounded(options.hypervisor, operationMs, timer, "hypervisor")
+  const network = bounded(options.network, operationMs, timer, "network")
+  const storage = bounded(options.storage, operationMs, timer, "storage")
+  const traces = createTraces(clock)
   const records = openRecords(options.stateDirectory)
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
@@ -41,8 +43,8 @@ export function createHost(options: HostOptions): Host {
     hypervisor,
     network,
     storage,
-    metadata: bounded(options.metadata, operationMs, timer),
-    images: bounded(options.images, operationMs, timer),
+    metadata: bounded(options.metadata, operationMs, timer, "metadata"),
+    images: bounded(options.images, operationMs, timer, "images"),
     clock,
     uidBase: options.uidBase,
     records,
@@ -64,12 +66,17 @@ export function createHost(options: HostOptions): Host {
   const queue = createQueue({
     reconcile: (entry, superseded) => {
       const report = (status: Status) => void (superseded() || say(entry, status))
-      return reconcilers[entry.kind]({ entry, world, superseded, report } satisfies Pass)
+      const { resource, kind, generation, work } = entry
+      // Engines compare networks in full each time: a look that changes nothing is not worth keeping.
+      const pass = { resource, generation, routine: kind === "network" && work.routine }
+      const reconcile = () => reconcilers[kind]({ entry, world, superseded, report } satisfies Pass)
+      return traces.pass(pass, reconcile, outcomeWords)
     },
     failed: (entry, error) => say(entry, { ...(entry.status ?? unknown(entry)), trouble: troubleOf(error) }),
     gone: (entry) => {
       entries.delete(entry.resource)
       said.delete(entry.resource)
+      traces.gone(entry.resource)
     },
     lane: ({ kind, wish, status }) =>
       kind === "guest" && wish?.kind === "guest" && wish.power === "on" && guestPhase(status) !== "on"
@@ -87,6 +94,7 @@ export function createHost(options: HostOptions): Host {
     const text = JSON.stringify(observed)
     if (said.get(entry.resource) === text) return
     said.set(entry.resource, text)
+    traces.observed(entry.resource, entry.generation, status)
     for (const listener of listeners) listener(observed)
     queue.wake(entry.resource)
   }
@@ -99,6 +107,7 @@ export function createHost(options: HostOptions): Host {
       entries.set(resource, entry)
     }
     const touched = differing(networksOf(entry.wish), networksOf(spec))
+    if (entry.generation !== generation || generation === 0) traces.wished(resource, generation, spec)
     entry.generation = generation
     entry.wish = spec
     if (spec?.kind === "group") entry.network = spec.network
@@ -133,6 +142,7 @@ export function createHost(options: HostOptions): Host {
 
   let cancelResync = timer(resyncMs, resync)
   function resync(): void {
+    traces.tidy()
     for (const entry of entries.values()) queue.kick(entry, true)
     if (synced) sweep().catch((error: unknown) => log("host: the sweep failed", { ...troubleOf(error) }))
     if (!closed) cancelResync = timer(resyncMs, resync)
@@ -212,6 +222,23 @@ export function createHost(options: HostOptions): Host {
       return [...(options.processes?.() ?? []), ...guests]
     },
     async close() {
+    async trace(resource) {
+      const entry = entries.get(resource)
+      const kept = traces.read(resource)
+      if (!entry) return { known: false, generation: 0, failures: 0, settled: true, ...kept }
+      const { generation, status, work, wish: wished } = entry
+      return {
+        known: true,
+        generation,
+        wished: wishWords(wished),
+        ...(status && { observed: statusWords(status) }),
+        ...(status?.trouble && { trouble: status.trouble }),
+        ...(!work.settled && work.waitsFor !== undefined && { waitsFor: work.waitsFor }),
+        failures: work.failures,
+        settled: work.settled,
+        ...kept,
+      }
+    },
       closed = true
       cancelResync()
       unsubscribe()
@@ -228,6 +255,11 @@ export function createHost(options: HostOptions): Host {
 const guestPhase = (status: Status | undefined) => (status?.kind === "guest" ? status.phase : undefined)
 
 /** What can be said of a resource that was not looked at yet. */
+function outcomeWords(outcome: Outcome): string {
+  if (outcome.kind === "waiting") return `waiting for ${outcome.resource}`
+  return outcome.kind === "again" ? `again in ${Math.round(outcome.delayMs)} ms` : outcome.kind
+}
+
 function unknown({ kind, wish }: Entry): Status {
   if (kind !== "guest") return { kind, phase: "pending" }
   const counters = wish?.kind === "guest" ? { starts: wish.starts, resets: wish.resets } : { starts: 0, resets: 0 }

@@ -29,6 +29,8 @@ interface Work {
   queued: boolean
   /** Asked for while running. */
   again: boolean
+  /** The next pass, or the one at work, is a look that nothing asked for. */
+  routine: boolean
   /** A trouble that only a new wish ends. */
   final: boolean
   failures: number
@@ -58,6 +60,7 @@ export function newEntry(resource: string, kind: Spec["kind"]): Entry {
     running: false,
     queued: false,
     again: false,
+    routine: false,
     final: false,
     failures: 0,
     waitsFor: undefined,
@@ -106,6 +109,7 @@ export function createQueue(options: QueueOptions) {
     work.cancelTimer?.()
     work.cancelTimer = undefined
     waiting.delete(entry)
+    work.routine = quiet && (work.routine || !(work.queued || work.running))
     if (work.running) work.again = true
     else if (!work.queued) {
       work.queued = true
@@ -133,6 +137,7 @@ export function createQueue(options: QueueOptions) {
     const { generation } = entry
     const superseded = () => closed || entry.generation !== generation
     work.queued = false
+    work.waitsFor = undefined
     work.running = true
     work.again = false
     work.woken.clear()

@@ -1,4 +1,5 @@
 /** Named steps towards a wish: each says what must hold, checks whether it does, and makes it so. Killed anywhere, they start over. */
+import { timed } from "#lib/trace.ts"
 import type { Trouble } from "../protocol/types.ts"
 
 /** How a pass over one resource ended. A pass that failed throws instead. */
@@ -38,7 +39,11 @@ export async function runSteps<Scene>(
     if (superseded()) return { kind: "again", delayMs: 0 }
     try {
       if (await step.holds(scene)) continue
-      const outcome = await step.make(scene)
+      const outcome = await timed(
+        "step",
+        () => step.name,
+        () => step.make(scene),
+      )
       if (outcome) return outcome
     } catch (error) {
       throw named(step.name, error)

@@ -1,6 +1,6 @@
 /** The control plane's side of the control socket. Trusts the root side, which is ours. */
 import { connect, type Socket } from "node:net"
-import type { Assignment, HostConnection, HostFacts, Observed } from "../protocol/types.ts"
+import type { Assignment, HostConnection, HostFacts, Observed, ResourceTrace } from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
 import { lineLimits, readLines } from "./lines.ts"
 
@@ -71,6 +71,7 @@ export async function connectHost(path: string, requestMs = 90_000): Promise<Hos
     consoleOutput: async (guest, maxBytes) => Buffer.from(await ask<string>("console", { guest, maxBytes }), "base64"),
     shutdown: async (guests) => void (await ask<null>("shutdown", { guests })),
     async close() {
+    trace: (resource) => ask<ResourceTrace>("trace", { resource }),
       if (socket.destroyed) return
       await new Promise<void>((resolve) => {
         socket.once("close", () => resolve())

@@ -22,6 +22,7 @@ interface Part {
 }
 const part: Check<Part> = shape<Part>({ first: flag, last: flag, assignments: list(assignment, maxSyncCount) })
 const empty = shape<object>({})
+const traceOf = shape<{ resource: string }>({ resource: id })
 const shutdownOf = shape<{ guests: "stop" | "keep" }>({ guests: oneOf("stop", "keep") })
 const consoleOf = shape<{ guest: string; maxBytes: number }>({ guest: id, maxBytes: whole(1, 1 << 20) })
 
@@ -104,6 +105,14 @@ function converse(
     ["facts", async (value) => (empty(value, "facts"), host.facts())],
     ["processes", async (value) => (empty(value, "processes"), host.processes())],
     ["sync", sync],
+    [
+      "trace",
+      async (value) => {
+        const { resource } = traceOf(value, "trace")
+        if (!host.trace) throw new Invalid("the verb is not offered")
+        return host.trace(resource)
+      },
+    ],
     [
       "assign",
       async (value) => {

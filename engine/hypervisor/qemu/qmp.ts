@@ -4,6 +4,7 @@
  * depth and the number of lines have limits, and whoever breaks one is cut off.
  */
 import { createConnection, type Socket } from "node:net"
+import { shortened, timed } from "#lib/trace.ts"
 
 const lineLimitBytes = 1 << 20
 const depthLimit = 32
@@ -68,7 +69,15 @@ export function connectQmp(path: string, onEvent: (event: QmpEvent) => void, tim
     finish(failure)
   })
 
+  // Of the arguments only the names of what they are about: others may be the guest's.
+  const names = (args: QmpObject = {}) => ["id", "device", "node-name"].flatMap((key) => args[key] ?? []).map(String)
   const execute = (command: string, args?: QmpObject, timeoutMs = 5000) =>
+    timed(
+      "command",
+      () => shortened(["qmp", command, ...names(args)]),
+      () => ask(command, args, timeoutMs),
+    )
+  const ask = (command: string, args: QmpObject | undefined, timeoutMs: number) =>
     new Promise((resolve, reject) => {
       if (socket.destroyed) return reject(failure ?? new Error("QMP: connection closed"))
       const id = ++lastId

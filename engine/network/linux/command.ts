@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { performance } from "node:perf_hooks"
+import { shortened, timed } from "#lib/trace.ts"
 
 /** Most that a command of ours may print; beyond it something is wrong and the command is ended. */
 const outputLimitBytes = 16 * 1024 * 1024
@@ -15,6 +16,13 @@ export interface CommandOptions {
  * its stderr when it fails, prints too much or passes its deadline (then it is killed).
  */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
+  // Of a batch, its lines say what was done; an nft transaction is long and shown by `nft list`.
+  const input = (options.input ?? "").split("\n").filter(Boolean)
+  const words = () => shortened([...argv, ...(argv.includes("-batch") ? [":", input.join("; ")] : [])])
+  return timed("command", words, () => execute(argv, options))
+}
+
+function execute(argv: readonly string[], options: CommandOptions): Promise<string> {
   const [program = "", ...args] = argv
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const started = performance.now()

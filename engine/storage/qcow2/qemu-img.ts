@@ -1,5 +1,6 @@
 /** qemu-img as a child process: never through a shell, formats always named, so that no file is probed. */
 import { execFile } from "node:child_process"
+import { shortened, timed } from "#lib/trace.ts"
 import { StorageError, storageError } from "../errors.ts"
 import { readHeader } from "../qcow2-header.ts"
 
@@ -42,6 +43,14 @@ export async function inspectQcow2(path: string): Promise<Qcow2Facts> {
 }
 
 function qemuImg(args: readonly string[]): Promise<string> {
+  return timed(
+    "command",
+    () => shortened(["qemu-img", ...args]),
+    () => execute(args),
+  )
+}
+
+function execute(args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = {
       timeout: 60_000,

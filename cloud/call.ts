@@ -130,7 +130,9 @@ export function createCall(cloud: Cloud, info: CallInfo, dryRun: boolean): Call 
     authorize: (action, ...resources) => authorize(info.caller, action, resources),
     async commit() {
       if (dryRun) throw raise("DryRunOperation")
-      await commitDraft(store, draft, cloud.sink)
+      const { requestId, operation, caller } = info
+      const detail = { requestId, operation, caller: caller.arn }
+      await commitDraft(store, draft, cloud.sink, { atMs: nowMs, account, region, detail })
     },
   }
 }

@@ -100,6 +100,14 @@ export interface EventRow {
   readonly detail: Json
 }
 
+export interface EventDraft extends Omit<EventRow, "seq"> {
+  /**
+   * Write into the detail, which must then be an object, what this commit gave the subject: `version` where it was put,
+   * `generation` where it was assigned or unassigned.
+   */
+  readonly stamped?: boolean
+}
+
 export interface Commit {
   /** Versions that must still hold; 0 means the id must not exist. A violation throws `ConflictError` and nothing is done. */
   readonly expect?: readonly (readonly [id: string, version: number])[]
@@ -115,7 +123,7 @@ export interface Commit {
   /** Wanted state for hosts: replaces the row of that (host, resource). The generation is raised by the store. */
   readonly assign?: readonly Omit<AssignmentRow, "generation">[]
   readonly unassign?: readonly { readonly host: string; readonly resource: string }[]
-  readonly event?: readonly Omit<EventRow, "seq">[]
+  readonly event?: readonly EventDraft[]
 }
 
 export interface CommitResult {
@@ -176,6 +184,13 @@ export interface Store {
   assignments(host: string): Promise<readonly AssignmentRow[]>
   /** Only so many of the newest events are kept: a first `seq` above `sinceSeq` + 1 says that older ones are gone. */
   changes(sinceSeq: number, limit: number): Promise<readonly EventRow[]>
+  /** The newest events of one subject, oldest first; looked for among the newest 100,000 of all. */
+  eventsOf(subject: string, limit: number): Promise<readonly EventRow[]>
+  /**
+   * Rises with whatever changes what reads give; undefined while a change is being written. What was read before and after
+   * it was the same number is still true. Only in drivers that no other process can write behind.
+   */
+  revision?(): number | undefined
   /** Durable when it resolves: a power cut after it loses nothing. */
   commit(commit: Commit): Promise<CommitResult>
   /** Forget everything. Only for `--engine sim --auth off` and tests; under 20 ms. */

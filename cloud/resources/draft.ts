@@ -4,7 +4,7 @@ import type {
   Claim,
   Commit,
   CommitResult,
-  EventRow,
+  EventDraft,
   Json,
   PutResource,
   Reference,
@@ -14,8 +14,6 @@ import type {
 import type { Spec } from "#host/protocol/types.ts"
 import { type Kind, newId, type Resource, type Tagged, toPut } from "./kind.ts"
 import { tagPuts } from "./tags.ts"
-
-type EventDraft = Omit<EventRow, "seq">
 
 export interface Draft {
   /** A new resource; refused if the id exists. */
@@ -132,12 +130,24 @@ export function createDraft(scope: DraftScope): Draft {
   }
 }
 
+/** Kind of the events that say which call wished something of a host. */
+export const assignedEvent = "assigned"
+
 /** Told of every commit that changed what a host should do; pushes the new wishes to it. */
 export type AssignmentSink = (commit: Commit, result: CommitResult) => void
 
-export async function commitDraft(store: Store, draft: Draft, sink: AssignmentSink): Promise<void> {
+/** Commits what a draft holds. `origin` is kept with every resource that a host is to do something about: `fractus why`. */
+export async function commitDraft(
+  store: Store,
+  draft: Draft,
+  sink: AssignmentSink,
+  origin?: Pick<EventDraft, "atMs" | "account" | "region" | "detail">,
+): Promise<void> {
   if (draft.empty) return
-  const commit = draft.build()
+  const built = draft.build()
+  const wished = [...(built.assign ?? []), ...(built.unassign ?? [])].map(({ resource }) => resource)
+  const calls = origin ? wished.map((subject) => ({ ...origin, kind: assignedEvent, subject, stamped: true })) : []
+  const commit = { ...built, event: [...(built.event ?? []), ...calls] }
   const result = await store.commit(commit)
   if ((commit.assign?.length ?? 0) + (commit.unassign?.length ?? 0) > 0) sink(commit, result)
 }

@@ -44,7 +44,8 @@ export function applier(db: DatabaseSync): (commit: WriteRequest) => Applied {
     const generations = new Map<string, number>()
     for (const each of commit.assign) generations.set(each.resource, assign(each))
     for (const each of commit.unassign) generations.set(each.resource, unassign(each))
-    return { versions: [...versions], seq: record(commit.event), generations: [...generations] }
+    const seq = record(commit.event, versions, generations)
+    return { versions: [...versions], seq, generations: [...generations] }
   }
 }
 

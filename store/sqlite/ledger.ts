@@ -43,13 +43,22 @@ export function ledger(db: DatabaseSync) {
       return raise("generation")
     },
     /** Writes events and gives the seq of the last one, or of the store. */
-    record: (events: WriteRequest["event"]): number => {
-      for (const { atMs, kind, subject, account, region, detail } of events) {
-        event.run(raise("seq"), atMs, kind, subject, account, region, detail)
+    record: (events: WriteRequest["event"], versions: Numbers, generations: Numbers): number => {
+      for (const { atMs, kind, subject, account, region, detail, stamped } of events) {
+        const text = stamped ? stamp(detail, versions.get(subject), generations.get(subject)) : detail
+        event.run(raise("seq"), atMs, kind, subject, account, region, text)
       }
       return valueOf(readOne.get("seq"))
     },
   }
+}
+
+type Numbers = ReadonlyMap<string, number>
+
+/** What JSON.stringify leaves out where there is none. */
+function stamp(detail: string, version: number | undefined, generation: number | undefined): string {
+  const value: object = JSON.parse(detail)
+  return JSON.stringify({ ...value, version, generation })
 }
 
 function valueOf(row: { value: number } | undefined): number {

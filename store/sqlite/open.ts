@@ -45,6 +45,18 @@ function sqliteStore(
   const query = queryReads(reader, bySequences)
   const other = otherReads(reader)
   let closed: Promise<void> | undefined
+  // The lock keeps other processes away: every change passes here.
+  let revision = 0
+  let writing = 0
+  const changing = async <Result>(change: () => Promise<Result>): Promise<Result> => {
+    writing += 1
+    try {
+      return await change()
+    } finally {
+      writing -= 1
+      revision += 1
+    }
+  }
 
   /** Makes a read asynchronous, with errors of the file as the contract names them. */
   const reading =
@@ -77,8 +89,10 @@ function sqliteStore(
     freeNumber: reading(other.freeNumber),
     assignments: reading(other.assignments),
     changes: reading(other.changes),
-    commit: async (commit) => queue.commit(writeRequest(commit)),
-    reset: () => queue.reset(),
+    eventsOf: reading(other.eventsOf),
+    revision: () => (writing > 0 ? undefined : revision),
+    commit: (commit) => changing(async () => queue.commit(writeRequest(commit))),
+    reset: () => changing(() => queue.reset()),
     close: () => (closed ??= shut()),
   }
 }

@@ -29,6 +29,11 @@ export function otherReads(db: DatabaseSync) {
     db,
     `select seq, at_ms as "atMs", kind, subject, account, region, detail from event where seq > ? order by seq limit ?`,
   )
+  const ofSubject = rows<Omit<EventRow, "detail"> & { detail: string }>(
+    db,
+    `select seq, at_ms as "atMs", kind, subject, account, region, detail from event
+     where seq > (select max(seq) from event) - 100000 and subject = ? order by seq desc limit ?`,
+  )
 
   return {
     related: (ids: readonly string[], direction: "to" | "from", role?: Role): readonly Reference[] =>
@@ -45,6 +50,11 @@ export function otherReads(db: DatabaseSync) {
       ofHost.all(host).map(({ spec, ...row }) => Object.assign(row, { spec: json(spec) })),
     changes: (sinceSeq: number, limit: number): readonly EventRow[] =>
       since.all(sinceSeq, limit).map(({ detail, ...row }) => Object.assign(row, { detail: json(detail) })),
+    eventsOf: (subject: string, limit: number): readonly EventRow[] =>
+      ofSubject
+        .all(subject, limit)
+        .toReversed()
+        .map(({ detail, ...row }) => Object.assign(row, { detail: json(detail) })),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { AssignmentRow, Claim, Commit, EventRow, Json, Reference } from "../types.ts"
+import type { AssignmentRow, Claim, Commit, EventDraft, Json, Reference } from "../types.ts"
 import type { Failure } from "./failure.ts"
 import { term } from "./term.ts"
 
@@ -13,7 +13,7 @@ export interface WriteRequest {
   readonly release: readonly Omit<Claim, "owner">[]
   readonly assign: readonly (Omit<AssignmentRow, "generation" | "spec"> & { readonly spec: string })[]
   readonly unassign: readonly { readonly host: string; readonly resource: string }[]
-  readonly event: readonly (Omit<EventRow, "seq" | "detail"> & { readonly detail: string })[]
+  readonly event: readonly (Omit<EventDraft, "detail"> & { readonly detail: string })[]
   /** Rough size, for the limits of the queue. */
   readonly chars: number
 }
@@ -81,10 +81,12 @@ export function writeRequest(commit: Commit): WriteRequest {
       return { host, resource, kind, spec: json(spec, `the assignment of ${resource}`) }
     }),
     unassign: commit.unassign ?? [],
-    event: (commit.event ?? []).map(({ atMs, kind, subject, account, region, detail }) => {
+    event: (commit.event ?? []).map(({ atMs, kind, subject, account, region, detail, stamped = false }) => {
+      if (stamped && (typeof detail !== "object" || detail === null || Array.isArray(detail)))
+        throw new TypeError(`the event ${kind} has no room for a stamp`)
       if (!Number.isFinite(atMs)) throw new TypeError("atMs is not a number")
       names({ kind })
-      return { atMs, kind, subject, account, region, detail: json(detail, `the event ${kind}`) }
+      return { atMs, kind, subject, account, region, stamped, detail: json(detail, `the event ${kind}`) }
     }),
   }
   checkSmall(request)

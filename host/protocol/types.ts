@@ -169,9 +169,9 @@ export interface HostConnection {
   /** The end of what the guest wrote to its serial port. Nothing for a guest that has no machine, not yet or no more. */
   consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
-  /** End the host part; with "stop" all guests and networks too, data stays. Over the socket only. */
-  shutdown?(guests: "stop" | "keep"): Promise<void>
   /** What was done for a resource: bounded, in memory, gone an hour after the resource. */
   trace?(resource: string): Promise<ResourceTrace>
+  /** End the host part; with "stop" all guests and networks too, data stays. Over the socket only. */
+  shutdown?(guests: "stop" | "keep"): Promise<void>
   close(): Promise<void>
 }

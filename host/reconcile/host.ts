@@ -221,7 +221,6 @@ export function createHost(options: HostOptions): Host {
       )
       return [...(options.processes?.() ?? []), ...guests]
     },
-    async close() {
     async trace(resource) {
       const entry = entries.get(resource)
       const kept = traces.read(resource)
@@ -239,6 +238,7 @@ export function createHost(options: HostOptions): Host {
         ...kept,
       }
     },
+    async close() {
       closed = true
       cancelResync()
       unsubscribe()
@@ -254,12 +254,12 @@ export function createHost(options: HostOptions): Host {
 
 const guestPhase = (status: Status | undefined) => (status?.kind === "guest" ? status.phase : undefined)
 
-/** What can be said of a resource that was not looked at yet. */
 function outcomeWords(outcome: Outcome): string {
   if (outcome.kind === "waiting") return `waiting for ${outcome.resource}`
   return outcome.kind === "again" ? `again in ${Math.round(outcome.delayMs)} ms` : outcome.kind
 }
 
+/** What can be said of a resource that was not looked at yet. */
 function unknown({ kind, wish }: Entry): Status {
   if (kind !== "guest") return { kind, phase: "pending" }
   const counters = wish?.kind === "guest" ? { starts: wish.starts, resets: wish.resets } : { starts: 0, resets: 0 }

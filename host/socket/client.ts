@@ -70,8 +70,8 @@ export async function connectHost(path: string, requestMs = 90_000): Promise<Hos
     onObserved: (listener) => void observers.push(listener),
     consoleOutput: async (guest, maxBytes) => Buffer.from(await ask<string>("console", { guest, maxBytes }), "base64"),
     shutdown: async (guests) => void (await ask<null>("shutdown", { guests })),
-    async close() {
     trace: (resource) => ask<ResourceTrace>("trace", { resource }),
+    async close() {
       if (socket.destroyed) return
       await new Promise<void>((resolve) => {
         socket.once("close", () => resolve())

@@ -104,7 +104,6 @@ function converse(
   const verbs = new Map<unknown, (value: unknown, sizeBytes: number) => Promise<unknown>>([
     ["facts", async (value) => (empty(value, "facts"), host.facts())],
     ["processes", async (value) => (empty(value, "processes"), host.processes())],
-    ["sync", sync],
     [
       "trace",
       async (value) => {
@@ -113,6 +112,7 @@ function converse(
         return host.trace(resource)
       },
     ],
+    ["sync", sync],
     [
       "assign",
       async (value) => {

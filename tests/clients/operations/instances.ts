@@ -176,20 +176,6 @@ export const instances = {
     assert.equal(await refusal("GetConsoleOutput", { InstanceId: nobody }), "400 InvalidInstanceID.NotFound")
   },
 
-  async GetConsoleScreenshot({ ec2, refusal, launch, daemon }) {
-    const [id] = await launch()
-    assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: id, DryRun: true }), "412 DryRunOperation")
-    const { InstanceId, ImageData = "" } = await ec2("GetConsoleScreenshot", { InstanceId: id, WakeUp: true })
-    assert.equal(InstanceId, id)
-    const picture = decode(Buffer.from(ImageData, "base64"))
-    assert.deepEqual([picture.width, picture.height], [640, 400])
-    assert.ok(new Set(picture.data.filter((_, index) => index % 4 === 0)).size > 1, "more than one brightness")
-    assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: nobody }), "400 InvalidInstanceID.NotFound")
-    await ec2("StopInstances", { InstanceIds: [id], Force: true })
-    await daemon.settled()
-    assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: id }), "400 IncorrectInstanceState")
-  },
-
   async DescribeInstanceAttribute({ ec2, refusal, launch }) {
     const UserData = Buffer.from("#!/bin/sh\n").toString("base64")
     const [InstanceId] = await launch({ UserData, InstanceInitiatedShutdownBehavior: "terminate" })

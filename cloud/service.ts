@@ -5,7 +5,20 @@ import { raise } from "./errors.ts"
 /** A handler of any operation; a service narrows it to the SDK's types. */
 export type AnyHandler = (input: never, call: Call) => Promise<object>
 
+const pureHandlers = new WeakSet<AnyHandler>()
+
+/**
+ * Marks a handler whose answer follows from its caller, its region, its input and what the store holds, and from nothing
+ * else: no clock, no host, no chance. Such an answer may be given again while the store has not changed.
+ */
+export function pure<H extends AnyHandler>(handler: H): H {
+  pureHandlers.add(handler)
+  return handler
+}
+
 export interface Dispatcher {
+  /** Whether an answer of the operation may be given again while the store has not changed. */
+  isPure(operation: string): boolean
   /** Whether the operation has a handler. */
   handles(operation: string): boolean
   dispatch(operation: string, input: object, info: CallInfo): Promise<object>
@@ -23,6 +36,10 @@ export function createDispatcher(
   const handlerOf = (operation: string) => (Object.hasOwn(handlers, operation) ? handlers[operation] : undefined)
   return {
     handles: (operation) => handlerOf(operation) !== undefined,
+    isPure(operation) {
+      const handler = handlerOf(operation)
+      return handler !== undefined && pureHandlers.has(handler)
+    },
     async dispatch(operation, input, info) {
       const handler = handlerOf(operation)
       if (handler === undefined) throw raise("UnsupportedOperation", { operation })

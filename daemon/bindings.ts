@@ -18,6 +18,7 @@ export function bindings(dispatchers: Readonly<Record<SchemaSource, Dispatcher>>
     ...protocols[name],
     load: async () => ({
       schemas: await loadSchemas(name),
+      isPure: (operation: string) => dispatchers[name].isPure(operation),
       handles: (operation: string) => dispatchers[name].handles(operation),
       dispatch(operation: string, input: object, info: CallInfo) {
         if (!isRegion(info.region)) throw new Fault("InvalidRegion", `The region '${info.region}' does not exist`)

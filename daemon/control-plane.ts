@@ -81,6 +81,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     auth: config.auth,
     defaultCaller: rootOf(config.account, options.credentials.accessKeyId),
     defaultRegion: config.region,
+    revision: () => store.revision?.(),
     clock,
     local: pages,
     log,

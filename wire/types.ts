@@ -38,6 +38,8 @@ export interface LoadedService {
   readonly schemas: Readonly<Record<string, unknown>>
   /** False for an operation that has no handler: its parameters are not looked at, `dispatch` refuses it by name. */
   handles?(operation: string): boolean
+  /** Whether an answer of this operation may be given again to the same caller while `revision` has not moved. */
+  isPure?(operation: string): boolean
   /** Runs one call. Throws `Fault`. An operation without a handler throws UnsupportedOperation naming it. */
   dispatch(operation: string, input: object, info: RequestInfo): Promise<object>
 }

@@ -24,29 +24,33 @@ export function sendText(
 }
 
 /**
- * A large answer, built piece by piece with other work in between, then written as fast as the client reads. It is built
- * whole before its head is sent: whatever goes wrong while building can still be answered. Gives its size in bytes;
- * stops early when `signal` aborts.
+ * An answer as bytes, built piece by piece with other work in between. It is built whole before its head is sent: whatever
+ * goes wrong while building can still be answered. Rejects with the reason when `signal` aborts.
  */
+export async function build(pieces: Iterator<string>, signal: AbortSignal): Promise<Buffer[]> {
+  const built: Buffer[] = []
+  for (let piece = pieces.next(); !piece.done; piece = pieces.next()) {
+    // Short answers are one piece: nobody waits for them.
+    if (built.length > 0) await nextTurn()
+    signal.throwIfAborted()
+    built.push(Buffer.from(piece.value))
+  }
+  return built
+}
+
+/** Writes a built answer as fast as the client reads it; stops when `signal` aborts. Gives its size in bytes. */
 export async function sendPieces(
   response: ServerResponse,
   requestId: string,
-  pieces: Iterator<string>,
+  built: Buffer[],
   signal: AbortSignal,
 ): Promise<number> {
-  const first = pieces.next()
-  const second = pieces.next()
-  if (second.done) return sendText(response, 200, requestId, String(first.value))
-  const built = [Buffer.from(String(first.value)), Buffer.from(second.value)]
-  for (;;) {
-    await nextTurn()
-    if (signal.aborted) return 0
-    const piece = pieces.next()
-    if (piece.done) break
-    built.push(Buffer.from(piece.value))
-  }
   const sizeBytes = built.reduce((sum, piece) => sum + piece.length, 0)
   response.writeHead(200, headers(requestId, sizeBytes, xmlType))
+  if (built.length === 1) {
+    response.end(built[0])
+    return sizeBytes
+  }
   for (const [index, piece] of built.entries()) {
     if (signal.aborted) return sizeBytes
     built[index] = Buffer.alloc(0)

@@ -9,7 +9,8 @@ import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts
 import { refusal } from "../signature/refusals.ts"
 import type { Verifier } from "../signature/verify.ts"
 import type { Caller, Limits } from "../types.ts"
-import { discardRest, sendPieces, sendText } from "./answer.ts"
+import { build, discardRest, sendPieces, sendText } from "./answer.ts"
+import { type AnswerCache, answerKey, withRequestId } from "./answer-cache.ts"
 import { bodyText, ClientGone, readBody, refuseLength } from "./body.ts"
 import type { Service, Services } from "./services.ts"
 
@@ -36,6 +37,9 @@ export interface CallContext {
   /** Set with auth off: who everybody is. */
   readonly everybody: Caller | undefined
   readonly defaultRegion: string
+  readonly answers: AnswerCache
+  /** As `WireServerOptions.revision`. */
+  readonly revision: () => number | undefined
   readonly onCall: ((record: CallRecord) => void) | undefined
   /** Called with what was thrown and is no Fault. */
   readonly log: (message: string, error: unknown) => void
@@ -111,6 +115,16 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   const body = await readBody(request, context.limits.bodyBytes, abort.signal)
   const caller = await authenticate(context, progress.service, signed, claim, body)
 
+  const region = claim?.region ?? context.defaultRegion
+  const revision = context.revision()
+  const key = claim && revision !== undefined && answerKey(caller, claim.service, region, signed.query, body)
+  const kept = key && context.answers.find(key, revision)
+  if (kept) {
+    progress.operation = kept.operation
+    const pieces = [withRequestId(kept, call.requestId), ...kept.pieces.slice(1)]
+    return sendPieces(response, call.requestId, pieces, abort.signal)
+  }
+
   const form = readForm(signed, body, context.limits)
   const version = take(form, "Version")
   if (!claim) progress.service = context.services.guess(request.headers.host ?? "", version)
@@ -123,7 +137,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
     requestId: call.requestId,
     service: service.binding.name,
     operation: action,
-    region: claim?.region ?? context.defaultRegion,
+    region,
     caller,
     sourceAddress: request.socket.remoteAddress ?? "",
     userAgent: request.headers["user-agent"] ?? "",
@@ -132,7 +146,12 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   abort.signal.throwIfAborted()
   const output = await loaded.dispatch(action, input, info)
   abort.signal.throwIfAborted()
-  return sendPieces(response, call.requestId, operation.write(output, call.requestId), abort.signal)
+  const built = await build(operation.write(output, call.requestId), abort.signal)
+  // A change while the answer was made may be in one half of it and not in the other: such an answer is given only once.
+  if (key && context.revision() === revision && loaded.isPure?.(action)) {
+    context.answers.keep(key, revision, action, [...built], call.requestId)
+  }
+  return sendPieces(response, call.requestId, built, abort.signal)
 }
 
 function signedRequest(request: IncomingMessage): SignedRequest {

@@ -8,6 +8,7 @@ import { defaultLimits } from "../protocols/limits.ts"
 import { createVerifier } from "../signature/verify.ts"
 import type { Caller, Limits, SecretSource, ServiceBinding } from "../types.ts"
 import { discardRest, sendText } from "./answer.ts"
+import { createAnswerCache } from "./answer-cache.ts"
 import { ClientGone } from "./body.ts"
 import { type CallContext, type CallRecord, runCall } from "./call.ts"
 import { createGuard } from "./guard.ts"
@@ -28,6 +29,11 @@ export interface WireServerOptions {
   /** Who everybody is with auth off; required then. */
   readonly defaultCaller?: Caller
   readonly defaultRegion: string
+  /**
+   * Rises with every change that any answer could show, undefined while one is under way. Answers of operations that their
+   * service calls pure are given again while it stays the same. Without it every answer is made anew.
+   */
+  readonly revision?: () => number | undefined
   /** Host names to answer to besides loopback and the address connected to: "cloud.lan", "*.cloud.lan". */
   readonly allowedHosts?: readonly string[]
   readonly clock: Clock
@@ -143,6 +149,8 @@ function callContext(options: WireServerOptions, limits: Limits): CallContext {
     verify: createVerifier({ secrets, clock }),
     everybody: auth === "off" ? defaultCaller : undefined,
     defaultRegion,
+    answers: createAnswerCache(),
+    revision: options.revision ?? (() => undefined),
     onCall,
     log: options.log ?? ((message, error) => console.error(message, error)),
   }

@@ -1,5 +1,6 @@
 /** DescribeAccountAttributes. */
 import type { Call } from "#cloud/call.ts"
+import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { defaultVpcOf } from "../vpcs/default.ts"
@@ -30,4 +31,4 @@ const describeAccountAttributes: Handler<"DescribeAccountAttributes"> = async (i
   return { AccountAttributes: await Promise.all(found) }
 }
 
-export const handlers = { DescribeAccountAttributes: describeAccountAttributes } satisfies Handlers
+export const handlers = { DescribeAccountAttributes: pure(describeAccountAttributes) } satisfies Handlers

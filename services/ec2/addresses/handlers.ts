@@ -2,6 +2,7 @@
 import type { Address } from "@aws-sdk/client-ec2"
 import { Fault } from "#lib/fault.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
 import { type AddressRecord, addressKind } from "./record.ts"
@@ -51,4 +52,4 @@ function toAddressAnswer({ id, account, region, record }: Resource<AddressRecord
   }
 }
 
-export const handlers = { DescribeAddresses: describeAddresses } satisfies Handlers
+export const handlers = { DescribeAddresses: pure(describeAddresses) } satisfies Handlers

@@ -2,6 +2,7 @@
 import type { Image } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
@@ -125,4 +126,4 @@ function toImage({ id, account, record }: Resource<ImageRecord>): Image {
   }
 }
 
-export const handlers = { DescribeImages: describeImages } satisfies Handlers
+export const handlers = { DescribeImages: pure(describeImages) } satisfies Handlers

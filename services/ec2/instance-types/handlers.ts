@@ -1,6 +1,7 @@
 /** DescribeInstanceTypes and DescribeInstanceTypeOfferings. Every type is offered in every zone of every region. */
 import type { LocationType } from "@aws-sdk/client-ec2"
 import { type Filter, filterList, pageOf } from "#cloud/resources/describe.ts"
+import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import { nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
@@ -98,6 +99,6 @@ function locationsOf(kind: LocationType, region: string): readonly string[] {
 }
 
 export const handlers = {
-  DescribeInstanceTypes: describeInstanceTypes,
-  DescribeInstanceTypeOfferings: describeInstanceTypeOfferings,
+  DescribeInstanceTypes: pure(describeInstanceTypes),
+  DescribeInstanceTypeOfferings: pure(describeInstanceTypeOfferings),
 } satisfies Handlers

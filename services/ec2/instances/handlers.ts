@@ -1,4 +1,5 @@
 /** The operations of instances. */
+import { pure } from "#cloud/service.ts"
 import type { Handlers } from "../handler.ts"
 import { describeInstanceAttribute, modifyInstanceAttribute } from "./attributes.ts"
 import { getConsoleOutput } from "./console.ts"
@@ -7,8 +8,8 @@ import { runInstances } from "./launch/run.ts"
 import { rebootInstances, startInstances, stopInstances, terminateInstances } from "./lifecycle.ts"
 
 export const handlers = {
-  DescribeInstanceAttribute: describeInstanceAttribute,
-  DescribeInstances: describeInstances,
+  DescribeInstanceAttribute: pure(describeInstanceAttribute),
+  DescribeInstances: pure(describeInstances),
   DescribeInstanceStatus: describeInstanceStatus,
   GetConsoleOutput: getConsoleOutput,
   ModifyInstanceAttribute: modifyInstanceAttribute,

@@ -2,6 +2,7 @@
 import type { KeyType } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import { notFound, requireId, type Resource } from "#cloud/resources/kind.ts"
+import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
@@ -154,6 +155,6 @@ const showKeyPair = (keyPair: Resource<KeyPairRecord>, withPublicKey: boolean) =
 export const handlers = {
   CreateKeyPair: createKeyPair,
   ImportKeyPair: importKeyPair,
-  DescribeKeyPairs: describeKeyPairs,
+  DescribeKeyPairs: pure(describeKeyPairs),
   DeleteKeyPair: deleteKeyPair,
 } satisfies Handlers

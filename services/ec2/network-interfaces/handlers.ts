@@ -1,4 +1,5 @@
 /** DescribeNetworkInterfaces. */
+import { pure } from "#cloud/service.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toNetworkInterface } from "./answer.ts"
@@ -53,4 +54,4 @@ const describeNetworkInterfaces: Handler<"DescribeNetworkInterfaces"> = async (i
   return { NetworkInterfaces: page.items.map(toNetworkInterface), ...nextToken(page) }
 }
 
-export const handlers = { DescribeNetworkInterfaces: describeNetworkInterfaces } satisfies Handlers
+export const handlers = { DescribeNetworkInterfaces: pure(describeNetworkInterfaces) } satisfies Handlers

@@ -1,5 +1,6 @@
 /** DescribeRegions and DescribeAvailabilityZones: fixed lists, no store. */
 import { filterList } from "#cloud/resources/describe.ts"
+import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { endpointOf, findRegion, type Region, regions, type Zone, zonesOf } from "./data.ts"
@@ -85,6 +86,6 @@ function refuseUnknown(what: string, given: readonly string[], known: (value: st
 }
 
 export const handlers = {
-  DescribeRegions: describeRegions,
-  DescribeAvailabilityZones: describeAvailabilityZones,
+  DescribeRegions: pure(describeRegions),
+  DescribeAvailabilityZones: pure(describeAvailabilityZones),
 } satisfies Handlers

@@ -1,4 +1,5 @@
 /** Security groups and their rules. Start reading at `change.ts`, through which every change of rules goes. */
+import { pure } from "#cloud/service.ts"
 import type { Handlers } from "../handler.ts"
 import { authorizeSecurityGroupEgress, authorizeSecurityGroupIngress } from "./authorize.ts"
 import { describeSecurityGroupRules } from "./describe-rules.ts"
@@ -12,14 +13,14 @@ import { revokeSecurityGroupEgress, revokeSecurityGroupIngress } from "./revoke.
 
 export const handlers = {
   CreateSecurityGroup: createSecurityGroup,
-  DescribeSecurityGroups: describeSecurityGroups,
+  DescribeSecurityGroups: pure(describeSecurityGroups),
   DeleteSecurityGroup: deleteSecurityGroup,
   AuthorizeSecurityGroupIngress: authorizeSecurityGroupIngress,
   AuthorizeSecurityGroupEgress: authorizeSecurityGroupEgress,
   RevokeSecurityGroupIngress: revokeSecurityGroupIngress,
   RevokeSecurityGroupEgress: revokeSecurityGroupEgress,
   ModifySecurityGroupRules: modifySecurityGroupRules,
-  DescribeSecurityGroupRules: describeSecurityGroupRules,
+  DescribeSecurityGroupRules: pure(describeSecurityGroupRules),
   UpdateSecurityGroupRuleDescriptionsIngress: updateSecurityGroupRuleDescriptionsIngress,
   UpdateSecurityGroupRuleDescriptionsEgress: updateSecurityGroupRuleDescriptionsEgress,
 } satisfies Handlers

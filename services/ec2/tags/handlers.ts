@@ -3,6 +3,7 @@ import type { ResourceType } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import { defineKind, type Resource, type Tag, type Tagged } from "#cloud/resources/kind.ts"
 import { tagKind, withoutTags, withTags } from "#cloud/resources/tags.ts"
+import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
@@ -143,5 +144,5 @@ const describeTags: Handler<"DescribeTags"> = async (input, call) => {
 export const handlers = {
   CreateTags: createTags,
   DeleteTags: deleteTags,
-  DescribeTags: describeTags,
+  DescribeTags: pure(describeTags),
 } satisfies Handlers

@@ -1,6 +1,7 @@
 /** DescribeVolumes. */
 import type { Volume } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { pure } from "#cloud/service.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
@@ -70,4 +71,4 @@ function toVolume({ id, record }: Resource<VolumeRecord>): Volume {
   }
 }
 
-export const handlers = { DescribeVolumes: describeVolumes } satisfies Handlers
+export const handlers = { DescribeVolumes: pure(describeVolumes) } satisfies Handlers

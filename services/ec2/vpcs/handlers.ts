@@ -2,6 +2,7 @@
 import type { InternetGateway, RouteTable, Subnet, Vpc } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { asked, nextToken, renamed } from "../filters.ts"
 import { toTags } from "../tags/answer.ts"
@@ -231,8 +232,8 @@ function toInternetGateway({ id, account, record }: Resource<InternetGatewayReco
 }
 
 export const handlers = {
-  DescribeVpcs: describeVpcs,
-  DescribeSubnets: describeSubnets,
-  DescribeRouteTables: describeRouteTables,
-  DescribeInternetGateways: describeInternetGateways,
+  DescribeVpcs: pure(describeVpcs),
+  DescribeSubnets: pure(describeSubnets),
+  DescribeRouteTables: pure(describeRouteTables),
+  DescribeInternetGateways: pure(describeInternetGateways),
 } satisfies Handlers

@@ -1,4 +1,4 @@
-/** The pages below /_fractus/ that are no part of AWS: status, settled, reset, accounts, shutdown. JSON in and out. */
+/** The pages below /_fractus/ that are no part of AWS: status, why, settled, reset, accounts, shutdown. JSON in and out. */
 import { timingSafeEqual } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Cloud } from "#cloud/call.ts"
@@ -8,6 +8,7 @@ import { Fault } from "#lib/fault.ts"
 import type { LocalHandler } from "#wire/http/server.ts"
 import type { ControlPlaneOptions } from "../control-plane.ts"
 import { readStatus } from "./status.ts"
+import { readWhy } from "./why.ts"
 
 /** Ends the daemon; with "stop" the guests too. Called after the answer is sent. */
 export type Shutdown = (guests: "stop" | "keep") => void
@@ -30,6 +31,10 @@ export function createPages(options: PagesOptions): (method: string, path: strin
   const pages: Record<string, Page> = {
     "GET /_fractus/status": async (_, response) => json(response, 200, await readStatus(options)),
     "GET /_fractus/settled": (request, response) => settled(options, request, response),
+    "GET /_fractus/why": withToken(options, async (request, response) => {
+      const resource = new URL(request.url ?? "", "http://fractus").searchParams.get("resource") ?? ""
+      json(response, 200, await readWhy(options, resource))
+    }),
     "GET /_fractus/accounts": withToken(options, async (_, response) =>
       json(response, 200, { accounts: await listAccounts(options.cloud.store) }),
     ),

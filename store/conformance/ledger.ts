@@ -78,6 +78,24 @@ export function ledgerTests(open: OpenStore): void {
     assert.deepEqual(await again.changes(3, 10), [])
   })
 
+  storeTest(open, "stamps events with what their commit gave the subject, and finds them by it", async ({ store }) => {
+    const detail = { operation: "RunInstances" }
+    const stamped = { ...event, subject: "i-1", detail, stamped: true }
+    const assign = [{ host: "h", resource: "i-1", kind: "guest", spec: {} }]
+    const put = [resource("i-1")]
+    const first = await store.commit({ put, assign, event: [stamped, { ...event, subject: "other" }] })
+    const second = await store.commit({ unassign: [{ host: "h", resource: "i-1" }], event: [stamped] })
+    const generations = [first, second].map((result) => result.generations.get("i-1"))
+    assert.deepEqual(await store.eventsOf("i-1", 10), [
+      { ...event, subject: "i-1", seq: 1, detail: { ...detail, version: 1, generation: generations[0] } },
+      { ...event, subject: "i-1", seq: 3, detail: { ...detail, generation: generations[1] } },
+    ])
+    assert.deepEqual(
+      (await store.eventsOf("i-1", 1)).map(({ seq }) => seq),
+      [3],
+    )
+    await assert.rejects(store.commit({ event: [{ ...stamped, detail: [1] }] }), TypeError)
+  })
   storeTest(open, "forgets everything within 20 ms", async ({ store }) => {
     const fill = async (): Promise<void> => {
       const ids = Array.from({ length: 1000 }, (_, at) => `i-${at}`)

@@ -126,6 +126,8 @@ function start(namespace: string, uid: number, configuration: string): Process {
 export interface Dhcp {
   /** Make DHCP answer as `spec` says. Cheap when nothing changed. */
   ensure(spec: NetworkSpec): Promise<void>
+  /** True once it was made to run and then died: `ensure` starts it again. */
+  readonly died: boolean
 }
 
 /** The DHCP server of the network in `namespace`; `directory` must be reachable for `uid`. */
@@ -153,12 +155,15 @@ export function dhcpOf(namespace: string, directory: string, uid: number, names:
       throw new Error(`dnsmasq of ${namespace} did not start: run dnsmasq --test --conf-file=${configurationFile}`)
   }
   const reload = async (wanted: string) => {
-    if (wanted === hosts) return false
+    if (wanted === hosts && (await readIfThere(hostsFile)) === wanted) return false
     await replaceFile(hostsFile, wanted)
     hosts = wanted
     return true
   }
   return {
+    get died() {
+      return server !== undefined && !alive(server)
+    },
     async ensure(spec) {
       const wanted = dhcpConfiguration(spec, names, hostsFile)
       await mkdir(directory, { recursive: true, mode: 0o755 })

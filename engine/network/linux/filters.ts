@@ -105,6 +105,13 @@ function portSets(spec: NetworkSpec, names: Names): [string, NamedSet][] {
     ["unchecked", namedSet("ifname . ether_addr", unchecked.map(card))],
     ["card", namedSet("ifname . ether_addr", spec.ports.map(card))],
     [
+      "hardware",
+      namedSet(
+        `typeof iifname . ${dhcp.hardware}`,
+        spec.ports.map((port) => `${tap(port)} . 0x${port.mac.toLowerCase().replaceAll(":", "")}`),
+      ),
+    ],
+    [
       "online",
       namedSet(
         "ipv4_addr",
@@ -149,6 +156,9 @@ function portSets(spec: NetworkSpec, names: Names): [string, NamedSet][] {
   ]
 }
 
+/** Fields of a DHCP message, counted in bits from the UDP header on: the client's hardware address, and the relay's address. */
+const dhcp = { hardware: "@th,288,48", relay: "@th,256,32" }
+
 /** Ports that reach the internet and are reached from it. */
 export function withPublicAddress(spec: NetworkSpec): PortSpec[] {
   const open = new Set(spec.subnets.filter((subnet) => subnet.internet).map((subnet) => subnet.id))
@@ -177,6 +187,8 @@ function hooks({ cidr }: NetworkSpec, names: Names, publicCidr: string): [string
     `oifname "uplink" ip daddr ${metadataAddress} tcp dport 80 accept`,
     `oifname "uplink" ip daddr ${resolverAddress} ${dns} accept`,
     `iifname "uplink" ip saddr ${services} ct state established,related accept`,
+    // No port is a DHCP server, whatever its groups say: a neighbour's client would believe it.
+    `iifname ${taps} udp sport 67 udp dport 68 drop`,
     "ip daddr 169.254.0.0/16 drop",
     `oifname "uplink" ip daddr ${cidr} drop`,
     // Asked of every packet: who loses the public address loses the connections that used it.
@@ -191,7 +203,11 @@ function hooks({ cidr }: NetworkSpec, names: Names, publicCidr: string): [string
     `oifname "uplink" ip daddr ${services} snat ip to ip saddr map @infrastructure`,
     `oifname "uplink" snat ip to ip saddr map @public`,
   ]
-  const input = [`iifname "lo" accept`, `iifname ${taps} udp sport 68 udp dport 67 accept`]
+  const input = [
+    `iifname "lo" accept`,
+    // In its own name only: a DECLINE in a neighbour's would take the address from it.
+    `iifname . ${dhcp.hardware} @hardware ${dhcp.relay} 0x0 udp sport 68 udp dport 67 accept`,
+  ]
   return [
     ["admit", chain([`oifname "uplink" accept`, "oifname vmap @ingress", "drop"])],
     ["prerouting-raw", chain(sources, "type filter hook prerouting priority raw; policy drop")],
@@ -216,5 +232,33 @@ export function filtersOf(spec: NetworkSpec, names: Names, publicCidr: string): 
       ...groups.flatMap(({ chains }) => chains),
       ...spec.ports.flatMap((port) => portChains(port, known)),
     ]),
+  }
+}
+
+/**
+ * What a port may say by ARP: that its own card has its own address. Anything else would make the router remember it, in a
+ * table that the whole machine shares. A port that sends for others may say more, slowly.
+ */
+export function claimsOf(spec: NetworkSpec, names: Names): RuleSet {
+  const card = (port: PortSpec) => `"${names.tap(port.number)}" . ${port.mac.toLowerCase()}`
+  const rules = [
+    "iifname . arp saddr ether . arp saddr ip @own accept",
+    "iifname . arp saddr ether @unchecked update @slowly { iifname limit rate over 5/second burst 20 packets } drop",
+    "iifname . arp saddr ether @unchecked accept",
+  ]
+  return {
+    table: "arp fractus",
+    sets: new Map([
+      [
+        "own",
+        namedSet(
+          "ifname . ether_addr . ipv4_addr",
+          spec.ports.map((port) => `${card(port)} . ${port.address}`),
+        ),
+      ],
+      ["unchecked", namedSet("ifname . ether_addr", spec.ports.filter((port) => !port.checkSource).map(card))],
+      ["slowly", { kind: "set", type: "ifname; size 8192; flags dynamic,timeout; timeout 10m", elements: new Map() }],
+    ]),
+    chains: new Map([["input", chain(rules, "type filter hook input priority filter; policy drop")]]),
   }
 }

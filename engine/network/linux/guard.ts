@@ -3,29 +3,44 @@
  * tables that all share, and counters of what came and what passed.
  */
 import { run } from "./command.ts"
+import { forgetTable, keepTable } from "./kept.ts"
 import type { Names } from "./names.ts"
-import { inside, nft } from "./namespaces.ts"
+import { inside } from "./namespaces.ts"
 
-/** Tracked connections and new ones a second that one port may open; DHCP packets a second. */
-const limits = { connections: 20_000, newPerSecond: 2_000, burst: 4_000, dhcpPerSecond: 20 }
+/**
+ * What one port may take: tracked connections and new ones a second; DHCP packets a second; fragments a second, which wait
+ * for the rest of their packet in memory that the network shares.
+ */
+export const portLimits = {
+  connections: 20_000,
+  newPerSecond: 2_000,
+  burst: 4_000,
+  dhcpPerSecond: 20,
+  fragmentsPerSecond: 500,
+}
+const guardTable = "inet fractus-guard"
 
 const counters = ["came-from", "passed-from", "came-to", "passed-to"] as const
 type Counter = (typeof counters)[number]
 
-const limiting = (name: string) => `  set ${name} { type ifname; size 8192; flags dynamic; }`
-const counting = (name: string) => `  set ${name} { type ifname; size 8192; flags dynamic; counter; }`
+const limiting = (name: string) => `  set ${name} { type ifname; size 65535; flags dynamic,timeout; timeout 10m; }`
+const learning = (name: string) => `  set ${name} { type ifname; size 65535; flags dynamic; }`
+const counting = (name: string) => `  set ${name} { type ifname; size 65535; flags dynamic; counter; }`
 
-/** Make the guard table, emptied. Once when the namespace is made. */
+/** Make the guard table. What it has counted stays, unless somebody changed it. */
 export async function installGuard(namespace: string, names: Names): Promise<void> {
   const taps = `"${names.tapPrefix}*"`
-  const { connections, newPerSecond, burst, dhcpPerSecond } = limits
-  await nft(
+  const { connections, newPerSecond, burst, dhcpPerSecond, fragmentsPerSecond } = portLimits
+  await keepTable(
     namespace,
-    `table inet fractus-guard
-delete table inet fractus-guard
-table inet fractus-guard {
-${counters.map(counting).join("\n")}
-${["connections", "rate", "dhcp"].map(limiting).join("\n")}
+    guardTable,
+    `${counters.map(counting).join("\n")}
+${["rate", "dhcp", "fragments"].map(limiting).join("\n")}
+${learning("connections")}
+  chain before-reassembly {
+    type filter hook prerouting priority -450
+    iifname ${taps} ip frag-off & 0x3fff != 0 update @fragments { iifname limit rate over ${fragmentsPerSecond}/second } drop
+  }
   chain arrival {
     type filter hook prerouting priority raw - 10
     iifname ${taps} udp dport 67 update @dhcp { iifname limit rate over ${dhcpPerSecond}/second } drop
@@ -46,10 +61,12 @@ ${["connections", "rate", "dhcp"].map(limiting).join("\n")}
     iifname ${taps} update @passed-from { iifname }
     oifname ${taps} update @passed-to { oifname }
   }
-}
 `,
   )
 }
+
+/** Taps that are gone stay in the sets: with the next look they are emptied. */
+export const renewGuard = (namespace: string) => forgetTable(namespace, guardTable)
 
 interface ListedSet {
   readonly set?: { readonly name: string; readonly elem?: readonly { readonly elem?: ListedElement }[] }

@@ -1,8 +1,10 @@
 /** All that is touched in the host's own namespace: one device, one route, one table, `ip_forward`, and accept rules. */
-import { readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { contains, overlaps, parseCidr, type Range } from "../addresses.ts"
+import { overlaps, parseCidr, type Range } from "../addresses.ts"
 import { run } from "./command.ts"
+import { keepTable } from "./kept.ts"
+import { acceptInLegacy, leaveLegacy } from "./legacy.ts"
 import { type Link, type Names, insideMtu } from "./names.ts"
 import { inside, ip, ipBatch, ipJson, type Namespace, nft, readSysctl, sysctl } from "./namespaces.ts"
 
@@ -46,24 +48,35 @@ export async function checkPoolIsFree({ namespace, names, publicCidr, link }: Ho
   }
 }
 
+/** Devices of all homes of a host are in this group ("fr"): by it one home knows another's. */
+export const deviceGroup = 0x6672
+
+/**
+ * Connections that guests may have through the host: one of them, and all together. The host's own table of connections has
+ * a size, and whoever fills it cuts off the host.
+ */
+async function connectionLimits(namespace: Namespace): Promise<{ readonly each: number; readonly all: number }> {
+  const size = await readSysctl(namespace, "net.netfilter.nf_conntrack_max").catch(() => 0)
+  const all = Math.floor((size > 0 ? size : 65_536) / 2)
+  return { each: Math.min(20_000, Math.floor(all / 2)), all }
+}
+
 /** Only once per home, and only what was there before any home of this host came. */
 async function rememberForwarding({ namespace, names, runDirectory }: HostPart): Promise<void> {
   const file = join(runDirectory, "ip_forward")
   if ((await readFile(file, "utf8").catch(() => "")) !== "") return
   const links = await ipJson<{ ifname: string; ifalias?: string }>(namespace, "link", "show")
-  const other = links.find((link) => link.ifname !== names.hostDevice && /^ip_forward=[01]$/.test(link.ifalias ?? ""))
+  // Also our own device's: the file goes with /run, the device stays.
+  const other = links.find((link) => /^ip_forward=[01]$/.test(link.ifalias ?? ""))
   const before = other?.ifalias?.split("=")[1] ?? String(await readSysctl(namespace, forwarding))
+  await mkdir(runDirectory, { recursive: true, mode: 0o755 })
   await writeFile(file, before, { flush: true })
 }
 
-const table = ({ names, publicCidr, link }: HostPart) => {
+const table = ({ names, publicCidr, link }: HostPart, limits: { readonly each: number; readonly all: number }) => {
   const device = `"${names.hostDevice}"`
-  // The whole benchmark range is left alone: other homes of this host see who calls.
-  const own = withoutContained([publicCidr, "198.18.0.0/15"])
-  return `table inet ${names.hostTable}
-delete table inet ${names.hostTable}
-table inet ${names.hostTable} {
-  comment "fractus"
+  return `  comment "fractus"
+  set connections { type ipv4_addr; size 65535; flags dynamic; }
   chain from-guests {
     type filter hook prerouting priority mangle; policy accept
     iifname != ${device} return
@@ -71,6 +84,8 @@ table inet ${names.hostTable} {
     ip saddr ${link.infrastructure} meta l4proto { tcp, udp } th dport 53 return comment "fractus: names that the host resolves"
     fib daddr type != unicast drop comment "fractus: guests do not reach the host"
     ip saddr != { ${publicCidr}, ${link.infrastructure} } drop comment "fractus"
+    ct state new add @connections { ip saddr ct count over ${limits.each} } drop comment "fractus: the host's table of connections is shared"
+    ct state new ct count over ${limits.all} drop comment "fractus"
   }
   chain passing {
     type filter hook forward priority filter; policy accept
@@ -80,17 +95,9 @@ table inet ${names.hostTable} {
   }
   chain to-the-world {
     type nat hook postrouting priority srcnat; policy accept
-    oifname != ${device} ip saddr { ${publicCidr}, ${link.infrastructure} } ip daddr != { ${own.join(", ")} } masquerade comment "fractus"
+    oifgroup != ${deviceGroup} ip saddr { ${publicCidr}, ${link.infrastructure} } masquerade comment "fractus: other homes see who calls"
   }
-}
 `
-}
-
-function withoutContained(cidrs: readonly string[]): string[] {
-  const ranges = cidrs.map((cidr): [string, Range] => [cidr, parseCidr(cidr)])
-  return ranges
-    .filter(([cidr, range]) => !ranges.some(([other, outer]) => other !== cidr && contains(outer, range)))
-    .map(([cidr]) => cidr)
 }
 
 /** The host's half, after the infrastructure namespace has made the link. Idempotent. */
@@ -103,8 +110,9 @@ export async function ensureHost(part: HostPart): Promise<void> {
     [`net.ipv4.conf.${names.hostDevice}.send_redirects`]: 0,
     [`net.ipv4.conf.${names.hostDevice}.accept_redirects`]: 0,
   })
-  await nft(namespace, table(part))
+  await keepTable(namespace, `inet ${names.hostTable}`, table(part, await connectionLimits(namespace)))
   await ipBatch(namespace, [
+    `link set ${names.hostDevice} group ${deviceGroup}`,
     `link set ${names.hostDevice} alias ip_forward=${before}`,
     `addr replace ${link.host}/30 dev ${names.hostDevice}`,
     `link set ${names.hostDevice} mtu ${insideMtu} up`,
@@ -112,6 +120,7 @@ export async function ensureHost(part: HostPart): Promise<void> {
   ])
   await sysctl(namespace, { [forwarding]: 1 })
   await acceptElsewhere(part)
+  await acceptInLegacy(namespace, names)
 }
 
 interface ListedChain {
@@ -164,11 +173,13 @@ export async function removeHost(part: HostPart): Promise<void> {
   const { namespace, names, runDirectory } = part
   const table = `table inet ${names.hostTable}`
   await nft(namespace, [...(await removeLines(part)), table, `delete ${table}`, ""].join("\n"))
+  await leaveLegacy(namespace, names)
   const links = await ipJson<{ ifname: string; ifalias?: string }>(namespace, "link", "show")
   const others = links.some((link) => link.ifname !== names.hostDevice && link.ifalias?.startsWith("ip_forward="))
   if (links.some((link) => link.ifname === names.hostDevice)) await ip(namespace, "link", "del", names.hostDevice)
   const file = join(runDirectory, "ip_forward")
-  const before = (await readFile(file, "utf8").catch(() => "")).trim()
+  const kept = links.find((link) => link.ifname === names.hostDevice)?.ifalias?.split("=")[1] ?? ""
+  const before = (await readFile(file, "utf8").catch(() => kept)).trim()
   if (before !== "" && !others) await sysctl(namespace, { [forwarding]: Number(before) })
   await rm(file, { force: true })
 }

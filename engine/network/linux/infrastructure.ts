@@ -1,14 +1,30 @@
 /** The one namespace between all networks and the host: metadata and DNS listen in it, public addresses are routed by it. */
 import { metadataAddress, type Link, type Names, insideMtu, resolverAddress, transit } from "./names.ts"
-import { addNamespace, ip, ipBatch, ipJson, nft, quietSysctls, sysctl, type Namespace } from "./namespaces.ts"
+import { keepTable } from "./kept.ts"
+import { addNamespace, ip, ipBatch, ipJson, quietSysctls, sysctl, type Namespace } from "./namespaces.ts"
 
-/** Stateless for what is forwarded: the networks track connections, and so does the host. */
-const filters = (publicCidr: string) => `table inet fractus
-delete table inet fractus
-table inet fractus {
+/**
+ * What one guest may send to metadata and names together, as on AWS
+ * (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-network-bandwidth.html), and how often it may knock.
+ */
+const limits = { packetsPerSecond: 1024, connectionsPerSecond: 100, burst: 300 }
+
+/** Stateless but for our own questions to the host's resolvers: the networks track connections, and so does the host. */
+const filters = (publicCidr: string) => `  set asking { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }
+  set knocking { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }
   chain prerouting-raw {
     type filter hook prerouting priority raw
+    iifname "n*" ip daddr { ${metadataAddress}, ${resolverAddress} } jump guests
     fib daddr type != local notrack
+  }
+  chain guests {
+    update @asking { ip saddr limit rate over ${limits.packetsPerSecond}/second burst ${limits.packetsPerSecond} packets } drop
+    tcp flags & (syn | ack) == syn update @knocking { ip saddr limit rate over ${limits.connectionsPerSecond}/second burst ${limits.burst} packets } drop
+    notrack
+  }
+  chain output-raw {
+    type filter hook output priority raw
+    oifname "n*" notrack
   }
   chain input {
     type filter hook input priority filter; policy drop
@@ -22,7 +38,6 @@ table inet fractus {
     iifname "n*" oifname "host" ip saddr ${publicCidr} accept
     iifname { "host", "n*" } oifname "n*" ip daddr ${publicCidr} accept
   }
-}
 `
 
 /** A network's device in the infrastructure namespace. */
@@ -44,7 +59,7 @@ export async function ensureInfrastructure(
   link: Link,
 ): Promise<void> {
   const namespace = names.infrastructure
-  await addNamespace(namespace)
+  await addNamespace(namespace, true)
   await sysctl(namespace, {
     ...quietSysctls,
     "net.ipv4.ip_forward": 1,
@@ -53,7 +68,7 @@ export async function ensureInfrastructure(
     // Metadata and DNS listen on 80 and 53 without privileges.
     "net.ipv4.ip_unprivileged_port_start": 0,
   })
-  await nft(namespace, filters(publicCidr))
+  await keepTable(namespace, "inet fractus", filters(publicCidr))
   if (!(await linkNames(namespace)).has("host")) {
     await ip(host, "link", "del", names.hostDevice).catch(() => {})
     await ip(host, "link", "add", names.hostDevice, "type", "veth", "peer", "name", "host", "netns", namespace)

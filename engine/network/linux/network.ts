@@ -5,8 +5,8 @@ import { infrastructureAddress } from "../addresses.ts"
 import type { NetworkSpec, PortSpec } from "../types.ts"
 import { type Dhcp, dhcpOf, gatewayDevice, stopDhcp } from "./dhcp.ts"
 import { replaceFile } from "./files.ts"
-import { filtersOf, withPublicAddress } from "./filters.ts"
-import { installGuard } from "./guard.ts"
+import { claimsOf, filtersOf, withPublicAddress } from "./filters.ts"
+import { installGuard, renewGuard } from "./guard.ts"
 import { infrastructureDevice, linkNames } from "./infrastructure.ts"
 import { insideMtu, type Names, transit } from "./names.ts"
 import { changeTransaction, type RuleSet, wholeTransaction } from "./ruleset.ts"
@@ -35,6 +35,9 @@ export interface Network {
   ensure(spec: NetworkSpec): Promise<void>
   /** Apply the last spec in full, trusting nothing. */
   mend(): Promise<void>
+  /** True when DHCP stopped by itself since it was ensured: `mendDhcp` starts it again. */
+  readonly dhcpDied: boolean
+  mendDhcp(): Promise<void>
   /** Taps that stand in this namespace. */
   readonly plugged: Set<string>
   /** Routes and neighbours of a tap that has just come in. */
@@ -46,7 +49,7 @@ export interface Network {
 
 /** What this process knows to be in force. */
 interface Applied {
-  filters: RuleSet | undefined
+  filters: readonly RuleSet[] | undefined
   destinations: Set<string>
   gateways: Set<string>
   /** Address to tap. */
@@ -60,13 +63,15 @@ const tapLines = (port: PortSpec, tap: string) => [
   `route replace ${port.address}/32 dev ${tap}`,
 ]
 
-/** Make namespace and link to the infrastructure. Gives true when the namespace is new. */
-async function ensureNamespace(number: number, names: Names): Promise<void> {
+/** Make namespace and link to the infrastructure; `before`: it was there once. */
+async function ensureNamespace(number: number, names: Names, before: boolean): Promise<void> {
   const namespace = names.network(number)
-  await addNamespace(namespace)
+  await addNamespace(namespace, before)
   const links = await linkNames(namespace)
-  if (!links.has("uplink")) {
+  const far = await linkNames(names.infrastructure)
+  if (!links.has("uplink") || !far.has(infrastructureDevice(number))) {
     await ip(names.infrastructure, "link", "del", infrastructureDevice(number)).catch(() => {})
+    await ip(namespace, "link", "del", "uplink").catch(() => {})
     const link = [
       "link",
       "add",
@@ -85,6 +90,9 @@ async function ensureNamespace(number: number, names: Names): Promise<void> {
     ...quietSysctls,
     "net.ipv4.conf.uplink.proxy_arp": 0,
     "net.ipv4.ip_forward": 1,
+    // What waits for its missing fragments: a second each, and room for several guests that flood.
+    "net.ipv4.ipfrag_time": 1,
+    "net.ipv4.ipfrag_high_thresh": 64 * 1024 * 1024,
   })
   const device = infrastructureDevice(number)
   await ipBatch(names.infrastructure, [
@@ -118,8 +126,8 @@ interface ListedAddress {
   readonly addr_info?: readonly { readonly local?: string; readonly family?: string }[]
 }
 
-/** The network of `first`, not applied yet: `ensure` does that. */
-export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
+/** The network of `first`, not applied yet: `ensure` does that. `found`: an earlier process made it. */
+export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false): Network {
   const { names, publicCidr } = place
   const number = first.number
   const namespace = names.network(number)
@@ -128,11 +136,14 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
   const plugged = new Set<string>()
   let spec = first
   let ready = false
+  let looked = found
+  let forgotten = 0
   let applied: Applied = { filters: undefined, destinations: new Set(), gateways: new Set(), addresses: new Map() }
 
   /** What is there already, once per process. */
   const look = async () => {
-    await ensureNamespace(number, names)
+    await ensureNamespace(number, names, looked)
+    looked = true
     await installGuard(namespace, names)
     const routes = await ipJson<ListedRoute>(
       names.infrastructure,
@@ -156,12 +167,13 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
     }
   }
   const applyFilters = async () => {
-    const filters = filtersOf(spec, names, publicCidr)
-    const change =
-      applied.filters === undefined ? wholeTransaction(filters) : changeTransaction(applied.filters, filters)
+    const filters = [filtersOf(spec, names, publicCidr), claimsOf(spec, names)]
+    const whole = () => filters.map(wholeTransaction).join("")
+    const { filters: before } = applied
+    const change = before?.map((was, at) => changeTransaction(was, filters[at] ?? was)).join("") ?? whole()
     if (change === "") return
     // Where the kernel's table is not what we left, the change fails as a whole, and the whole mends it.
-    await nft(namespace, change).catch(() => nft(namespace, wholeTransaction(filters)))
+    await nft(namespace, change).catch(() => nft(namespace, whole()))
     applied.filters = filters
   }
   const applyTransit = async () => {
@@ -243,6 +255,10 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
       ready = false
       await ensure(spec)
     },
+    get dhcpDied() {
+      return ready && dhcp.died
+    },
+    mendDhcp: () => dhcp.ensure(spec),
     namespace,
     plugged,
     async wire(port) {
@@ -254,6 +270,7 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace): Network {
     forget(port) {
       plugged.delete(names.tap(port.number))
       applied.addresses.delete(port.address)
+      if (++forgotten % 4096 === 0) renewGuard(namespace)
     },
     async remove() {
       await removeNetwork(number, place)

@@ -47,6 +47,36 @@ function serial() {
   }
 }
 
+const watchMs = 1_000
+const longestPauseMs = 60_000
+
+/** A DHCP server that died is started again within a second; one that dies at once, ever more slowly. Returns the stop. */
+function watchDhcp(
+  networks: ReadonlyMap<string, Network>,
+  inTurn: ReturnType<typeof serial>,
+  log: (line: string) => void,
+): () => void {
+  const restarts = new WeakMap<Network, { readonly atMs: number; readonly pauseMs: number }>()
+  const look = (id: string, network: Network) => {
+    if (!network.dhcpDied) return
+    const nowMs = performance.now()
+    const last = restarts.get(network)
+    if (last !== undefined && nowMs - last.atMs < last.pauseMs) return
+    const soon = last === undefined || nowMs - last.atMs > longestPauseMs
+    restarts.set(network, { atMs: nowMs, pauseMs: soon ? watchMs : Math.min(longestPauseMs, last.pauseMs * 2) })
+    log(`DHCP of ${id} died, starting it again`)
+    const mend = inTurn(id, async () => {
+      if (networks.get(id) === network && network.dhcpDied) await network.mendDhcp()
+    })
+    mend.catch((error: unknown) => log(`DHCP of ${id}: ${String(error)}`))
+  }
+  const timer = setInterval(() => {
+    for (const [id, network] of networks) look(id, network)
+  }, watchMs)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
 async function recordedSpecs(runDirectory: string): Promise<NetworkSpec[]> {
   const numbers = await readdir(join(runDirectory, "networks")).catch(() => [])
   const texts = await Promise.all(
@@ -72,7 +102,7 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
   const place: NetworkPlace = { names, publicCidr, runDirectory, dhcpUid: options.uids.dhcp }
   await mkdir(join(runDirectory, "networks"), { recursive: true, mode: 0o755 })
   const networks = new Map<string, Network>()
-  for (const spec of await recordedSpecs(runDirectory)) networks.set(spec.id, networkOf(spec, place))
+  for (const spec of await recordedSpecs(runDirectory)) networks.set(spec.id, networkOf(spec, place, true))
   const inTurn = serial()
 
   const find = (id: string): Network => {
@@ -83,6 +113,8 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
   /** Ports that were made, by id: a port outlives its place in the spec until it is removed. */
   const made = new Map<string, PortSpec>()
   for (const network of networks.values()) for (const port of network.spec.ports) made.set(port.id, port)
+
+  const stopWatch = watchDhcp(networks, inTurn, log)
 
   return {
     name: "linux",
@@ -176,6 +208,6 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         await deleteNamespace(names.infrastructure)
         await rm(join(runDirectory, "networks"), { recursive: true, force: true })
       }),
-    close: async () => {},
+    close: async () => stopWatch(),
   }
 }

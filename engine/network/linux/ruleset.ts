@@ -4,7 +4,7 @@
  */
 
 export interface NamedSet {
-  /** "set" or "map", and its type as nft says it: "ifname : verdict". */
+  /** "set" or "map", and its type as nft says it: "ifname : verdict", or "typeof iifname . @th,288,48". */
   readonly kind: "set" | "map"
   readonly type: string
   /** Key to value; the value is "" in a set. */
@@ -25,9 +25,11 @@ export interface RuleSet {
 
 const element = ([key, value]: readonly [string, string]) => (value === "" ? key : `${key} : ${value}`)
 
+const typed = (type: string) => (type.startsWith("typeof ") ? type : `type ${type}`)
+
 const setLines = (name: string, { kind, type, elements }: NamedSet): string[] => [
   `  ${kind} ${name} {`,
-  `    type ${type}`,
+  `    ${typed(type)}`,
   ...(elements.size === 0 ? [] : [`    elements = { ${[...elements].map(element).join(", ")} }`]),
   "  }",
 ]
@@ -77,7 +79,7 @@ export function changeTransaction(before: RuleSet, after: RuleSet): string {
   const rewritten = [...after.chains].filter(([name, chain]) => !sameRules(before.chains.get(name), chain))
   // References go before what they point to, and come after it.
   const lines = [
-    ...newSets.map(([name, { kind, type }]) => `add ${kind} ${table} ${name} { type ${type}; }`),
+    ...newSets.map(([name, { kind, type }]) => `add ${kind} ${table} ${name} { ${typed(type)}; }`),
     ...newChains.map((name) => `add chain ${table} ${name}`),
     ...changes.flatMap(({ removals }) => removals),
     ...goneChains.map((name) => `flush chain ${table} ${name}`),

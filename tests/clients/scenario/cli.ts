@@ -11,7 +11,10 @@ export function openCli(name: string, program: string, { endpoint, env }: SimDae
       const all = ["--endpoint-url", endpoint, "--output", "json", ...args]
       execFile(program, all, { env: { ...env }, timeout: deadlineMs }, (error, stdout, stderr) => {
         if (error === null) return resolve({ result: stdout.trim() === "" ? {} : JSON.parse(stdout) })
-        const said = /An error occurred \(([\w.]+)\) when calling the \w+ operation: (.*)/s.exec(stderr)
+        const said =
+          /An error occurred \(([\w.]+)\) when calling the \w+ operation(?: \(reached max retries: \d+\))?: (.*)/s.exec(
+            stderr,
+          )
         if (said === null) return reject(new Error(`${name} ${args.join(" ")}: ${error.message}\n${stderr}`))
         resolve({ error: { code: said[1] ?? "", message: (said[2] ?? "").trim() } })
       })

@@ -84,16 +84,8 @@ const prepare: readonly Step[] = [
     operation: "AuthorizeSecurityGroupIngress",
     input: { GroupId: "$group", IpPermissions: [ssh] },
     cli: sshOptions,
-    keep: { rule: "SecurityGroupRules.0.SecurityGroupRuleId" },
-  },
-  {
-    operation: "AuthorizeSecurityGroupIngress",
-    input: { GroupId: "$group", IpPermissions: [ssh] },
-    cli: sshOptions,
-    fails: "InvalidPermission.Duplicate",
   },
   { operation: "DescribeSecurityGroups", input: { GroupIds: ["$group"] } },
-  { operation: "DescribeSecurityGroupRules", input: { SecurityGroupRuleIds: ["$rule"] } },
 ]
 
 const start: readonly Step[] = [
@@ -102,12 +94,6 @@ const start: readonly Step[] = [
     input: { ...launch, DryRun: true },
     cli: [...launchOptions, "--dry-run"],
     fails: "DryRunOperation",
-  },
-  {
-    operation: "RunInstances",
-    input: { ImageId: "ami-00000000000000000", InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 },
-    cli: ["--image-id", "ami-00000000000000000", "--instance-type", "t3.micro"],
-    fails: "InvalidAMIID.NotFound",
   },
   {
     operation: "RunInstances",
@@ -138,36 +124,28 @@ const use: readonly Step[] = [
     },
     cli: ["--filters", "Name=tag:Name,Values=scenario*", "Name=instance-state-name,Values=running,pending"],
   },
-  { operation: "DescribeInstances", input: { Filters: [{ Name: "instance-type", Values: ["m5.large"] }] } },
   { operation: "DescribeInstanceStatus", input: { InstanceIds: both } },
   { operation: "DescribeInstanceAttribute", input: { InstanceId: "$first", Attribute: "userData" } },
   { operation: "GetConsoleOutput", input: { InstanceId: "$first" } },
   { operation: "DescribeVolumes", input: { Filters: [{ Name: "attachment.instance-id", Values: both }] } },
   {
-    operation: "DescribeNetworkInterfaces",
-    input: { Filters: [{ Name: "attachment.instance-id", Values: ["$first"] }] },
+    operation: "ModifyInstanceAttribute",
+    input: { InstanceId: "$first", InstanceInitiatedShutdownBehavior: { Value: "terminate" } },
+    cli: ["--instance-id", "$first", "--instance-initiated-shutdown-behavior", "terminate"],
   },
   {
-    operation: "ModifyInstanceAttribute",
-    input: { InstanceId: "$first", DisableApiTermination: { Value: true } },
-    cli: ["--instance-id", "$first", "--disable-api-termination"],
-  },
-  { operation: "TerminateInstances", input: { InstanceIds: both }, fails: "OperationNotPermitted" },
-  {
-    operation: "ModifyInstanceAttribute",
-    input: { InstanceId: "$first", DisableApiTermination: { Value: false } },
-    cli: ["--instance-id", "$first", "--no-disable-api-termination"],
+    operation: "DescribeInstanceAttribute",
+    input: { InstanceId: "$first", Attribute: "instanceInitiatedShutdownBehavior" },
   },
   { operation: "RebootInstances", input: { InstanceIds: both } },
   { operation: "StopInstances", input: { InstanceIds: ["$first"] }, settled: true },
   { operation: "InstanceStopped", waits: true, settled: true, input: { InstanceIds: ["$first"] } },
   { operation: "DescribeInstances", input: { InstanceIds: ["$first"] } },
   { operation: "StartInstances", input: { InstanceIds: ["$first"] } },
-  { operation: "InstanceRunning", waits: true, settled: true, input: { InstanceIds: ["$first"] } },
   { operation: "CreateTags", input: { Resources: ["$first", "$group"], Tags: tags(["stage", "test"], ["empty", ""]) } },
   { operation: "DescribeTags", input: { Filters: [{ Name: "resource-id", Values: ["$first", "$group"] }] } },
   { operation: "DeleteTags", input: { Resources: ["$first"], Tags: [{ Key: "stage" }] } },
-  { operation: "DescribeInstances", input: { InstanceIds: ["$first"] } },
+  { operation: "DescribeInstances", settled: true, input: { InstanceIds: ["$first"] } },
 ]
 
 const refuse: readonly Step[] = [
@@ -189,7 +167,6 @@ const end: readonly Step[] = [
   { operation: "DescribeVolumes", input: {} },
   { operation: "DeleteSecurityGroup", input: { GroupId: "$group" } },
   { operation: "DeleteKeyPair", input: { KeyName: "scenario" } },
-  { operation: "DescribeKeyPairs", input: { KeyNames: ["scenario"] }, fails: "InvalidKeyPair.NotFound" },
 ]
 
 export const steps: readonly Step[] = [...prepare, ...start, ...use, ...refuse, ...end]

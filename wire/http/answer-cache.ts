@@ -14,6 +14,8 @@ export interface KeptAnswer {
 }
 
 export interface AnswerCache {
+  /** Whether any answer of this revision is kept. */
+  has(revision: number | undefined): boolean
   find(key: string, revision: number): KeptAnswer | undefined
   /** Keeps an answer made wholly at that revision, if it is small enough and holds its request id once. */
   keep(key: string, revision: number, operation: string, pieces: readonly Buffer[], requestId: string): void
@@ -26,7 +28,7 @@ export interface AnswerCacheLimits {
 
 const defaultLimits: AnswerCacheLimits = { bytes: 16 * 1024 * 1024, entries: 1000 }
 /** Longer requests are rare, and comparing them costs what the cache would save. */
-const maxBodyBytes = 2048
+export const maxKeyedBytes = 2048
 
 /** Under which name an answer is kept; undefined for requests that are better answered anew. */
 export function answerKey(
@@ -37,7 +39,7 @@ export function answerKey(
   body: Buffer,
 ): string | undefined {
   // A presigned query names its signature, so it would hardly come twice.
-  if (query !== "" || body.length === 0 || body.length > maxBodyBytes) return undefined
+  if (query !== "" || body.length === 0 || body.length > maxKeyedBytes) return undefined
   // Neither a key, a service nor a region can hold a line feed. latin1: different bytes are different keys.
   return `${caller.accessKeyId}\n${service}\n${region}\n${body.toString("latin1")}`
 }
@@ -52,6 +54,7 @@ export function createAnswerCache(limits: AnswerCacheLimits = defaultLimits): An
     sizeBytes -= answer.sizeBytes
   }
   return {
+    has: (revision) => revision === current,
     find: (key, revision) => (revision === current ? answers.get(key) : undefined),
     keep(key, revision, operation, pieces, requestId) {
       const idAt = pieces[0]?.indexOf(requestId) ?? -1

@@ -23,6 +23,13 @@ export function sendText(
   return bytes.length
 }
 
+/** A short XML answer that is at hand as bytes. Gives their number. */
+export function sendBytes(response: ServerResponse, requestId: string, bytes: Buffer): number {
+  response.writeHead(200, headers(requestId, bytes.length, xmlType))
+  response.end(bytes)
+  return bytes.length
+}
+
 /**
  * An answer as bytes, built piece by piece with other work in between. It is built whole before its head is sent: whatever
  * goes wrong while building can still be answered. Rejects with the reason when `signal` aborts.

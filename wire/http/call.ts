@@ -49,11 +49,13 @@ export interface Call {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly requestId: string
-  readonly abort: AbortController
+  readonly abort: Pick<AbortController, "abort" | "signal">
   /** The client waits for "100 Continue" before it sends its body. */
   readonly expectsContinue: boolean
   /** Set when the server is at its limit: the call is refused. */
   readonly isOverLimit: boolean
+  /** Set when the body was read already. */
+  readonly body?: Buffer
 }
 
 interface Progress {
@@ -112,7 +114,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   refuseShape(request, signed)
   refuseLength(request, context.limits.bodyBytes)
   if (call.expectsContinue) response.writeContinue()
-  const body = await readBody(request, context.limits.bodyBytes, abort.signal)
+  const body = call.body ?? (await readBody(request, context.limits.bodyBytes, abort.signal))
   const caller = await authenticate(context, progress.service, signed, claim, body)
 
   const region = claim?.region ?? context.defaultRegion
@@ -154,7 +156,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   return sendPieces(response, call.requestId, built, abort.signal)
 }
 
-function signedRequest(request: IncomingMessage): SignedRequest {
+export function signedRequest(request: IncomingMessage): SignedRequest {
   const url = request.url ?? "/"
   const mark = url.indexOf("?")
   return {
@@ -166,7 +168,7 @@ function signedRequest(request: IncomingMessage): SignedRequest {
 }
 
 /** What no query protocol knows: other methods and paths, encoded bodies, bodies that are no forms. */
-function refuseShape(request: IncomingMessage, { method, path }: SignedRequest): void {
+export function refuseShape(request: IncomingMessage, { method, path }: SignedRequest): void {
   if (method !== "POST" && method !== "GET") throw new Fault("MethodNotAllowed", "Use GET or POST", 405)
   if (!path.startsWith("/") || canonicalPath(path) !== "/") {
     throw new Fault("InvalidAction", "There is nothing at this path; send the request to /", 404)

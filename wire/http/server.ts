@@ -10,7 +10,9 @@ import type { Caller, Limits, SecretSource, ServiceBinding } from "../types.ts"
 import { discardRest, sendText } from "./answer.ts"
 import { createAnswerCache } from "./answer-cache.ts"
 import { ClientGone } from "./body.ts"
-import { type CallContext, type CallRecord, runCall } from "./call.ts"
+import { type Call, type CallContext, type CallRecord, runCall } from "./call.ts"
+import { createEnding, type Ending } from "./ending.ts"
+import { answerAgain, mayAnswerAgain, readSmallBody } from "./short-way.ts"
 import { createGuard } from "./guard.ts"
 import { createServices } from "./services.ts"
 
@@ -65,12 +67,12 @@ export function createWireServer(options: WireServerOptions): WireServer {
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const context = callContext(options, limits)
   const guard = createGuard(options.allowedHosts ?? [])
-  const running = new Set<AbortController>()
+  const running = new Set<Ending>()
   let calls = 0
   let isDraining = false
   let settled: (() => void) | undefined
 
-  const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
+  const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const requestId = randomUUID()
     const refused = guard(request)
     if (refused !== undefined) {
@@ -79,45 +81,55 @@ export function createWireServer(options: WireServerOptions): WireServer {
       return
     }
     if (isDraining) response.shouldKeepAlive = false
-    const abort = new AbortController()
-    running.add(abort)
+    const ending = createEnding()
+    running.add(ending)
+    const done = (): void => {
+      running.delete(ending)
+      if (running.size === 0) settled?.()
+    }
+    const goOn = (body?: Buffer): void => {
+      const work = longWay({ request, response, requestId, abort: ending, expectsContinue, ...(body && { body }) })
+      work.catch((error: unknown) => failed(error, response)).finally(done)
+    }
+    if (expectsContinue || !mayAnswerAgain(request, context)) return goOn()
+    readSmallBody(request, (body) => {
+      if (body === undefined) return done()
+      if (ending.isAborted || !answerAgain(request, response, requestId, body, context)) return goOn(body)
+      done()
+    })
+  }
+  const longWay = async (call: Omit<Call, "isOverLimit">): Promise<void> => {
+    const { request, response, requestId, abort } = call
     response.once("close", () => {
       if (!response.writableFinished) abort.abort(new ClientGone("the connection was closed"))
     })
-    try {
-      const handler = pageFor(request, options)
-      if (handler) {
-        if (expectsContinue) response.writeContinue()
-        await runLocal(handler, request, response, requestId, abort.signal, context)
-      } else await call(request, response, requestId, abort, expectsContinue)
-    } finally {
-      running.delete(abort)
-      if (running.size === 0) settled?.()
+    const handler = pageFor(request, options)
+    if (handler) {
+      if (call.expectsContinue) response.writeContinue()
+      await runLocal(handler, request, response, requestId, abort.signal, context)
+      return
     }
-  }
-  const call = async (
-    request: IncomingMessage,
-    response: ServerResponse,
-    requestId: string,
-    abort: AbortController,
-    expectsContinue: boolean,
-  ): Promise<void> => {
     const isOverLimit = calls >= limits.inFlight
     calls++
     const deadline = setTimeout(() => abort.abort(unavailable()), limits.requestMs)
     response.once("close", () => clearTimeout(deadline))
     try {
-      await runCall({ request, response, requestId, abort, expectsContinue, isOverLimit }, context)
+      await runCall({ ...call, isOverLimit }, context)
     } finally {
       calls--
     }
   }
+  const failed = (error: unknown, response: ServerResponse): void => {
+    context.log("a request ended in an error", error)
+    response.destroy()
+  }
 
   const server = httpServer(limits, (request, response, expectsContinue) => {
-    serve(request, response, expectsContinue).catch((error: unknown) => {
-      context.log("a request ended in an error", error)
-      response.destroy()
-    })
+    try {
+      serve(request, response, expectsContinue)
+    } catch (error) {
+      failed(error, response)
+    }
   })
   return {
     server,
@@ -140,17 +152,17 @@ export function createWireServer(options: WireServerOptions): WireServer {
 }
 
 function callContext(options: WireServerOptions, limits: Limits): CallContext {
-  const { auth, defaultCaller, secrets, clock, defaultRegion, onCall } = options
+  const { auth, defaultCaller, secrets, clock, defaultRegion, onCall, revision = () => undefined } = options
   if (auth === "off" && !defaultCaller) throw new TypeError("auth off needs a defaultCaller")
   return {
     services: createServices(options.services),
     limits,
     clock,
-    verify: createVerifier({ secrets, clock }),
+    verify: createVerifier({ secrets, clock, revision }),
     everybody: auth === "off" ? defaultCaller : undefined,
     defaultRegion,
     answers: createAnswerCache(),
-    revision: options.revision ?? (() => undefined),
+    revision,
     onCall,
     log: options.log ?? ((message, error) => console.error(message, error)),
   }

@@ -1,7 +1,7 @@
 /** Believes a claim or refuses it. Neither answers nor time tell a stranger which access keys exist. */
 import { createHmac, hash, randomBytes, timingSafeEqual } from "node:crypto"
 import type { Clock } from "#lib/clock.ts"
-import type { Caller, Protocol, SecretSource } from "../types.ts"
+import type { Caller, Protocol, Secret, SecretSource } from "../types.ts"
 import { canonicalRequest } from "./canonical.ts"
 import type { Claim, SignedRequest } from "./claim.ts"
 import { refusal } from "./refusals.ts"
@@ -12,49 +12,83 @@ const windowMs = 15 * 60 * 1000
 export interface VerifierOptions {
   readonly secrets: SecretSource
   readonly clock: Pick<Clock, "wallMs">
+  /** Rises with every change of the secrets, undefined while one is under way; without it every request looks its secret up. */
+  readonly revision?: () => number | undefined
   /** Signing keys kept, one per access key, day, region and service. 1,000 unless told. */
   readonly keysKept?: number
 }
 
-/** Gives who signed; throws the protocol's Fault. */
-export type Verifier = (request: SignedRequest, claim: Claim, body: Uint8Array, protocol: Protocol) => Promise<Caller>
+export interface Verifier {
+  /** Gives who signed; throws the protocol's Fault. */
+  (request: SignedRequest, claim: Claim, body: Uint8Array, protocol: Protocol): Promise<Caller>
+  /**
+   * Gives who signed when that can be said at once: the key is at hand and no secret has changed since it was looked up.
+   * Undefined, after the same work, says nothing: ask the other way.
+   */
+  readonly atOnce: (request: SignedRequest, claim: Claim, body: Uint8Array) => Caller | undefined
+}
 
-export function createVerifier({ secrets, clock, keysKept = 1000 }: VerifierOptions): Verifier {
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { secrets, clock, revision = () => undefined, keysKept = 1000 } = options
   const keys = signingKeys(keysKept)
   // Signatures of unknown keys are checked too, against a secret that nobody has.
   const nobody = randomBytes(30).toString("base64")
-  return async (request, claim, body, protocol) => {
-    const bodyHash = hash("sha256", body, "hex")
+  const nobodyKey = randomBytes(32)
+
+  const verify = async (request: SignedRequest, claim: Claim, body: Uint8Array, protocol: Protocol) => {
     refuseOutOfTime(claim, clock.wallMs(), protocol)
+    const before = revision()
     const secret = await secrets(claim.accessKeyId)
-    const canonical = canonicalRequest(request, claim, bodyHash)
-    const scope = `${claim.day}/${claim.region}/${claim.service}/aws4_request`
-    const toSign = `AWS4-HMAC-SHA256\n${claim.timestamp}\n${scope}\n${hash("sha256", canonical ?? "", "hex")}`
-    const found = secret && keys.find(claim, secret.secretAccessKey)
-    const key = found ?? deriveKey(claim, secret?.secretAccessKey ?? nobody)
-    const expected = createHmac("sha256", key).update(toSign).digest()
-    const equal = timingSafeEqual(expected, Buffer.from(claim.signature, "hex"))
-    const declared = request.headers["x-amz-content-sha256"]?.[0]
-    if (!secret || !equal || canonical === undefined || (declared !== undefined && declared !== bodyHash)) {
+    const found = secret && keys.find(claim)
+    const ready = found?.secret.secretAccessKey === secret?.secretAccessKey ? found?.key : undefined
+    const key = ready ?? deriveKey(claim, secret?.secretAccessKey ?? nobody)
+    if (!isSigned(request, claim, body, key) || !secret) {
       // A key that was found ready took less time than one derived: make up for it before saying no.
-      if (found) deriveKey(claim, nobody)
+      if (ready) deriveKey(claim, nobody)
       throw refusal(secret ? "mismatch" : "unknownKey", protocol)
     }
     // Keys here are permanent ones: a session token beside one was made for another key.
     if (!secret.active || request.headers["x-amz-security-token"]) throw refusal("unknownKey", protocol)
-    if (!found) keys.keep(claim, secret.secretAccessKey, key)
+    const lookedUpAt = before === revision() ? before : undefined
+    if (!ready || found?.lookedUpAt !== lookedUpAt) keys.keep(claim, { secret, key, lookedUpAt })
     return secret.caller
   }
+
+  const atOnce = (request: SignedRequest, claim: Claim, body: Uint8Array): Caller | undefined => {
+    const now = revision()
+    const found = keys.find(claim)
+    const usable = found && now !== undefined && found.lookedUpAt === now ? found : undefined
+    // The same work for keys that are not at hand, or the time would tell which ones are in use.
+    const equal = isSigned(request, claim, body, usable?.key ?? nobodyKey)
+    const isTimely = timeliness(claim, clock.wallMs()) === undefined
+    return usable && equal && isTimely && !request.headers["x-amz-security-token"] ? usable.secret.caller : undefined
+  }
+  return Object.assign(verify, { atOnce })
+}
+
+/** Whether the request carries the signature that this key gives it, compared in constant time. */
+function isSigned(request: SignedRequest, claim: Claim, body: Uint8Array, key: Buffer): boolean {
+  const bodyHash = hash("sha256", body, "hex")
+  const canonical = canonicalRequest(request, claim, bodyHash)
+  const scope = `${claim.day}/${claim.region}/${claim.service}/aws4_request`
+  const toSign = `AWS4-HMAC-SHA256\n${claim.timestamp}\n${scope}\n${hash("sha256", canonical ?? "", "hex")}`
+  const equal = timingSafeEqual(sign(key, toSign), Buffer.from(claim.signature, "hex"))
+  const declared = request.headers["x-amz-content-sha256"]?.[0]
+  return equal && canonical !== undefined && (declared === undefined || declared === bodyHash)
+}
+
+function timeliness(claim: Claim, nowMs: number): "expired" | "notYet" | undefined {
+  if (nowMs > claim.signedAtMs + (claim.expiresMs ?? windowMs)) return "expired"
+  return nowMs < claim.signedAtMs - windowMs ? "notYet" : undefined
 }
 
 function refuseOutOfTime(claim: Claim, nowMs: number, protocol: Protocol): void {
+  const late = timeliness(claim, nowMs)
   const lifeMs = claim.expiresMs ?? windowMs
-  if (nowMs > claim.signedAtMs + lifeMs) {
+  if (late === "expired") {
     throw refusal("expired", protocol, `${claim.timestamp} is too long ago (${lifeMs / 60_000} min.)`)
   }
-  if (nowMs < claim.signedAtMs - windowMs) {
-    throw refusal("notYet", protocol, `${claim.timestamp} is still later than now (15 min.)`)
-  }
+  if (late === "notYet") throw refusal("notYet", protocol, `${claim.timestamp} is still later than now (15 min.)`)
 }
 
 function deriveKey(claim: Claim, secret: string): Buffer {
@@ -66,9 +100,16 @@ function sign(key: string | Buffer, text: string): Buffer {
 }
 
 interface SigningKeys {
-  /** A key made before for the same secret. */
-  find(claim: Claim, secret: string): Buffer | undefined
-  keep(claim: Claim, secret: string, key: Buffer): void
+  find(claim: Claim): KeptKey | undefined
+  keep(claim: Claim, kept: KeptKey): void
+}
+
+interface KeptKey {
+  /** What the key was made of; was active. */
+  readonly secret: Secret
+  readonly key: Buffer
+  /** The revision at which the secret was looked up last, if it was known. */
+  readonly lookedUpAt: number | undefined
 }
 
 function nameOf(claim: Claim): string {
@@ -77,16 +118,13 @@ function nameOf(claim: Claim): string {
 
 /** The keys last used, `limit` of them. Only proven claims get in, so that strangers cannot push others out. */
 function signingKeys(limit: number): SigningKeys {
-  const cache = new Map<string, { readonly secret: string; readonly key: Buffer }>()
+  const cache = new Map<string, KeptKey>()
   return {
-    find(claim, secret) {
-      const found = cache.get(nameOf(claim))
-      return found?.secret === secret ? found.key : undefined
-    },
-    keep(claim, secret, key) {
+    find: (claim) => cache.get(nameOf(claim)),
+    keep(claim, kept) {
       const name = nameOf(claim)
       cache.delete(name)
-      cache.set(name, { secret, key })
+      cache.set(name, kept)
       if (cache.size > limit) cache.delete(cache.keys().next().value ?? "")
     },
   }

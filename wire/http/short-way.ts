@@ -1,0 +1,64 @@
+/**
+ * The short way of a request whose answer is at hand: everything that decides about it is looked at in the same order as on the
+ * long way (`call.ts`), but in one go, without waiting. Whatever is not plainly fine is left to the long way, which alone refuses.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts"
+import { sendBytes } from "./answer.ts"
+import { answerKey, maxKeyedBytes, withRequestId } from "./answer-cache.ts"
+import { type CallContext, refuseShape, signedRequest } from "./call.ts"
+
+/** Whether it is worth reading the body first: a short form for the root, at a time when answers are kept. */
+export function mayAnswerAgain(request: IncomingMessage, { answers, revision }: CallContext): boolean {
+  const length = Number(request.headers["content-length"])
+  return (
+    request.method === "POST" && request.url === "/" && length > 0 && length <= maxKeyedBytes && answers.has(revision())
+  )
+}
+
+/** Calls back once: with the whole body, or with undefined when the client went away before. */
+export function readSmallBody(request: IncomingMessage, then: (body: Buffer | undefined) => void): void {
+  let body: Buffer | undefined
+  let isDone = false
+  const finish = (whole: Buffer | undefined): void => {
+    if (isDone) return
+    isDone = true
+    then(whole)
+  }
+  request.on("data", (chunk: Buffer) => (body = body ? Buffer.concat([body, chunk]) : chunk))
+  request.on("end", () => finish(body))
+  // Comes after "end" too.
+  request.on("close", () => finish(undefined))
+}
+
+/** Sends the answer that is kept for this request, if there is one and the request is in order; false when nothing was done. */
+export function answerAgain(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  body: Buffer,
+  context: CallContext,
+): boolean {
+  const signed = signedRequest(request)
+  const claim = claimInOrder(request, signed)
+  const caller = claim && (context.everybody ?? context.verify.atOnce(signed, claim, body))
+  const revision = context.revision()
+  const key = claim && caller && answerKey(caller, claim.service, claim.region, signed.query, body)
+  const kept = key && revision !== undefined && context.answers.find(key, revision)
+  // Long answers wait for their reader.
+  if (!kept || kept.pieces.length > 1) return false
+  const startMs = context.clock.monotonicMs()
+  const bytes = sendBytes(response, requestId, withRequestId(kept, requestId))
+  const ms = context.clock.monotonicMs() - startMs
+  context.onCall?.({ requestId, service: claim.service, operation: kept.operation, status: 200, code: "", ms, bytes })
+  return true
+}
+
+function claimInOrder(request: IncomingMessage, signed: SignedRequest): Claim | undefined {
+  try {
+    refuseShape(request, signed)
+    return readClaim(signed, "ec2Query")
+  } catch {
+    return undefined
+  }
+}

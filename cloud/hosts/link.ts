@@ -2,7 +2,7 @@
  * The control plane's end of a host: pushes wishes as they are committed, hands observations on, one at a time per resource, and knows what
  * is still open. Nothing here is durable: the store's assignments are the whole truth and are sent again on every start.
  */
-import type { AssignmentRow, Commit, CommitResult, Store } from "#store/types.ts"
+import { type AssignmentRow, type Commit, type CommitResult, type Store, StoreUnusableError } from "#store/types.ts"
 import type { Assignment, HostConnection, Observed, Spec, Status } from "#host/protocol/types.ts"
 import { localHost } from "./local.ts"
 
@@ -65,7 +65,9 @@ export function createHostLink({ store, connection, observe, log }: HostLinkOpti
         if (newest.get(resource) === observed) newest.delete(resource)
         failures = 0
       } catch (error) {
-        if (++failures > retries) {
+        // A store that cannot be written now can be later (its disk is full): that says nothing against the observation.
+        if (!(error instanceof StoreUnusableError)) failures++
+        if (failures > retries) {
           log(`giving up on an observation of ${resource}`, error)
           newest.delete(resource)
         } else await new Promise((resolve) => setTimeout(resolve, retryMs))

@@ -177,11 +177,17 @@ export function refuseShape(request: IncomingMessage, { method, path }: SignedRe
   if (encoding !== undefined && encoding !== "identity") {
     throw new Fault("UnsupportedMediaType", "The body must not be encoded", 415)
   }
-  const type = request.headers["content-type"]
-  const isForm = type?.split(";", 1)[0]?.trim().toLowerCase() === "application/x-www-form-urlencoded"
-  if (method === "POST" && !isForm && request.headers["content-length"] !== "0") {
+  if (method === "POST" && !isForm(request.headers["content-type"]) && request.headers["content-length"] !== "0") {
     throw new Fault("UnsupportedMediaType", "The body must be application/x-www-form-urlencoded", 415)
   }
+}
+
+const formType = "application/x-www-form-urlencoded"
+// What the CLI and every SDK send.
+const usualTypes = new Set([formType, `${formType}; charset=utf-8`])
+
+function isForm(type: string | undefined): boolean {
+  return type !== undefined && (usualTypes.has(type) || type.split(";", 1)[0]?.trim().toLowerCase() === formType)
 }
 
 /** With auth off, a claim says no more than service and region, and one that cannot be read says nothing. */

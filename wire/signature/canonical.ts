@@ -51,9 +51,13 @@ function canonicalHeaders(headers: Headers, names: readonly string[]): string | 
   for (const name of names) {
     const values = headers[name]
     if (!values) return undefined
-    text += `${name}:${values.map((value) => value.trim().replaceAll(/\s+/g, " ")).join(",")}\n`
+    text += `${name}:${values.length === 1 ? oneSpaced(values[0] ?? "") : values.map(oneSpaced).join(",")}\n`
   }
   return text
+}
+
+function oneSpaced(value: string): string {
+  return /\s\s|[^\S ]|^ | $/.test(value) ? value.trim().replaceAll(/\s+/g, " ") : value
 }
 
 function compare(a: string, b: string): number {

@@ -48,20 +48,41 @@ export function readClaim(request: SignedRequest, protocol: Protocol): Claim | u
   for (const name of single) {
     if ((request.headers[name]?.length ?? 0) > 1) throw refusal("incomplete", protocol, `More than one '${name}'.`)
   }
-  const fields = presigned ?? headerFields(authorization?.[0] ?? "", protocol)
-  const [accessKeyId, day, region, service] = credential(fields.get("Credential") ?? "", protocol)
-  const signedHeaders = headerList(fields.get("SignedHeaders") ?? "", protocol)
-  const signature = fields.get("Signature") ?? ""
+  const said = presigned ? fieldsSaid(presigned, protocol) : headerSaid(authorization?.[0] ?? "", protocol)
+  const [accessKeyId, day, region, service] = said.credential
+  const { signedHeaders, signature } = said
   if (!/^[0-9a-f]{64}$/.test(signature)) throw refusal("incomplete", protocol, "'Signature' must be 64 hex digits.")
-  const timestamp = presigned ? (fields.get("Date") ?? "") : headerTimestamp(request.headers, protocol)
+  const timestamp = presigned ? (presigned.get("Date") ?? "") : headerTimestamp(request.headers, protocol)
   const signedAtMs = timestampMs(timestamp)
   if (signedAtMs === undefined) throw refusal("incomplete", protocol, "The date must be in ISO 8601 basic format.")
   if (!timestamp.startsWith(day)) throw refusal("scope", protocol, "the date of the request")
-  const expiresMs = presigned ? expiry(fields.get("Expires"), protocol) : undefined
+  const expiresMs = presigned ? expiry(presigned.get("Expires"), protocol) : undefined
   return { accessKeyId, day, region, service, signedHeaders, signature, timestamp, signedAtMs, expiresMs }
 }
 
 type Fields = ReadonlyMap<string, string>
+interface Said {
+  readonly credential: Credential
+  readonly signedHeaders: readonly string[]
+  readonly signature: string
+}
+
+function fieldsSaid(fields: Fields, protocol: Protocol): Said {
+  return {
+    credential: credential(fields.get("Credential") ?? "", protocol),
+    signedHeaders: headerList(fields.get("SignedHeaders") ?? "", protocol),
+    signature: fields.get("Signature") ?? "",
+  }
+}
+
+const signatureEnd = /^(.*, ?Signature=)([0-9a-f]{64})$/
+
+/** All that stands before the signature is the same all day: it is remembered with an empty one. */
+function headerSaid(header: string, protocol: Protocol): Said {
+  const parts = signatureEnd.exec(header)
+  if (!parts?.[1] || !parts[2]) return fieldsSaid(headerFields(header, protocol), protocol)
+  return { ...headerStart(parts[1], protocol), signature: parts[2] }
+}
 
 /** "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." with any white space around the parts. */
 function headerFields(header: string, protocol: Protocol): Fields {
@@ -135,6 +156,8 @@ const headerList = remembered((text, protocol): readonly string[] => {
   return names
 })
 
+const headerStart = remembered((text, protocol): Said => fieldsSaid(headerFields(text, protocol), protocol))
+
 function headerTimestamp(headers: Headers, protocol: Protocol): string {
   const amazonDate = headers["x-amz-date"]?.[0]
   if (amazonDate !== undefined) return amazonDate.trim()
@@ -145,7 +168,19 @@ function headerTimestamp(headers: Headers, protocol: Protocol): string {
   return Number.isNaN(at) ? "" : new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, "")
 }
 
+// One clock second brings many requests.
+let lastTimestamp = ""
+let lastTimestampMs: number | undefined
+
 function timestampMs(text: string): number | undefined {
+  if (text !== lastTimestamp) {
+    lastTimestampMs = readTimestamp(text)
+    lastTimestamp = text
+  }
+  return lastTimestampMs
+}
+
+function readTimestamp(text: string): number | undefined {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
   if (!match) return undefined
   const at = Date.parse(`${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z`)

@@ -4,6 +4,7 @@ import type { Clock } from "#lib/clock.ts"
 import type { Caller, Protocol, Secret, SecretSource } from "../types.ts"
 import { canonicalRequest } from "./canonical.ts"
 import type { Claim, SignedRequest } from "./claim.ts"
+import { type HmacKey, hmacHex, hmacKey } from "./hmac.ts"
 import { refusal } from "./refusals.ts"
 
 /** EC2's own documentation of RequestExpired: 15 minutes in both directions. */
@@ -33,7 +34,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const keys = signingKeys(keysKept)
   // Signatures of unknown keys are checked too, against a secret that nobody has.
   const nobody = randomBytes(30).toString("base64")
-  const nobodyKey = randomBytes(32)
+  const nobodyKey = hmacKey(randomBytes(32))
 
   const verify = async (request: SignedRequest, claim: Claim, body: Uint8Array, protocol: Protocol) => {
     refuseOutOfTime(claim, clock.wallMs(), protocol)
@@ -67,12 +68,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
 }
 
 /** Whether the request carries the signature that this key gives it, compared in constant time. */
-function isSigned(request: SignedRequest, claim: Claim, body: Uint8Array, key: Buffer): boolean {
+function isSigned(request: SignedRequest, claim: Claim, body: Uint8Array, key: HmacKey): boolean {
   const bodyHash = hash("sha256", body, "hex")
   const canonical = canonicalRequest(request, claim, bodyHash)
   const scope = `${claim.day}/${claim.region}/${claim.service}/aws4_request`
   const toSign = `AWS4-HMAC-SHA256\n${claim.timestamp}\n${scope}\n${hash("sha256", canonical ?? "", "hex")}`
-  const equal = timingSafeEqual(sign(key, toSign), Buffer.from(claim.signature, "hex"))
+  const equal = timingSafeEqual(Buffer.from(hmacHex(key, toSign)), Buffer.from(claim.signature))
   const declared = request.headers["x-amz-content-sha256"]?.[0]
   return equal && canonical !== undefined && (declared === undefined || declared === bodyHash)
 }
@@ -91,8 +92,8 @@ function refuseOutOfTime(claim: Claim, nowMs: number, protocol: Protocol): void 
   if (late === "notYet") throw refusal("notYet", protocol, `${claim.timestamp} is still later than now (15 min.)`)
 }
 
-function deriveKey(claim: Claim, secret: string): Buffer {
-  return sign(sign(sign(sign(`AWS4${secret}`, claim.day), claim.region), claim.service), "aws4_request")
+function deriveKey(claim: Claim, secret: string): HmacKey {
+  return hmacKey(sign(sign(sign(sign(`AWS4${secret}`, claim.day), claim.region), claim.service), "aws4_request"))
 }
 
 function sign(key: string | Buffer, text: string): Buffer {
@@ -107,7 +108,7 @@ interface SigningKeys {
 interface KeptKey {
   /** What the key was made of; was active. */
   readonly secret: Secret
-  readonly key: Buffer
+  readonly key: HmacKey
   /** The revision at which the secret was looked up last, if it was known. */
   readonly lookedUpAt: number | undefined
 }

@@ -3,12 +3,14 @@
  * Start reading here.
  */
 import { constants } from "node:fs"
-import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises"
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { systemClock } from "#lib/clock.ts"
 import type { Clock } from "#lib/clock.ts"
+import { installBoot } from "./boot-loader.ts"
 import { imageIdOf } from "./catalog.ts"
-import { ImageError, run } from "./command.ts"
+import { ImageError } from "./command.ts"
+import { writeDisk } from "./disk.ts"
 import { imageFiles, isWhole, readImage } from "./image-folder.ts"
 import type { BuiltImage, ImageFacts } from "./image-folder.ts"
 import { buildInitrd } from "./initrd.ts"
@@ -146,23 +148,14 @@ async function fillImage(build: Build, work: string): Promise<void> {
   onProgress({ step: "root", fraction: 0.8, message: "putting the root file system together" })
   const kernel = await findKernel(unpacked)
   await buildRootTree(recipe, unpacked, kernel, root)
-  await writeFile(join(work, "initrd"), await buildInitrd(recipe, unpacked, kernel))
+  const initrd = await buildInitrd(recipe, unpacked, kernel)
+  await writeFile(join(work, "initrd"), initrd)
   await copyFile(kernel.imagePath, join(work, "vmlinuz"))
+  await installBoot(root, { kernel: kernel.imagePath, initrd }, recipe.commandLine)
   onProgress({ step: "disk", fraction: 0.9, message: "writing the disk" })
-  await writeDisk(root, join(scratch, "disk.raw"), recipe.sizeBytes, join(work, "disk.qcow2"))
+  await writeDisk(recipe, unpacked, root, join(scratch, "disk.raw"), join(work, "disk.qcow2"))
   await writeFacts(build, packages, work)
   await rm(scratch, { recursive: true })
-}
-
-/** ext4 over the whole disk, without partitions, packed as zstd qcow2. */
-async function writeDisk(root: string, rawPath: string, sizeBytes: number, target: string): Promise<void> {
-  await writeFile(rawPath, "")
-  await truncate(rawPath, sizeBytes)
-  // Few inodes and no lazy work: what mke2fs leaves to the first mount, every guest would do again on its own volume.
-  const extended = "nodiscard,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
-  const options = ["-q", "-F", "-t", "ext4", "-b", "4096", "-i", "32768", "-m", "1", "-E", extended, "-L", "root"]
-  await run("mke2fs", [...options, "-d", root, rawPath])
-  await run("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", rawPath, target])
 }
 
 async function writeFacts({ recipe, clock }: Build, packages: readonly Package[], work: string): Promise<void> {

@@ -28,7 +28,9 @@ export interface ImageRecipe {
   readonly optionalModules: readonly string[]
   /** Modules on the root file system besides those of the initrd. */
   readonly rootModules: readonly string[]
-  /** Virtual size of the disk, which the file system fills. A multiple of 1 GiB. */
+  /** Label of the root file system: at most 16 bytes. The initrd takes the first disk that has it. */
+  readonly rootLabel: string
+  /** Virtual size of the disk, which its one partition fills. A multiple of 1 GiB. */
   readonly sizeBytes: number
   readonly rootDeviceName: string
   readonly commandLine: string

@@ -2,26 +2,35 @@
 import { microImage } from "../catalog.ts"
 import type { ImageRecipe } from "../recipe.ts"
 
+const rootLabel = "fractus-root"
+
 export const microRecipe: ImageRecipe = {
   name: microImage.name,
   description: microImage.description,
   architecture: microImage.architecture,
   folder: import.meta.dirname,
   packages: [
+    // What scripts on EC2 begin with; and busybox's shell takes its own ping and poweroff before any program of the path.
+    "bash",
     "busybox-static",
     "ca-certificates",
     "coreutils",
     "curl",
     "dropbear-bin",
     "e2fsprogs",
+    "grub-pc-bin",
+    // Busybox's ping wants privileges.
+    "iputils-ping",
     "libpam-modules",
     "openssh-sftp-server",
     "sudo",
+    "util-linux",
   ],
   kernelPackages: ["linux-image-cloud-amd64", "linux-image-virtual"],
   withoutPackages:
-    /^(adduser|base-passwd|cdebconf|debconf.*|dpkg|gcc-.*-base|init-system-helpers|install-info|libaudit-common|libdb5\.3.*|libdebconf.*|libgdbm.*|libperl.*|libsemanage.*|libsepol.*|libtextwrap.*|logsave|openssh-client|openssl|passwd|perl.*|.*-perl|sensible-utils|tar|usrmerge|usr-is-merged|libedit.*|libfido2.*|libcbor.*|libbsd0|libtinfo.*|libudev.*|libicu.*|libxml2.*)$/,
+    /^(adduser|base-files|base-passwd|debianutils|mawk|cdebconf|debconf.*|dmsetup|dpkg|gcc-.*-base|gettext-base|init-system-helpers|install-info|libaudit-common|libefi.*|libfreetype.*|libfuse.*|libgcrypt.*|libgpg-error.*|liblz4.*|libpng.*|libsystemd.*|libdb5\.3.*|libdebconf.*|libgdbm.*|libperl.*|libsemanage.*|libsepol.*|libtextwrap.*|logsave|openssh-client|openssl|passwd|perl.*|.*-perl|sensible-utils|tar|usrmerge|usr-is-merged|util-linux-extra|libedit.*|libfido2.*|libcbor.*|libbsd0|libicu.*|libxml2.*)$/,
   rootFiles: [
+    "usr/bin/bash",
     "usr/bin/busybox",
     "usr/bin/curl",
     "usr/bin/dd",
@@ -33,6 +42,7 @@ export const microRecipe: ImageRecipe = {
     "usr/bin/dbclient",
     "usr/bin/dropbearkey",
     "usr/sbin/dropbear",
+    "usr/bin/{lsblk,ping,resizepart}",
     "usr/lib/openssh/sftp-server",
     "usr/libexec/sudo/sudoers.so",
     "usr/lib/*-linux-gnu/security/pam_{permit,deny}.so",
@@ -53,6 +63,11 @@ export const microRecipe: ImageRecipe = {
     "usr/bin/fsck.ext4": "e2fsck",
     "usr/lib/sftp-server": "openssh/sftp-server",
     "usr/bin/ssh": "dbclient",
+    // Quicker than busybox's, which have init wait.
+    "usr/bin/halt": "../lib/fractus/stop",
+    "usr/bin/poweroff": "../lib/fractus/stop",
+    "usr/bin/reboot": "../lib/fractus/stop",
+    "usr/bin/shutdown": "../lib/fractus/stop",
     "etc/resolv.conf": "../run/resolv.conf",
     "etc/mtab": "../proc/self/mounts",
     "var/run": "../run",
@@ -106,10 +121,10 @@ export const microRecipe: ImageRecipe = {
     "nls_cp437",
     "xfs",
   ],
+  rootLabel,
   sizeBytes: microImage.sizeBytes,
   rootDeviceName: microImage.rootDeviceName,
   // tsc, no_timer_check: the calibration loops of an emulated timer cost most of a second.
-  commandLine:
-    "console=ttyS0 root=/dev/vda quiet panic=1 net.ifnames=0 tsc=reliable no_timer_check random.trust_cpu=on",
+  commandLine: `console=ttyS0 root=LABEL=${rootLabel} quiet panic=1 net.ifnames=0 tsc=reliable no_timer_check random.trust_cpu=on`,
   loginUser: microImage.loginUser,
 }

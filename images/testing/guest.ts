@@ -17,13 +17,13 @@ const execute = promisify(execFile)
 export interface MetadataService {
   readonly port: number
   /** Path below /latest -> content. May be changed while a guest runs. */
-  readonly tree: Map<string, string>
+  readonly tree: Map<string, string | Buffer>
   readonly requests: string[]
 }
 
 /** Version 2 only: without its token nothing but the token is answered. */
 export async function startMetadata(context: TestContext, tree: Record<string, string>): Promise<MetadataService> {
-  const service = { tree: new Map(Object.entries(tree)), requests: [] as string[] }
+  const service = { tree: new Map<string, string | Buffer>(Object.entries(tree)), requests: [] as string[] }
   const server = createServer((request, response) => {
     const path = (request.url ?? "").replace("/latest/", "")
     service.requests.push(`${request.method} ${path}`)
@@ -65,6 +65,10 @@ export interface GuestOptions {
   readonly name: string
   readonly uuid: string
   readonly memoryMiB: number
+  /** Default `kernel`: handed over with the initrd. `firmware`: SeaBIOS and what it finds on the disk. */
+  readonly boot?: "kernel" | "firmware"
+  /** Volumes besides the root, in the order of the bus: their serial, made of nothing and held in memory. */
+  readonly volumes?: readonly string[]
 }
 
 export async function startGuest(context: TestContext, options: GuestOptions): Promise<Guest> {
@@ -121,18 +125,22 @@ function machineArguments(options: GuestOptions, serial: string, forwarder: stri
       "max",
     ],
     guest: ["-m", String(options.memoryMiB), "-uuid", options.uuid, "-qmp", "stdio", "-serial", `file:${serial}`],
-    boot: [
-      "-kernel",
-      options.image.kernelPath,
-      "-initrd",
-      options.image.initrdPath,
-      "-append",
-      options.image.commandLine,
-    ],
+    boot: options.boot === "firmware" ? [] : kernelArguments(options.image),
     disk: ["-blockdev", disk, "-device", "virtio-blk-pci,drive=d"],
+    volumes: (options.volumes ?? []).flatMap((serial) => [
+      "-blockdev",
+      `null-co,read-zeroes=on,size=67108864,node-name=${serial}`,
+      "-device",
+      `virtio-blk-pci,drive=${serial},serial=${serial}`,
+    ]),
+    plug: ["-device", "pcie-root-port,id=plug,slot=1"],
     network: ["-netdev", network, "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"],
   }
   return Object.values(words).flat()
+}
+
+function kernelArguments({ kernelPath, initrdPath, commandLine }: BuiltImage): string[] {
+  return ["-kernel", kernelPath, "-initrd", initrdPath, "-append", commandLine]
 }
 
 export function sshArguments(folder: string, port: number): string[] {
@@ -158,7 +166,8 @@ function connectQmp(child: ChildProcess): (command: string, args?: object) => Pr
     if ("error" in message) waiting.shift()?.(message)
   })
   return (command, args = {}) =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
+      child.once("exit", () => reject(new Error(`QEMU ended before it answered ${command}`)))
       waiting.push(resolve)
       input.write(`${JSON.stringify({ execute: command, arguments: args })}\n`)
     })

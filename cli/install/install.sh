@@ -64,12 +64,34 @@ not_writable() {
   exit 3
 }
 
+# The Node that npm brings is linked against libatomic, which a fresh Debian does not have.
+needs_libatomic() {
+  for library in /usr/lib/*/libatomic.so.1 /usr/lib/libatomic.so.1 /usr/lib64/libatomic.so.1; do
+    [ -e "$library" ] && return 1
+  done
+  return 0
+}
+
+no_libatomic() {
+  say "fractus: the library libatomic.so.1 is missing; the Node that Fractus brings needs it."
+  say "To mend it: sudo apt-get update && sudo apt-get install -y --no-install-recommends libatomic1"
+  exit 3
+}
+
+install_libatomic() {
+  say "Installing libatomic1 ..."
+  brought() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libatomic1 >&2 9<&- </dev/null; }
+  # The first try fails where the package lists were never fetched.
+  brought 2>/dev/null || { apt-get update -qq >&2 9<&- </dev/null && brought; } || no_libatomic
+}
+
 # Asks only on a terminal and only without --yes.
 agree() {
   say "Fractus needs its npm packages ($scope):"
   say "  packages   $npm_packages, the versions and checksums of package-lock.json, no install scripts"
   say "  to fetch   about $npm_fetch_mb MB"
   say "  on disk    about $npm_disk_mb MB"
+  if needs_libatomic; then say "  by apt     libatomic1, which that Node needs (less than 1 MB)"; fi
   say "  changes    $root/node_modules, and npm's own cache; nothing else"
   for argument in "$@"; do
     case $argument in --yes | -y) return 0 ;; --) break ;; esac
@@ -138,7 +160,9 @@ if ! installed; then
     find_npm || no_node
     free_mb=$(df -Pm "$root" | awk 'NR == 2 { print $4 }')
     [ "$free_mb" -gt $((npm_disk_mb + npm_fetch_mb)) ] || no_room "$free_mb"
+    if needs_libatomic && { [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; }; then no_libatomic; fi
     agree "$@"
+    if needs_libatomic; then install_libatomic; fi
     install_packages "$@"
   fi
 fi

@@ -119,8 +119,9 @@ const addWork = (root: Command): void => {
     )
   onHome(root, "bench", "run a benchmark, or all")
     .argument("[name]")
+    .option("--pairs <n>", "how many pairs, of those that measure in pairs (15)")
     .addOption(jsonOption())
-    .action(async (name: string | undefined, options: Home) =>
+    .action(async (name: string | undefined, options: Home & { pairs?: string }) =>
       (await import("./commands/bench.ts")).bench(name, options),
     )
   root

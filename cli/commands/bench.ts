@@ -11,6 +11,8 @@ const names = (): string[] =>
     .map((entry) => entry.name.slice(0, -".ts".length))
     .toSorted()
 
+const inPairs = new Set(["launch", "network"])
+
 const runForJson = (name: string): unknown => {
   const argv = [inRepository("bench", `${name}.ts`), "--json"]
   const done = spawnSync(process.execPath, argv, {
@@ -23,7 +25,7 @@ const runForJson = (name: string): unknown => {
 }
 
 /** `fractus bench [NAME]`: one benchmark of bench/, or all in turn. --json reaches it; all together are one object by name. */
-export const bench = async (name: string | undefined, options: { json?: boolean }): Promise<void> => {
+export const bench = async (name: string | undefined, options: { json?: boolean; pairs?: string }): Promise<void> => {
   const known = existsSync(inRepository("bench")) ? names() : []
   if (name !== undefined && !known.includes(name)) {
     throw new Failure(
@@ -32,14 +34,18 @@ export const bench = async (name: string | undefined, options: { json?: boolean 
       `${program} bench`,
     )
   }
+  const { pairs } = options
+  if (pairs !== undefined && !(name !== undefined && inPairs.has(name) && /^[1-9]\d{0,2}$/.test(pairs))) {
+    throw new Failure(2, `--pairs is 1 to 999, for ${[...inPairs].join(" or ")}`, `${program} bench launch --pairs 15`)
+  }
   if (known.length === 0) throw new Failure(2, "not yet: this release has no benchmarks", `${program} --help`)
   if (name === undefined && options.json === true) {
     return printJson(Object.fromEntries(known.map((each) => [each, runForJson(each)])))
   }
   for (const each of name === undefined ? known : [name]) {
     if (name === undefined) note(`\n${each}`)
-    const json = options.json === true ? ["--json"] : []
-    await runAttached(process.execPath, [inRepository("bench", `${each}.ts`), ...json], { cwd: repository })
+    const more = [...(options.json === true ? ["--json"] : []), ...(pairs === undefined ? [] : ["--pairs", pairs])]
+    await runAttached(process.execPath, [inRepository("bench", `${each}.ts`), ...more], { cwd: repository })
     if (process.exitCode !== 0 && process.exitCode !== undefined) return
   }
 }

@@ -1,0 +1,58 @@
+/**
+ * `fractus bench launch [--json] [--pairs N]`: from RunInstances to the ssh banner of a cold guest, beside the same image started by
+ * hand in QEMU the same way, in interleaved pairs; and each step of a launch. Needs root and real guests.
+ */
+import { parseArgs } from "node:util"
+import { openByHand } from "./launch/by-hand.ts"
+import { openCloud } from "./launch/cloud.ts"
+import { stepTimes } from "./launch/steps.ts"
+import { line, loadAverage, machineFacts, type Report, quantile, result } from "./report/result.ts"
+
+const { values } = parseArgs({ options: { json: { type: "boolean" }, pairs: { type: "string", default: "15" } } })
+const pairs = Number(values.pairs)
+if (!Number.isInteger(pairs) || pairs < 1 || pairs > 1000) throw new Error("--pairs is 1 to 1000")
+
+const loadBefore = loadAverage()
+const cloud = await openCloud()
+const closers = [() => cloud.close()]
+const ours: number[] = []
+const byHand: number[] = []
+const steps: Readonly<Record<string, number>>[] = []
+try {
+  // The first launch makes the VPC's network and the volume's template: a cloud in use has both.
+  const first = await cloud.launch()
+  const hand = await openByHand(await cloud.model(first.id))
+  closers.unshift(() => hand.close())
+  await cloud.terminate(first.id)
+  await hand.launch()
+  const launchOurs = async () => {
+    const launched = await cloud.launch()
+    ours.push(launched.totalMs)
+    steps.push(stepTimes(launched))
+    await cloud.terminate(launched.id)
+  }
+  const launchByHand = async () => void byHand.push(await hand.launch())
+  for (let at = 0; at < pairs; at++) {
+    // Each goes first in every other pair: what the first one warms, the second finds.
+    for (const launch of at % 2 === 0 ? [launchOurs, launchByHand] : [launchByHand, launchOurs]) await launch()
+    const [mine = 0, other = 0] = [ours.at(-1), byHand.at(-1)].map((ms) => Math.round(ms ?? 0))
+    console.error(`  pair ${at + 1} of ${pairs}: ${mine} ms, by hand ${other} ms`)
+  }
+} finally {
+  for (const close of closers) await close()
+}
+
+const median = (of: readonly number[]) => quantile(of, 0.5)
+const names = [...new Set(steps.flatMap((each) => Object.keys(each)))]
+const detail = Object.fromEntries(names.map((name) => [name, median(steps.map((each) => each[name] ?? 0))]))
+const ratios = ours.map((mine, at) => mine / (byHand[at] ?? Number.NaN))
+const results = [
+  result("cold launch: RunInstances to ssh banner, against the same guest started by hand", "times", 1.1, ratios, {
+    byHandMedianMs: median(byHand),
+  }),
+  result("cold launch: RunInstances to ssh banner", "ms", null, ours, detail),
+]
+const day = new Date().toISOString().slice(0, 10)
+const report: Report = { name: "launch", day, machine: machineFacts(loadBefore), results }
+if (values.json === true) console.log(JSON.stringify(report, null, 2))
+else for (const each of results) console.log(line(each))

@@ -1,0 +1,35 @@
+/** When a guest's sshd says hello. */
+import { connect, type Socket } from "node:net"
+
+/** A new attempt this often: a SYN that nobody heard is sent again after a second only. */
+const everyMs = 20
+const attemptMs = 1000
+
+/**
+ * Resolves with the monotonic time at which the first byte of an SSH banner came from port 22 of `address`. Rejects after
+ * `deadlineMs`, or with what `failed` rejects with.
+ */
+export function banner(address: string, deadlineMs: number, failed: Promise<never>): Promise<number> {
+  const sockets = new Set<Socket>()
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const attempt = () => {
+    const socket = connect({ host: address, port: 22 })
+    sockets.add(socket)
+    socket.setTimeout(attemptMs, () => socket.destroy())
+    socket.once("data", (bytes) => {
+      if (bytes.toString("latin1").startsWith("SSH-")) resolve(performance.now())
+      socket.destroy()
+    })
+    socket.on("error", () => socket.destroy())
+    socket.once("close", () => sockets.delete(socket))
+  }
+  attempt()
+  const timer = setInterval(attempt, everyMs)
+  const deadline = setTimeout(() => reject(new Error(`no ssh banner from ${address} in ${deadlineMs} ms`)), deadlineMs)
+  failed.catch(reject)
+  return promise.finally(() => {
+    clearInterval(timer)
+    clearTimeout(deadline)
+    for (const socket of sockets) socket.destroy()
+  })
+}

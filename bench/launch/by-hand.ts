@@ -1,0 +1,157 @@
+/**
+ * The same guest as a patient person would start it: QEMU with the same arguments and files, on a tap in a namespace where DHCP and
+ * a metadata service already listen. All but QEMU itself is there before the clock starts.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { run } from "#engine/network/linux/command.ts"
+import { insideMtu } from "#engine/network/linux/names.ts"
+import { addNamespace, deleteNamespace, inside, ip, ipBatch, sysctl } from "#engine/network/linux/namespaces.ts"
+import { banner } from "./banner.ts"
+import { launchMs, type Model } from "./cloud.ts"
+
+// From the ranges for documentation (RFC 5737): routed nowhere.
+const [hostSide, handSide, gateway, guest] = ["192.0.2.1", "192.0.2.2", "192.0.2.129", "192.0.2.130"]
+const guestMask = "255.255.255.128"
+const [tap, metadataAddress, resolverAddress] = ["tap0", "169.254.169.254", "169.254.169.253"]
+
+export interface ByHand {
+  /** From the start of QEMU's process to the first byte of the banner, in milliseconds. The guest is ended afterwards. */
+  launch(): Promise<number>
+  close(): Promise<void>
+}
+
+export async function openByHand({ argv, files, metadata }: Model): Promise<ByHand> {
+  const directory = mkdtempSync(join(tmpdir(), "fractus-hand-"))
+  const namespace = `fh${process.pid}`
+  const children = new Set<ChildProcess>()
+  const start = (words: readonly string[], stdio: Parameters<typeof spawn>[2]) => {
+    const [program = "", ...args]: readonly string[] = [...inside(namespace), ...words]
+    const child = spawn(program, args, stdio ?? {})
+    children.add(child)
+    child.once("close", () => children.delete(child))
+    return child
+  }
+  const close = async () => {
+    await Promise.all([...children].map(end))
+    await ip(undefined, "link", "del", namespace).catch(() => {})
+    await deleteNamespace(namespace)
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    const mac = /mac=([0-9a-f:]{17})/.exec(argv.join(" "))?.[1] ?? ""
+    await wire(namespace, mac)
+    await serveGuest(directory, mac, metadata, start)
+    const [overlay = "", image = "", ...payload] = files
+    const sizeBytes = await virtualSize(overlay)
+    let count = 0
+    return {
+      async launch() {
+        const own = join(directory, String(count++))
+        mkdirSync(own)
+        const disk = join(own, "disk.qcow2")
+        await run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "qcow2", disk, String(sizeBytes)])
+        const fds = [openSync(disk, "r+"), ...[image, ...payload].map((path) => openSync(path, "r"))]
+        try {
+          const started = performance.now()
+          const child = start(argvByHand(argv), { cwd: own, stdio: ["ignore", "ignore", "inherit", ...fds] })
+          const ended = once(child, "exit").then(() => Promise.reject(new Error("QEMU by hand ended by itself")))
+          const cameMs = await banner(guest, launchMs, ended)
+          ended.catch(() => {})
+          await end(child)
+          return cameMs - started
+        } finally {
+          for (const fd of fds) closeSync(fd)
+          rmSync(own, { recursive: true, force: true })
+        }
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Nobody has to say "go" to this one, and its tap has another name. */
+const argvByHand = (argv: readonly string[]) =>
+  argv.filter((word) => word !== "-S").map((word) => word.replace(/ifname=[^,]+/, `ifname=${tap}`))
+
+async function wire(namespace: string, mac: string): Promise<void> {
+  await addNamespace(namespace)
+  await ip(undefined, "link", "add", namespace, "type", "veth", "peer", "name", "host", "netns", namespace)
+  await sysctl(namespace, { "net.ipv4.ip_forward": 1 })
+  await ipBatch(namespace, [
+    "link set lo up",
+    `addr add ${metadataAddress}/32 dev lo`,
+    `addr add ${resolverAddress}/32 dev lo`,
+    `addr add ${handSide}/30 dev host`,
+    "link set host up",
+    `route add default via ${hostSide}`,
+    `tuntap add dev ${tap} mode tap vnet_hdr`,
+    `link set ${tap} mtu ${insideMtu} up`,
+    `addr add ${gateway}/25 dev ${tap}`,
+    `neigh replace ${guest} lladdr ${mac} dev ${tap} nud permanent`,
+  ])
+  await ipBatch(undefined, [
+    `addr add ${hostSide}/30 dev ${namespace}`,
+    `link set ${namespace} up`,
+    `route add ${guest}/32 via ${handSide} dev ${namespace}`,
+  ])
+}
+
+/** DHCP and metadata, up before any guest. */
+async function serveGuest(
+  directory: string,
+  mac: string,
+  metadata: object,
+  start: (words: readonly string[], options: Parameters<typeof spawn>[2]) => ChildProcess,
+): Promise<void> {
+  const configuration = join(directory, "dnsmasq.conf")
+  const lines = [
+    "port=0",
+    "conf-file=",
+    "no-ping",
+    "leasefile-ro",
+    "dhcp-authoritative",
+    "log-facility=-",
+    "quiet-dhcp",
+    "user=",
+    `interface=${tap}`,
+    `dhcp-range=${gateway},static,${guestMask},1h`,
+    `dhcp-host=${mac},${guest},by-hand`,
+    `dhcp-option=option:router,${gateway}`,
+    `dhcp-option=option:dns-server,${resolverAddress}`,
+    `dhcp-option=option:mtu,${insideMtu}`,
+  ]
+  writeFileSync(configuration, `${lines.join("\n")}\n`)
+  const documents = join(directory, "metadata")
+  mkdirSync(documents)
+  writeFileSync(join(documents, `${guest}.json`), JSON.stringify(metadata))
+  writeFileSync(join(documents, "token.key"), randomBytes(32))
+  start(["dnsmasq", "--keep-in-foreground", `--conf-file=${configuration}`], { stdio: "ignore" })
+  const main = new URL("../../guest-services/main.ts", import.meta.url).pathname
+  const argv = [process.execPath, "--disable-warning=ExperimentalWarning", main, "--directory", documents]
+  const services = start(argv, { stdio: ["ignore", "pipe", "inherit"] })
+  const early = once(services, "exit").then(() => Promise.reject(new Error("guest-services by hand did not start")))
+  await Promise.race([once(services.stdout!, "data"), early])
+  early.catch(() => {})
+}
+
+async function virtualSize(path: string): Promise<number> {
+  const facts: { "virtual-size": number } = JSON.parse(
+    await run(["qemu-img", "info", "--force-share", "--output=json", path]),
+  )
+  return facts["virtual-size"]
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, "exit")
+  child.kill("SIGKILL")
+  await ended
+}

@@ -1,0 +1,157 @@
+/** A cloud of its own on real guests, by the commands that a user types, and launches on it. */
+import { execFile } from "node:child_process"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  DescribeImagesCommand,
+  DescribeInstancesCommand,
+  DescribeSecurityGroupsCommand,
+  EC2Client,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2"
+import type { Why } from "#cli/commands/why.ts"
+import { readImage } from "#images/image-folder.ts"
+import { banner } from "./banner.ts"
+
+const execute = promisify(execFile)
+const main = new URL("../../cli/main.ts", import.meta.url).pathname
+export const launchMs = 60_000
+
+export interface Launched {
+  readonly id: string
+  /** From the call to the first byte of the banner. */
+  readonly totalMs: number
+  /** From the call to its answer. */
+  readonly answeredMs: number
+  /** Wall time of the call. */
+  readonly calledMs: number
+  readonly why: Why
+}
+
+/** What a running guest was started with. */
+export interface Model {
+  readonly argv: readonly string[]
+  /** By descriptor, from 3 on: overlay, image, kernel, initrd. */
+  readonly files: readonly string[]
+  readonly metadata: { readonly guest: string }
+}
+
+export interface RealCloud {
+  launch(): Promise<Launched>
+  /** Resolves once nothing of it is left. */
+  terminate(id: string): Promise<void>
+  model(id: string): Promise<Model>
+  close(): Promise<void>
+}
+
+/** Starts a cloud on a fresh home. `close` ends it with all its guests and removes the home. */
+export async function openCloud(): Promise<RealCloud> {
+  const directory = mkdtempSync(join(tmpdir(), "fractus-launch-"))
+  // Made by `up` itself, which knows who must be able to read it.
+  const home = join(directory, "home")
+  const fractus = (...args: string[]) =>
+    execute(process.execPath, [main, ...args, "--home", home], { timeout: 300_000 })
+  const close = async () => {
+    await fractus("down")
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    const port = await freePort()
+    await fractus("up", "--port", String(port), "--no-profile", "--yes")
+    const endpoint = `http://127.0.0.1:${port}`
+    const ec2 = await clientOf(home, endpoint)
+    const { Images = [] } = await ec2.send(new DescribeImagesCommand({}))
+    const image = Images[0]?.ImageId
+    if (image === undefined) throw new Error("the cloud has no image")
+    await openSsh(ec2)
+    return {
+      launch: () => launch(ec2, image, async (id) => JSON.parse((await fractus("why", id, "--json")).stdout)),
+      async terminate(id) {
+        await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
+        const answer = await fetch(`${endpoint}/_fractus/settled?timeout=60`)
+        if (!answer.ok) throw new Error(`${id} does not end: ${await answer.text()}`)
+      },
+      model: (id) => modelOf(home, image, id),
+      async close() {
+        ec2.destroy()
+        await close()
+      },
+    }
+  } catch (error) {
+    await close().catch(() => {})
+    throw error
+  }
+}
+
+async function launch(ec2: EC2Client, image: string, why: (id: string) => Promise<Why>): Promise<Launched> {
+  const request = { ImageId: image, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 } as const
+  const calledMs = Date.now()
+  const started = performance.now()
+  const { Instances = [] } = await ec2.send(new RunInstancesCommand(request))
+  const answeredMs = performance.now() - started
+  const id = Instances[0]?.InstanceId ?? ""
+  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }))
+  const address = Reservations[0]?.Instances?.[0]?.PublicIpAddress
+  if (address === undefined) throw new Error(`${id} has no public address`)
+  const totalMs = (await banner(address, launchMs, new Promise(() => {}))) - started
+  return { id, totalMs, answeredMs, calledMs, why: await why(id) }
+}
+
+async function clientOf(home: string, endpoint: string): Promise<EC2Client> {
+  const { accessKeyId, secretAccessKey, region } = JSON.parse(readFileSync(join(home, "credentials.json"), "utf8"))
+  return new EC2Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey } })
+}
+
+/** Lets port 22 of the default group be reached from everywhere. */
+async function openSsh(ec2: EC2Client): Promise<void> {
+  const filter = { Name: "group-name", Values: ["default"] }
+  const { SecurityGroups = [] } = await ec2.send(new DescribeSecurityGroupsCommand({ Filters: [filter] }))
+  const rule = { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }
+  await ec2.send(
+    new AuthorizeSecurityGroupIngressCommand({ GroupId: SecurityGroups[0]?.GroupId, IpPermissions: [rule] }),
+  )
+}
+
+async function modelOf(home: string, image: string, id: string): Promise<Model> {
+  const built = await readImage(join(home, "images", image))
+  if (built === undefined) throw new Error(`${image} is not in the home`)
+  for (const slot of readdirSync("/run/fractus")) {
+    const run = join("/run/fractus", slot)
+    const record = parsed(join(run, "guests", id, "machine.json"))
+    if (record === undefined) continue
+    const documents = readdirSync(join(run, "metadata")).filter((name) => name.endsWith(".json"))
+    const metadata = documents
+      .map((name) => parsed(join(run, "metadata", name)))
+      .find((document) => document?.guest === id)
+    if (metadata === undefined) throw new Error(`${id} has no metadata document`)
+    const volume = /id=disk-(vol-[0-9a-f]+)/.exec(record.argv.join(" "))?.[1] ?? ""
+    const overlay = join(home, "volumes", `${volume}.qcow2`)
+    const files = [overlay, join(home, "images", image, "disk.qcow2"), built.kernelPath, built.initrdPath]
+    return { argv: record.argv, files, metadata }
+  }
+  throw new Error(`${id} runs in no slot`)
+}
+
+/** A machine's record or a metadata document, as this host writes them; undefined where there is none. */
+function parsed(path: string): { readonly argv: readonly string[]; readonly guest: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"))
+  } catch {
+    return undefined
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+}

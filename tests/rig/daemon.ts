@@ -1,6 +1,7 @@
 /** A daemon of its own for one test: `--engine sim` as a child process, with a home in the folder for temporary files. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { rmSync } from "node:fs"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -117,8 +118,13 @@ async function launch(home: string, port: number, options: SimOptions): Promise<
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...inherited(), ...options.daemonEnv },
   })
-  // A test run that ends by itself leaves no daemon behind, whatever became of the test.
-  const killNow = () => child.kill("SIGKILL")
+  // A test run that ends, by itself or because its time is over, leaves nothing behind, whatever became of the test.
+  const killNow = () => {
+    child.kill("SIGKILL")
+    if (options.home === undefined) rmSync(home, { recursive: true, force: true })
+  }
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    if (!process.listeners(signal).includes(leave)) process.on(signal, leave)
   process.once("exit", killNow)
   child.once("exit", () => process.off("exit", killNow))
   let text = ""
@@ -131,6 +137,9 @@ async function launch(home: string, port: number, options: SimOptions): Promise<
     throw error
   }
 }
+
+/** Runs what stands at "exit", which a signal alone would not. */
+const leave = () => process.exit(1)
 
 /** The record is the daemon's last act of starting; one with another pid was left by an earlier process. */
 async function untilServing(child: ChildProcess, path: string, log: () => string): Promise<DaemonRecord> {

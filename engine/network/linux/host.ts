@@ -62,7 +62,7 @@ async function connectionLimits(namespace: Namespace): Promise<{ readonly each: 
 }
 
 /** Only once per home, and only what was there before any home of this host came. */
-async function rememberForwarding({ namespace, names, runDirectory }: HostPart): Promise<void> {
+async function rememberForwarding({ namespace, runDirectory }: HostPart): Promise<void> {
   const file = join(runDirectory, "ip_forward")
   if ((await readFile(file, "utf8").catch(() => "")) !== "") return
   const links = await ipJson<{ ifname: string; ifalias?: string }>(namespace, "link", "show")

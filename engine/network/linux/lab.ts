@@ -98,8 +98,10 @@ require("node:net").createServer((socket) => {
 
 let count = 0
 
-/** Build a lab. `close` removes every namespace and process of it. */
-export async function openLab(more: Partial<LinuxNetworkOptions> = {}): Promise<Lab> {
+type Before = (place: { readonly host: string; readonly internet: string }) => Promise<unknown>
+
+/** Build a lab. `before` sees the host before an engine does. `close` removes every namespace and process of it. */
+export async function openLab(more: Partial<LinuxNetworkOptions> = {}, before?: Before): Promise<Lab> {
   const prefix = `t${(process.pid % 1296).toString(36).padStart(2, "0")}${(count++).toString(36)}`
   const [host, internet] = [`${prefix}-host`, `${prefix}-world`]
   const directory = await mkdtemp(join(tmpdir(), "fractus-network-"))
@@ -123,6 +125,7 @@ export async function openLab(more: Partial<LinuxNetworkOptions> = {}): Promise<
     hostNamespace: host,
     ...more,
   }
+  await before?.({ host, internet })
   const engine = await openLinuxNetwork(options)
   const children = new Set<ChildProcess>()
   const lab: Lab = {

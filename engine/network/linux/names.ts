@@ -59,18 +59,18 @@ export interface Link {
 }
 
 /**
- * The /30 between host and infrastructure: the top of the benchmark range, or link-local where the pool or anything else of
- * the host (`taken`) lies there. Throws when neither is free.
+ * The /30 between host and infrastructure: the top of the benchmark range, or of a range for documentation where the pool or
+ * anything else of the host (`taken`) lies there; guests see the host come from it, so it is not link-local. Throws when neither is free.
  */
 export function linkOf(slot: number, publicCidr: string, taken: readonly Range[]): Link {
   if (!Number.isInteger(slot) || slot < 0 || slot > 63) throw new Error(`a slot is 0..63: ${slot}`)
   const used = [parseCidr(publicCidr), ...taken]
-  const candidates = ["198.19.255.0", "169.254.240.0"].map((base) =>
+  const candidates = ["198.19.255.0", "198.51.100.0"].map((base) =>
     parseCidr(`${formatAddress(parseAddress(base) + slot * 4)}/30`),
   )
   const range = candidates.find((candidate) => !used.some((range) => overlaps(candidate, range)))
   if (range === undefined)
-    throw new Error(`198.19.255.${slot * 4}/30 and 169.254.240.${slot * 4}/30 are both in use on this host`)
+    throw new Error(`198.19.255.${slot * 4}/30 and 198.51.100.${slot * 4}/30 are both in use on this host`)
   return {
     cidr: formatCidr(range),
     host: formatAddress(range.first + 1),

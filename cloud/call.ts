@@ -6,6 +6,7 @@ import { raise } from "./errors.ts"
 import { type AssignmentSink, commitDraft, createDraft, type Draft } from "./resources/draft.ts"
 import { describe, type Described, type DescribeRequest, requireMany } from "./resources/describe.ts"
 import { fromStored, type Kind, type Resource, type Tagged } from "./resources/kind.ts"
+import { inTurn } from "./turns.ts"
 
 /** What the wire knows of a call. */
 export interface CallInfo {
@@ -66,7 +67,8 @@ export interface Call {
 const attempts = 5
 
 /**
- * Runs a handler; a conflict with a concurrent change runs it again from its reads, at most five times.
+ * Runs a handler; a conflict with a concurrent change runs it again from its reads, at most five times,
+ * in turn with others that met on the same resource.
  * Throws what the handler throws.
  */
 export async function runCall<T>(
@@ -75,9 +77,11 @@ export async function runCall<T>(
   dryRun: boolean,
   handler: (call: Call) => Promise<T>,
 ): Promise<T> {
+  let contested: string | undefined
   for (let attempt = 1; ; attempt++) {
+    const run = () => handler(createCall(cloud, info, dryRun))
     try {
-      const result = await handler(createCall(cloud, info, dryRun))
+      const result = contested === undefined ? await run() : await inTurn(cloud.store, contested, run)
       if (dryRun) throw raise("DryRunOperation")
       return result
     } catch (error) {
@@ -85,6 +89,7 @@ export async function runCall<T>(
       const contended = error instanceof ConflictError || error instanceof ClaimTakenError
       if (!contended) throw error
       if (attempt === attempts) throw raise("RequestLimitExceeded")
+      if (error instanceof ConflictError) contested = error.id
     }
   }
 }

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util"
 import { openByHand } from "./launch/by-hand.ts"
 import { openCloud } from "./launch/cloud.ts"
 import { stepTimes } from "./launch/steps.ts"
+import { openClosers } from "./report/closers.ts"
 import { line, loadAverage, machineFacts, type Report, quantile, result } from "./report/result.ts"
 
 const { values } = parseArgs({ options: { json: { type: "boolean" }, pairs: { type: "string", default: "15" } } })
@@ -13,16 +14,17 @@ const pairs = Number(values.pairs)
 if (!Number.isInteger(pairs) || pairs < 1 || pairs > 1000) throw new Error("--pairs is 1 to 1000")
 
 const loadBefore = loadAverage()
-const cloud = await openCloud()
-const closers = [() => cloud.close()]
+const closers = openClosers()
 const ours: number[] = []
 const byHand: number[] = []
 const steps: Readonly<Record<string, number>>[] = []
 try {
+  const cloud = await openCloud()
+  closers.add(() => cloud.close())
   // The first launch makes the VPC's network and the volume's template: a cloud in use has both.
   const first = await cloud.launch()
   const hand = await openByHand(await cloud.model(first.id))
-  closers.unshift(() => hand.close())
+  closers.add(() => hand.close())
   await cloud.terminate(first.id)
   await hand.launch()
   const launchOurs = async () => {
@@ -39,7 +41,7 @@ try {
     console.error(`  pair ${at + 1} of ${pairs}: ${mine} ms, by hand ${other} ms`)
   }
 } finally {
-  for (const close of closers) await close()
+  await closers.close()
 }
 
 const median = (of: readonly number[]) => quantile(of, 0.5)

@@ -1,15 +1,18 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { isRoot } from "../caller.ts"
+import { type Change, judge } from "../changes/judge.ts"
+import { look } from "../changes/look.ts"
 import { isReachableByAll } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { startCommand } from "../daemon/require.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { freeBytes, existingHome, readConfig } from "../home.ts"
+import { freeBytes, existingHome, homeWords, readConfig } from "../home.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { repository } from "../repository.ts"
-import { coloured, print, printJson } from "../terminal.ts"
+import { coloured, print, printJson, table } from "../terminal.ts"
 import { findInPath } from "./aws.ts"
 
 /** One check. A `warning` says what will not work or be slow; a `problem` is something wrong. */
@@ -121,9 +124,14 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
     port,
   ]
   checks.push(await checkDaemon(home), checkClient())
+  const { changes, check } = lookAtChanges(home, running)
+  if (check !== undefined) checks.push(check)
   const problems = checks.filter(({ state }) => state === "problem")
-  if (options.json === true) printJson({ ok: problems.length === 0, home, checks })
-  else for (const check of checks) printCheck(check)
+  if (options.json === true) printJson({ ok: problems.length === 0, home, checks, changes })
+  else {
+    for (const each of checks) printCheck(each)
+    if (changes.length > 0) print(`\n${coloured("bold", "Changed on this machine")}\n${changeTable(changes)}`)
+  }
   if (problems.length > 0 && options.json !== true) {
     throw new Failure(
       1,
@@ -134,7 +142,34 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
   if (problems.length > 0) process.exitCode = 1
 }
 
+/** What this home changed on the machine, and whether that is as it should be. None without a slot: it never ran real guests. */
+const lookAtChanges = (home: string, running: boolean): { changes: Change[]; check: Check | undefined } => {
+  const slotFile = join(home, "slot")
+  if (!existsSync(slotFile)) return { changes: [], check: undefined }
+  const slot = Number(readFileSync(slotFile, "utf8"))
+  if (!isRoot()) {
+    const detail = "only root can see namespaces and the firewall"
+    return { changes: [], check: warning("machine", detail, `sudo ${program} doctor${homeWords(home)}`) }
+  }
+  let changes: Change[]
+  try {
+    changes = judge(look(slot), slot, running)
+  } catch (error) {
+    return { changes: [], check: warning("machine", messageOf(error), `${program} up`) }
+  }
+  const wrong = changes.filter(({ state }) => state !== "there")
+  if (wrong.length === 0)
+    return { changes, check: ok("machine", `${changes.length} changes of ours, all as they should be`) }
+  const detail = wrong.map(({ kind, name, state }) => `${kind} ${name} ${state}`).join("; ")
+  // A running host mends by itself every half minute; what is left over goes with the next end.
+  const mend = running ? `${program} restart${homeWords(home)}` : `${program} down${homeWords(home)}`
+  return { changes, check: problem("machine", detail, mend) }
+}
+
 const colours = { ok: "green", warning: "yellow", problem: "red" } as const
+
+const changeTable = (changes: Change[]): string =>
+  table(changes.map(({ kind, name, state, detail }) => [kind, name, state, detail]))
 
 const printCheck = ({ name, state, detail, mend }: Check): void => {
   print(`${coloured(colours[state], state.padEnd(8))} ${name.padEnd(11)} ${detail}`)

@@ -1,0 +1,58 @@
+/** What stands on this machine that may be ours, as its own tools show it. Needs root for the firewall. */
+import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+
+/** One rule or chain or table, as `nft -j list ruleset` shows it. */
+type NftObject = {
+  table?: { family: string; name: string }
+  chain?: { family: string; table: string; name: string; hook?: string; policy?: string }
+  rule?: { family: string; table: string; chain: string; handle: number; comment?: string }
+}
+
+export type Seen = {
+  /** Names below /run/netns. */
+  namespaces: string[]
+  links: { ifname: string; ifalias?: string; flags?: string[] }[]
+  routes: { dst: string; dev?: string }[]
+  nftables: NftObject[]
+  forwarding: string
+  /** Directories of control groups whose name is the slot's prefix. */
+  cgroups: string[]
+  users: string[]
+  runDirectory: boolean
+}
+
+const list = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : [])
+
+const json = <T>(program: string, ...args: string[]): T => {
+  const options = { encoding: "utf8", timeout: 10_000, maxBuffer: 64 * 1024 * 1024 } as const
+  const env = { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin`, LC_ALL: "C" }
+  const text = execFileSync(program, args, { ...options, env, stdio: ["ignore", "pipe", "pipe"] })
+  const value: T = JSON.parse(text.trim() === "" ? "[]" : text)
+  return value
+}
+
+/** Version 1 has a folder for each controller, version 2 one for all. */
+const cgroupsNamed = (name: string): string[] => {
+  const root = "/sys/fs/cgroup"
+  const places = [root, ...list(root).map((each) => join(root, each))]
+  return [...new Set(places.map((place) => join(place, name)))].filter((path) => existsSync(path))
+}
+
+/** Throws where a tool is missing or refuses. */
+export const look = (slot: number): Seen => {
+  const { nftables } = json<{ nftables: NftObject[] }>("nft", "-j", "list", "ruleset")
+  return {
+    namespaces: list("/run/netns"),
+    links: json<Seen["links"]>("ip", "-j", "link", "show"),
+    routes: json<Seen["routes"]>("ip", "-j", "-4", "route", "show", "table", "all"),
+    nftables,
+    forwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim(),
+    cgroups: cgroupsNamed(`fr${slot}`),
+    users: readFileSync("/etc/passwd", "utf8")
+      .split("\n")
+      .map((line) => line.split(":")[0] ?? ""),
+    runDirectory: existsSync(`/run/fractus/${slot}`),
+  }
+}

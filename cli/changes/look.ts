@@ -25,12 +25,12 @@ export type Seen = {
 
 const list = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : [])
 
-const json = <T>(program: string, ...args: string[]): T => {
+/** What it printed, which should be JSON; for nothing an empty list. */
+const printed = (program: string, ...args: string[]): string => {
   const options = { encoding: "utf8", timeout: 10_000, maxBuffer: 64 * 1024 * 1024 } as const
   const env = { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin`, LC_ALL: "C" }
   const text = execFileSync(program, args, { ...options, env, stdio: ["ignore", "pipe", "pipe"] })
-  const value: T = JSON.parse(text.trim() === "" ? "[]" : text)
-  return value
+  return text.trim() === "" ? "[]" : text
 }
 
 /** Version 1 has a folder for each controller, version 2 one for all. */
@@ -42,11 +42,13 @@ const cgroupsNamed = (name: string): string[] => {
 
 /** Throws where a tool is missing or refuses. */
 export const look = (slot: number): Seen => {
-  const { nftables } = json<{ nftables: NftObject[] }>("nft", "-j", "list", "ruleset")
+  const { nftables }: { nftables: NftObject[] } = JSON.parse(printed("nft", "-j", "list", "ruleset"))
+  const links: Seen["links"] = JSON.parse(printed("ip", "-j", "link", "show"))
+  const routes: Seen["routes"] = JSON.parse(printed("ip", "-j", "-4", "route", "show", "table", "all"))
   return {
     namespaces: list("/run/netns"),
-    links: json<Seen["links"]>("ip", "-j", "link", "show"),
-    routes: json<Seen["routes"]>("ip", "-j", "-4", "route", "show", "table", "all"),
+    links,
+    routes,
     nftables,
     forwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim(),
     cgroups: cgroupsNamed(`fr${slot}`),

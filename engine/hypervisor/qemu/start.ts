@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto"
 import { chownSync, closeSync, mkdirSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
 import type { Clock } from "#lib/clock.ts"
+import { shortened, timed } from "#lib/trace.ts"
 import type { MachineSpec } from "../types.ts"
 import type { Accelerator } from "./accelerator.ts"
 import { machineArguments, translationBufferMiB } from "./argv.ts"
@@ -85,7 +86,12 @@ export async function startMachine(
     if (!process) throw new Error(readErrors(errors) || "the process ended at once")
     const full = { ...record, process }
     writeRecord(directory, full)
-    return await attach({ directory, record: full, clock, log, onChange }, answerMs)
+    const machine = { directory, record: full, clock, log, onChange }
+    return await timed(
+      "command",
+      () => shortened(argv),
+      () => attach(machine, answerMs),
+    )
   } catch (error) {
     const left = pid === undefined ? undefined : identify(pid)
     if (left) await end(left, clock)

@@ -35,6 +35,28 @@ export async function runHost(config: Config): Promise<void> {
   chownSync(homeFiles(config.home).store, user.uid, user.gid)
 
   const stack = await openStack(config, log)
+  try {
+    await serve(config, stack, user, log)
+  } catch (error) {
+    await clearAfterFailure(stack, log)
+    throw error
+  }
+  log("serving", { port: config.port, slot: stack.slot.number, account: credentials.account })
+}
+
+/** A start that failed leaves the machine as it was, unless guests of before are there: those go on, and the next start finds them. */
+async function clearAfterFailure(stack: Stack, log: Log): Promise<void> {
+  try {
+    const ids = await stack.hypervisor.list()
+    const phases = await Promise.all(ids.map(async (id) => (await stack.hypervisor.inspect(id)).phase))
+    if (phases.some((phase) => phase !== "absent" && phase !== "exited")) return
+    await tearDown(stack)
+  } catch (error) {
+    log("what a failed start left was not removed", { error: String(error) })
+  }
+}
+
+async function serve(config: Config, stack: Stack, user: User, log: Log): Promise<void> {
   await stack.network.up()
   const metadataDirectory = join(stack.runDirectory, "metadata")
   const metadata = await fileMetadata({ directory: metadataDirectory, gid: stack.slot.uids.guestServices })
@@ -82,6 +104,8 @@ export async function runHost(config: Config): Promise<void> {
     children["fractus-api"] = await startApi(config, stack, user, socketPath, log)
   } catch (error) {
     await children["guest-services"]?.stop()
+    await socket.close()
+    await host.close()
     throw error
   }
   const facts = await host.facts()
@@ -92,7 +116,6 @@ export async function runHost(config: Config): Promise<void> {
     engine: "qemu",
     accelerator: facts.accelerator,
   })
-  log("serving", { port: config.port, slot: stack.slot.number, account: credentials.account })
 }
 
 type Log = (message: string, fields?: object) => void

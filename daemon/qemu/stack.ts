@@ -1,5 +1,5 @@
 /** The engines and the host of a home on `--engine qemu`. Opened by the daemon, and by `clean.ts` when there is no daemon. */
-import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { openQemu } from "#engine/hypervisor/qemu/driver.ts"
 import type { HypervisorEngine } from "#engine/hypervisor/types.ts"
@@ -69,8 +69,8 @@ export async function tearDown(stack: Stack): Promise<void> {
   // Without it the next start boots the guests again, as after a reboot of the machine.
   rmSync(join(stateDirectory, "guests"), { recursive: true, force: true })
   rmSync(runDirectory, { recursive: true, force: true })
+  // The folder of slots stays: its lock file must be the same for all who come.
   await slot.release()
-  for (const path of ["/run/fractus/slots", "/run/fractus"]) removeIfEmpty(path)
 }
 
 async function endGuests({ hypervisor, clock }: Stack): Promise<void> {
@@ -84,12 +84,4 @@ async function endGuests({ hypervisor, clock }: Stack): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
   }
   await Promise.all(ids.map((id) => hypervisor.kill(id)))
-}
-
-function removeIfEmpty(path: string): void {
-  try {
-    if (readdirSync(path).every((name) => name === ".lock")) rmSync(path, { recursive: true, force: true })
-  } catch {
-    // Somebody else's home is still here, or it is gone already.
-  }
 }

@@ -37,6 +37,8 @@ export interface Settings {
 
 export interface HostQuestions {
   consoleOutput(host: string, guest: string, maxBytes: number): Promise<Buffer>
+  /** What the guest's display shows, as the host's protocol gives it: hostile input. */
+  screenshot(host: string, guest: string, wake: boolean): Promise<Buffer>
 }
 
 export interface Call {

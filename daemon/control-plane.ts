@@ -53,7 +53,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       architectures: ["x86_64"],
       publicCidr: facts.publicCidr,
     },
-    hosts: { consoleOutput: (_host, guest, maxBytes) => connection.consoleOutput(guest, maxBytes) },
+    hosts: {
+      consoleOutput: (_host, guest, maxBytes) => connection.consoleOutput(guest, maxBytes),
+      screenshot: (_host, guest, wake) => connection.screenshot(guest, wake),
+    },
   }
   link = createHostLink({ store, connection, observe: (observed) => observe(cloud, observed), log })
   const ec2 = createEc2(cloud)

@@ -334,6 +334,8 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await seen.until("i-1", "on", 1)
       assert.match((await connection.consoleOutput("i-1", 1_000)).toString(), /no code runs/)
       assert.equal((await connection.consoleOutput("i-9", 1_000)).length, 0)
+      assert.match((await connection.screenshot("i-1", true)).toString("latin1", 0, 20), /^P6\n\d+ \d+\n255\n/)
+      await assert.rejects(connection.screenshot("i-9", false), /i-9/)
     })
   })
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
-import type { HypervisorEngine, MachineSpec, MachineState } from "./types.ts"
+import { type HypervisorEngine, type MachineSpec, type MachineState, pictureLimitBytes } from "./types.ts"
 
 /**
  * What a guest of the suite does after it has written `greeting` to its serial port.
@@ -96,6 +96,7 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
       await assert.rejects(engine.requestShutdown("i-none"), /i-none/)
       await assert.rejects(engine.reset("i-none"), /i-none/)
       await assert.rejects(engine.consoleOutput("i-none", 10), /i-none/)
+      await assert.rejects(engine.screenshot("i-none", false), /i-none/)
       assert.ok(!(await engine.list()).includes("i-none"))
       await engine.close()
     })
@@ -205,6 +206,22 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         await engine.remove(id)
         await assert.rejects(engine.consoleOutput(id, 7))
       }, "i-console"))
+
+    test("the display of a running machine gives a whole picture, and of no other", () =>
+      session(async (engine, id) => {
+        await engine.prepare(await subject.spec(id, "deaf"))
+        await assert.rejects(engine.screenshot(id, false), /prepared/)
+        await engine.resume(id)
+        const [one, two] = await Promise.all([engine.screenshot(id, false), engine.screenshot(id, true)])
+        for (const picture of [one, two]) {
+          const [head = "", width, height] =
+            /^P6\n(\d+) (\d+)\n255\n/.exec(picture.toString("latin1", 0, 32)) ?? assert.fail("no PPM")
+          assert.equal(picture.length, head.length + Number(width) * Number(height) * 3)
+          assert.ok(picture.length <= pictureLimitBytes)
+        }
+        await engine.kill(id)
+        await assert.rejects(engine.screenshot(id, false), /exited/)
+      }, "i-display"))
 
     test("after a reopen the machines that live on are found, and no others", async () => {
       const id = "i-reopen"

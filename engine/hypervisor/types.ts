@@ -61,6 +61,9 @@ export interface MachineState {
   readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
 }
 
+/** Room for 1920 x 1200, with its header: more than the memory of the display adapter holds in true colour. */
+export const pictureLimitBytes = 1920 * 1200 * 3 + 32
+
 export interface HypervisorEngine {
   readonly name: "qemu" | "sim"
   /** What this host can do. Chosen by booting something tiny, remembered for this boot of the host. */
@@ -87,6 +90,11 @@ export interface HypervisorEngine {
   remove(id: string): Promise<void>
   /** The last `maxBytes` of what the guest wrote to its serial port, kept over stop and start. */
   consoleOutput(id: string, maxBytes: number): Promise<Buffer>
+  /**
+   * What the display of a running or paused machine shows now, as a PPM: "P6", width, height, 255, three bytes a pixel, at most
+   * `pictureLimitBytes`. `wake` presses a key first. Not checked: a guest that broke out of its machine wrote what it liked.
+   */
+  screenshot(id: string, wake: boolean): Promise<Buffer>
   /** Called when a machine's phase changes by itself. Returns how to unsubscribe. */
   onChange(listener: (id: string) => void): () => void
   /** Stop watching; machines go on. */

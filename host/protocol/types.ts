@@ -168,6 +168,8 @@ export interface HostConnection {
   onObserved(listener: (observed: Observed) => void): void
   /** The end of what the guest wrote to its serial port. Nothing for a guest that has no machine, not yet or no more. */
   consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
+  /** What the guest's display shows, as `HypervisorEngine.screenshot` gives it. Rejects for a guest that is not on. */
+  screenshot(guest: string, wake: boolean): Promise<Buffer>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
   /** What was done for a resource: bounded, in memory, gone an hour after the resource. */
   trace?(resource: string): Promise<ResourceTrace>

@@ -215,6 +215,7 @@ export function createHost(options: HostOptions): Host {
         return Buffer.alloc(0)
       }
     },
+    screenshot: (guest, wake) => hypervisor.screenshot(guest, wake),
     async processes() {
       const guests = [...entries.values()].flatMap(({ resource, status }) =>
         status?.kind === "guest" && status.pid !== undefined ? [{ name: `qemu ${resource}`, pid: status.pid }] : [],

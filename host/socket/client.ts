@@ -69,6 +69,7 @@ export async function connectHost(path: string, requestMs = 90_000): Promise<Hos
     },
     onObserved: (listener) => void observers.push(listener),
     consoleOutput: async (guest, maxBytes) => Buffer.from(await ask<string>("console", { guest, maxBytes }), "base64"),
+    screenshot: async (guest, wake) => Buffer.from(await ask<string>("screenshot", { guest, wake }), "base64"),
     shutdown: async (guests) => void (await ask<null>("shutdown", { guests })),
     trace: (resource) => ask<ResourceTrace>("trace", { resource }),
     async close() {

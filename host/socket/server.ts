@@ -24,6 +24,7 @@ const part: Check<Part> = shape<Part>({ first: flag, last: flag, assignments: li
 const empty = shape<object>({})
 const traceOf = shape<{ resource: string }>({ resource: id })
 const shutdownOf = shape<{ guests: "stop" | "keep" }>({ guests: oneOf("stop", "keep") })
+const screenshotOf = shape<{ guest: string; wake: boolean }>({ guest: id, wake: flag })
 const consoleOf = shape<{ guest: string; maxBytes: number }>({ guest: id, maxBytes: whole(1, 1 << 20) })
 
 /**
@@ -125,6 +126,13 @@ function converse(
       async (value) => {
         const { guest, maxBytes } = consoleOf(value, "console")
         return (await host.consoleOutput(guest, maxBytes)).toString("base64")
+      },
+    ],
+    [
+      "screenshot",
+      async (value) => {
+        const { guest, wake } = screenshotOf(value, "screenshot")
+        return (await host.screenshot(guest, wake)).toString("base64")
       },
     ],
     [

@@ -36,6 +36,7 @@ async function recorder(t: TestContext) {
     assign: async (...values) => void assigned.push(values),
     onObserved: () => {},
     consoleOutput: async (name, maxBytes) => Buffer.from(`${name} ${maxBytes}`),
+    screenshot: async (name, wake) => Buffer.from(`${name} ${wake}`),
     processes: async () => [],
     close: async () => {},
   }

@@ -48,7 +48,7 @@ test("the machine is pinned, sandboxed, stopped, and translated within bounds", 
 test("no option can be smuggled in by a comma", () => {
   const argv = machineArguments(spec, around)
   assert.ok(values(argv, "-smbios").includes("type=0,vendor=Example,, Inc"))
-  assert.deepEqual(values(argv, "-append"), ["console=ttyS0 a=b,c"])
+  assert.deepEqual(values(argv, "-append"), ["console=tty0 console=ttyS0 a=b,c"])
 })
 
 test("each layer of a disk is a node over an open file, below before above, and none is opened by name", () => {

@@ -11,6 +11,7 @@ import { readConsole } from "./console-log.ts"
 import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
 import { bootId, end, findByArgument, isAlive, type ProcessIdentity } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
+import { takePictures } from "./screenshot.ts"
 import { makeCell } from "./spawn.ts"
 import { startMachine } from "./start.ts"
 
@@ -123,6 +124,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     }),
   )
 
+  const pictures = takePictures()
+
   let draining = false
   const drainAll = async () => {
     if (draining) return
@@ -205,6 +208,14 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
       // What was kept is an answer too, when the machine ends just now or cannot be reached.
       if (machine && machine.state().phase !== "exited") await machine.drain().catch(() => {})
       return readConsole(directoryOf(id), maxBytes)
+    },
+
+    async screenshot(id, wake) {
+      const machine = needLive(id)
+      const { phase } = machine.state()
+      if (phase !== "running" && phase !== "paused")
+        throw new Error(`machine ${id}: is ${phase}, its display shows nothing`)
+      return pictures.take(id, machine, directoryOf(id), wake && phase === "running")
     },
 
     onChange(listener) {

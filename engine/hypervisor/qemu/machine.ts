@@ -26,6 +26,8 @@ export interface Machine {
   state(): MachineState
   /** Runs a command that changes the machine's state; no listener is told of that change. */
   execute(command: string, args?: QmpObject): Promise<void>
+  /** Runs a command that leaves the machine's state as it is. */
+  query(command: string, args?: QmpObject, timeoutMs?: number): Promise<unknown>
   /** From now on a power off is what was asked for. */
   expectShutdown(): void
   drain(): Promise<void>
@@ -218,6 +220,10 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     finish,
     connect,
     reconnect: () => void reconnect(),
+    async query(command: string, args?: QmpObject, timeoutMs?: number) {
+      if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
+      return qmp.execute(command, args, timeoutMs)
+    },
     async execute(command: string, args?: QmpObject) {
       if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
       quiet++

@@ -60,6 +60,14 @@ function knock(): Promise<string | undefined> {
   })
 }
 
+/** Number of pixels of a PPM that are not dark. */
+function brightness(picture: Buffer): number {
+  const head = /^P6\n\d+ \d+\n255\n/.exec(picture.toString("latin1", 0, 32))?.[0] ?? assert.fail("no PPM")
+  let bright = 0
+  for (let at = head.length; at < picture.length; at += 3) if (picture[at]! > 0x60) bright++
+  return bright
+}
+
 test("a real kernel boots from an overlay that its user cannot open, and is reached through a moved tap", async (t) => {
   const image = await buildImage(microRecipe, { directory: path.join(home, "images") })
   // Below a directory that is closed to the guest's user.
@@ -105,6 +113,8 @@ test("a real kernel boots from an overlay that its user cannot open, and is reac
         .toString()
         .replaceAll(/\s+/g, " "),
     )
+    await until("text on the display", async () => brightness(await engine.screenshot(spec.id, true)) > 1000)
+    t.diagnostic(`picture: ${Buffer.byteLength(await engine.screenshot(spec.id, false))} bytes`)
     // A guest hears the button only once its acpid listens.
     const gone = async () => {
       const { phase, cause } = await engine.inspect(spec.id)

@@ -1,4 +1,5 @@
 import type { Clock } from "#lib/clock.ts"
+import { simPicture } from "./picture.ts"
 import type { HypervisorEngine, MachinePhase, MachineSpec, MachineState } from "../types.ts"
 
 /** How long a simulated machine takes, in cloud milliseconds: real time is this divided by `clock.speed`. */
@@ -154,6 +155,12 @@ export async function openSim(options: {
     async consoleOutput(id, maxBytes) {
       const bytes = Buffer.from(need(id).console)
       return bytes.subarray(Math.max(0, bytes.length - maxBytes))
+    },
+
+    async screenshot(id) {
+      const machine = needAlive(id)
+      if (machine.phase === "prepared") throw new Error(`machine ${id}: is prepared, its display shows nothing`)
+      return simPicture()
     },
 
     onChange(listener) {

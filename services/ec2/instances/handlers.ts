@@ -6,12 +6,14 @@ import { getConsoleOutput } from "./console.ts"
 import { describeInstances, describeInstanceStatus } from "./describe.ts"
 import { runInstances } from "./launch/run.ts"
 import { rebootInstances, startInstances, stopInstances, terminateInstances } from "./lifecycle.ts"
+import { getConsoleScreenshot } from "./screenshot.ts"
 
 export const handlers = {
   DescribeInstanceAttribute: pure(describeInstanceAttribute),
   DescribeInstances: pure(describeInstances),
   DescribeInstanceStatus: describeInstanceStatus,
   GetConsoleOutput: getConsoleOutput,
+  GetConsoleScreenshot: getConsoleScreenshot,
   ModifyInstanceAttribute: modifyInstanceAttribute,
   RebootInstances: rebootInstances,
   RunInstances: runInstances,

@@ -51,7 +51,8 @@ export function readClaim(request: SignedRequest, protocol: Protocol): Claim | u
   const said = presigned ? fieldsSaid(presigned, protocol) : headerSaid(authorization?.[0] ?? "", protocol)
   const [accessKeyId, day, region, service] = said.credential
   const { signedHeaders, signature } = said
-  if (!/^[0-9a-f]{64}$/.test(signature)) throw refusal("incomplete", protocol, "'Signature' must be 64 hex digits.")
+  if (!said.isWellFormed && !/^[0-9a-f]{64}$/.test(signature))
+    throw refusal("incomplete", protocol, "'Signature' must be 64 hex digits.")
   const timestamp = presigned ? (presigned.get("Date") ?? "") : headerTimestamp(request.headers, protocol)
   const signedAtMs = timestampMs(timestamp)
   if (signedAtMs === undefined) throw refusal("incomplete", protocol, "The date must be in ISO 8601 basic format.")
@@ -62,6 +63,8 @@ export function readClaim(request: SignedRequest, protocol: Protocol): Claim | u
 
 type Fields = ReadonlyMap<string, string>
 interface Said {
+  /** The signature was seen to be 64 lower-case hex digits. */
+  readonly isWellFormed: boolean
   readonly credential: Credential
   readonly signedHeaders: readonly string[]
   readonly signature: string
@@ -69,6 +72,7 @@ interface Said {
 
 function fieldsSaid(fields: Fields, protocol: Protocol): Said {
   return {
+    isWellFormed: false,
     credential: credential(fields.get("Credential") ?? "", protocol),
     signedHeaders: headerList(fields.get("SignedHeaders") ?? "", protocol),
     signature: fields.get("Signature") ?? "",
@@ -81,7 +85,8 @@ const signatureEnd = /^(.*, ?Signature=)([0-9a-f]{64})$/
 function headerSaid(header: string, protocol: Protocol): Said {
   const parts = signatureEnd.exec(header)
   if (!parts?.[1] || !parts[2]) return fieldsSaid(headerFields(header, protocol), protocol)
-  return { ...headerStart(parts[1], protocol), signature: parts[2] }
+  const { credential, signedHeaders } = headerStart(parts[1], protocol)
+  return { isWellFormed: true, credential, signedHeaders, signature: parts[2] }
 }
 
 /** "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." with any white space around the parts. */

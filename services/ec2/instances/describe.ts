@@ -65,8 +65,13 @@ function hasStatus(status: InstanceStatus, { Name, Values }: Filter): boolean {
 function toStatus({ id, record }: Resource<InstanceRecord>, nowMs: number): InstanceStatus {
   const running = record.state === "running"
   const settled = running && nowMs - (record.runningMs ?? record.launchedMs) >= initializingMs
-  const summary = (name: "reachability") => {
+  const { impaired } = record
+  const summary = (name: "reachability", hurtBy: readonly string[] = ["disk-full"]) => {
     if (!running) return { Status: "not-applicable" as const }
+    if (impaired !== undefined && hurtBy.includes(impaired.code)) {
+      const since = new Date(impaired.sinceMs)
+      return { Status: "impaired" as const, Details: [{ Name: name, Status: "failed" as const, ImpairedSince: since }] }
+    }
     return {
       Status: settled ? ("ok" as const) : ("initializing" as const),
       Details: [{ Name: name, Status: settled ? ("passed" as const) : ("initializing" as const) }],
@@ -77,7 +82,8 @@ function toStatus({ id, record }: Resource<InstanceRecord>, nowMs: number): Inst
     AvailabilityZoneId: record.zoneId,
     InstanceId: id,
     InstanceState: toState(record.state),
-    InstanceStatus: summary("reachability"),
+    // A panic is the guest's own; a full disk is the host's, and stops the guest and its volumes too.
+    InstanceStatus: summary("reachability", ["disk-full", "crashed"]),
     SystemStatus: summary("reachability"),
     AttachedEbsStatus: summary("reachability"),
   }

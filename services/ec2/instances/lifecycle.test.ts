@@ -302,3 +302,36 @@ test("what the metadata service will say of an instance", async (t) => {
   assert.equal(JSON.parse(metadata.tree["dynamic/instance-identity/document"] ?? "{}").instanceId, id)
   assert.equal(Buffer.from(metadata.userData ?? "", "base64").toString(), "#!/bin/sh\n")
 })
+
+test("a guest that a full disk stopped is impaired until it goes on; one that panicked is, but not its host", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  await see(rig, id, {})
+  const shown = async () => {
+    const { InstanceStatuses } = await rig.ec2("DescribeInstanceStatus", { InstanceIds: [id] })
+    const status = InstanceStatuses?.[0] ?? assert.fail("no status")
+    assert.equal(status.InstanceState?.Name, "running")
+    return [status.SystemStatus?.Status, status.InstanceStatus?.Status, status.AttachedEbsStatus?.Status]
+  }
+  const well = ["initializing", "initializing", "initializing"]
+  assert.deepEqual(await shown(), well)
+  const full = { code: "disk-full", message: "paused: a write to its disk failed", final: false } as const
+  await see(rig, id, { trouble: full })
+  assert.deepEqual(await shown(), ["impaired", "impaired", "impaired"])
+  const Filters = [{ Name: "system-status.status", Values: ["impaired"] }]
+  assert.equal((await rig.ec2("DescribeInstanceStatus", { Filters })).InstanceStatuses?.length, 1)
+  await see(rig, id, {})
+  assert.deepEqual(await shown(), well)
+  await see(rig, id, { trouble: { ...full, code: "crashed" } })
+  assert.deepEqual(await shown(), ["initializing", "impaired", "initializing"])
+  await see(rig, id, { trouble: { ...full, code: "internal" } })
+  assert.deepEqual(await shown(), well)
+  // A stop ends what was wrong.
+  await see(rig, id, { trouble: full })
+  await see(rig, id, { phase: "off", cause: "killed" })
+  assert.equal((await describe(rig, id)).State?.Name, "stopped")
+  await rig.ec2("StartInstances", { InstanceIds: [id] })
+  await see(rig, id, { starts: 2 })
+  assert.deepEqual(await shown(), well)
+})

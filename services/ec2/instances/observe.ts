@@ -34,6 +34,19 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
   if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
   if ((record.state === "running" || record.state === "pending") && status.phase === "off")
     return leftByItself(call, instance, status)
+  if (record.state === "running" && status.phase === "on") return noteImpairment(call, instance, status)
+}
+
+/** Seen by DescribeInstanceStatus. Other troubles are the host's own and leave the guest running. */
+async function noteImpairment(call: Call, instance: InstanceResource, { trouble }: GuestStatus): Promise<void> {
+  const code = trouble?.code === "disk-full" || trouble?.code === "crashed" ? trouble.code : undefined
+  const { impaired, ...record } = instance.record
+  if (code === impaired?.code) return
+  call.draft.update(instanceKind, instance, {
+    ...record,
+    ...(code === undefined ? {} : { impaired: { code, sinceMs: call.nowMs } }),
+  })
+  await call.commit()
 }
 
 async function becomeRunning(call: Call, instance: InstanceResource, status: GuestStatus): Promise<void> {
@@ -74,7 +87,7 @@ async function becomeRunning(call: Call, instance: InstanceResource, status: Gue
 async function becomeStopped(call: Call, instance: InstanceResource, reason: Partial<InstanceRecord>): Promise<void> {
   const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
   const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, ...record } = instance.record
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, ...record } = instance.record
   const kept = own[0]?.record.publicAddress?.address
   const stopped = call.draft.update(instanceKind, instance, {
     ...record,
@@ -133,7 +146,7 @@ async function failLaunch(call: Call, instance: InstanceResource, message: strin
 /** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
 async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
   const { draft } = call
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, ...record } = instance.record
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, ...record } = instance.record
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
     if (resource.record.attachment?.deleteOnTermination !== false) {

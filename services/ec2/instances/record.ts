@@ -47,6 +47,8 @@ export interface InstanceRecord extends Tagged {
   readonly terminatedMs?: number
   /** When the guest began to run, for the status checks. */
   readonly runningMs?: number
+  /** What keeps a running guest from going on: the host's disk is full, or its own kernel panicked. Cloud time since when. */
+  readonly impaired?: { readonly code: "disk-full" | "crashed"; readonly sinceMs: number }
   /** Base64, as the caller sent it. */
   readonly userData?: string
   readonly clientToken?: string

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import type { Instance } from "@aws-sdk/client-ec2"
+import jpeg from "jpeg-js"
 import type { Checks } from "./checks.ts"
 import type { TestCloud } from "./cloud.ts"
 
@@ -174,6 +175,23 @@ export const instances = {
     assert.equal(InstanceId, id)
     assert.match(Buffer.from(Output, "base64").toString(), new RegExp(id))
     assert.equal(await refusal("GetConsoleOutput", { InstanceId: nobody }), "400 InvalidInstanceID.NotFound")
+  },
+
+  async GetConsoleScreenshot({ ec2, refusal, launch, daemon }) {
+    const [id] = await launch()
+    assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: id, DryRun: true }), "412 DryRunOperation")
+    const { InstanceId, ImageData = "" } = await ec2("GetConsoleScreenshot", { InstanceId: id, WakeUp: true })
+    assert.equal(InstanceId, id)
+    const picture = jpeg.decode(Buffer.from(ImageData, "base64"))
+    assert.deepEqual([picture.width, picture.height], [640, 400])
+    assert.ok(
+      new Set(picture.data.filter((_: number, index: number) => index % 4 === 0)).size > 1,
+      "more than one brightness",
+    )
+    assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: nobody }), "400 InvalidInstanceID.NotFound")
+    await ec2("StopInstances", { InstanceIds: [id], Force: true })
+    await daemon.settled()
+    assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: id }), "400 IncorrectInstanceState")
   },
 
   async DescribeInstanceAttribute({ ec2, refusal, launch }) {

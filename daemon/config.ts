@@ -57,5 +57,6 @@ export const homeFiles = (home: string) => ({
   images: join(home, "images"),
   record: join(home, "daemon.json"),
   failure: join(home, "daemon-error.json"),
+  log: join(home, "daemon.log"),
   credentials: join(home, "credentials.json"),
 })

@@ -3,7 +3,17 @@
  * guests' services, as users of their own. It parses no HTTP and no XML.
  */
 import { randomBytes } from "node:crypto"
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -29,6 +39,7 @@ interface User {
 export async function runHost(config: Config): Promise<void> {
   const log = (message: string, fields?: object) => console.error(new Date().toISOString(), message, fields ?? "")
   await requireFreePort(config)
+  requireTun()
   const user = findUser("fractus")
   const credentials = ensureCredentials(config.home, config.account, config.region, user)
   mkdirSync(homeFiles(config.home).store, { recursive: true, mode: 0o700 })
@@ -214,6 +225,16 @@ function requireFreePort({ address, port }: Config): Promise<void> {
     )
     probe.listen(port, address, () => probe.close(() => resolve()))
   })
+}
+
+/** Guests' network cards are taps. The kernel's module makes the device where udev or a container's owner did not. */
+function requireTun(): void {
+  try {
+    closeSync(openSync("/dev/net/tun", "r+"))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new StartError("privilege", `guests need /dev/net/tun: ${why}`, "sudo modprobe tun")
+  }
 }
 
 function findUser(name: string): User {

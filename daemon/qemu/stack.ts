@@ -1,5 +1,5 @@
 /** The engines and the host of a home on `--engine qemu`. Opened by the daemon, and by `clean.ts` when there is no daemon. */
-import { mkdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { openQemu } from "#engine/hypervisor/qemu/driver.ts"
 import type { HypervisorEngine } from "#engine/hypervisor/types.ts"
@@ -37,13 +37,40 @@ export async function openStack(config: Config, log: (line: string) => void): Pr
       : error
   })
   const runDirectory = `/run/fractus/${slot.number}`
+  const isNew = !existsSync(runDirectory)
+  try {
+    return { clock, slot, ...(await openEngines(config, slot, clock, runDirectory, log)) }
+  } catch (error) {
+    // Guests of before keep the slot by their namespaces.
+    if (isNew) rmSync(runDirectory, { recursive: true, force: true })
+    await slot.release()
+    throw error
+  }
+}
+
+async function openEngines(
+  config: Config,
+  slot: Slot,
+  clock: Clock,
+  runDirectory: string,
+  log: (line: string) => void,
+): Promise<Omit<Stack, "clock" | "slot">> {
   const stateDirectory = join(config.home, "host")
   // Every folder on the way must let the unprivileged parts through.
   for (const path of ["/run/fractus", runDirectory]) mkdirSync(path, { recursive: true, mode: 0o755 })
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
   const publicCidr = config.publicCidr ?? slot.publicCidr
   const storage = await openQcow2Storage({ home: config.home })
-  const hypervisor = await openQemu({ runDirectory, stateDirectory, prefix: slot.prefix, clock, log })
+  const hypervisor = await openQemu({ runDirectory, stateDirectory, prefix: slot.prefix, clock, log }).catch(
+    (error: unknown) => {
+      const said = (error instanceof Error ? error.message : String(error)).trim()
+      throw new StartError(
+        "privilege",
+        `QEMU does not run: ${said}`,
+        "sudo apt-get install --reinstall qemu-system-x86",
+      )
+    },
+  )
   const network = await openLinuxNetwork({
     prefix: slot.prefix,
     slot: slot.number,
@@ -54,7 +81,7 @@ export async function openStack(config: Config, log: (line: string) => void): Pr
     log,
     clock,
   })
-  return { clock, slot, hypervisor, network, storage, publicCidr, runDirectory, stateDirectory }
+  return { hypervisor, network, storage, publicCidr, runDirectory, stateDirectory }
 }
 
 /** Ends all guests (asked first, then ended), removes networks and whatever else stands on the machine. Data stays. */

@@ -23,8 +23,8 @@ const cases: readonly Case[] = [
   { instances: 100, region: "us-west-2", requests: 1000, bareRequests: 5000, cpuLimit: null, latencyLimitMs: null },
   { instances: 1000, region: "eu-west-1", requests: 50, bareRequests: 500, cpuLimit: null, latencyLimitMs: 50 },
 ]
-const launches = 100
-const bareLaunches = 10_000
+const launches = 50
+const bareLaunches = 5000
 
 const describeAll = { Action: "DescribeInstances" }
 export const runInstances = (count: number): Readonly<Record<string, string>> => ({

@@ -14,7 +14,7 @@ import { signedRequests } from "./sign.ts"
 
 const crowd = 100_000
 const pageRows = 100
-const times = 30
+const times = 20
 const limitMs = 20
 const batch = 500
 

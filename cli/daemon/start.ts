@@ -47,7 +47,7 @@ export const daemonCommand = (
   main: string,
 ): { argv: string[]; env: NodeJS.ProcessEnv } => ({
   // Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load).
-  argv: ["--max-semi-space-size=2", main, homeFiles(home).config],
+  argv: ["--max-semi-space-size=4", main, homeFiles(home).config],
   env: { ...daemonEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
 })
 

@@ -1,6 +1,6 @@
 /** The one listener for every service: limits, guards, local pages, request ids and an orderly end. */
 import { randomUUID } from "node:crypto"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Clock } from "#lib/clock.ts"
 import { Fault } from "#lib/fault.ts"
@@ -57,6 +57,9 @@ export interface WireServer {
   /** API calls whose answer or handler is not yet through. */
   inFlight(): number
 }
+
+// An import of node:http loads fetch and WebSocket with it, as they are among its exports: 5 MB, and time of every start.
+const { createServer } = process.getBuiltinModule("node:http")
 
 /** After the deadline of a drain, how long aborted calls have to send their refusals. */
 const lastWordsMs = 200

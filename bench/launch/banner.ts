@@ -12,16 +12,27 @@ const attemptMs = 1000
 export function banner(address: string, deadlineMs: number, failed: Promise<never>): Promise<number> {
   const sockets = new Set<Socket>()
   const { promise, resolve, reject } = Promise.withResolvers<number>()
+  /** The one that was accepted. sshd forks for each: more of them would keep it from answering. */
+  let accepted: Socket | undefined
   const attempt = () => {
+    if (accepted !== undefined) return
     const socket = connect({ host: address, port: 22 })
     sockets.add(socket)
     socket.setTimeout(attemptMs, () => socket.destroy())
+    socket.once("connect", () => {
+      if (accepted !== undefined) return socket.destroy()
+      accepted = socket.setTimeout(0)
+      for (const other of sockets) if (other !== socket) other.destroy()
+    })
     socket.once("data", (bytes) => {
       if (bytes.toString("latin1").startsWith("SSH-")) resolve(performance.now())
       socket.destroy()
     })
     socket.on("error", () => socket.destroy())
-    socket.once("close", () => sockets.delete(socket))
+    socket.once("close", () => {
+      sockets.delete(socket)
+      if (accepted === socket) accepted = undefined
+    })
   }
   attempt()
   const timer = setInterval(attempt, everyMs)

@@ -20,9 +20,8 @@ export function banner(address: string, deadlineMs: number, failed: Promise<neve
     sockets.add(socket)
     socket.setTimeout(attemptMs, () => socket.destroy())
     socket.once("connect", () => {
-      if (accepted !== undefined) return socket.destroy()
-      accepted = socket.setTimeout(0)
-      for (const other of sockets) if (other !== socket) other.destroy()
+      accepted ??= socket.setTimeout(0)
+      for (const other of sockets) if (other !== accepted) other.destroy()
     })
     socket.once("data", (bytes) => {
       if (bytes.toString("latin1").startsWith("SSH-")) resolve(performance.now())

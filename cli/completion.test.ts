@@ -15,7 +15,7 @@ COMP_WORDS=(${line}); COMP_CWORD=${words.length - 1}; _fractus; printf '%s\\n' "
 
 test("bash completes commands, options, choices and subcommands", () => {
   assert.deepEqual(complete("fractus", "do"), ["down", "doctor"])
-  assert.deepEqual(complete("fractus", "up", "--en"), ["--engine"])
+  assert.deepEqual(complete("fractus", "up", "--eng"), ["--engine"])
   assert.deepEqual(complete("fractus", "up", "--engine", "q"), ["qemu"])
   assert.deepEqual(complete("fractus", "image", "b"), ["build"])
   assert.deepEqual(complete("fractus", "account", "list", "--j"), ["--json"])

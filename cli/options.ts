@@ -11,6 +11,9 @@ export type UpOptions = {
   publicCidr?: string
   tls?: boolean
   foreground?: boolean
+  /** make, or remove, a systemd unit */
+  enable?: boolean
+  disable?: boolean
   yes?: boolean
   /** false with --no-profile */
   profile?: boolean

@@ -35,6 +35,10 @@ const addUp = (root: Command): void => {
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
     .option("--tls", "serve HTTPS (not yet)")
     .option("--foreground", "stay attached to the daemon")
+    .addOption(
+      new Option("--enable", "have systemd start it, now and at each boot").conflicts(["disable", "foreground"]),
+    )
+    .addOption(new Option("--disable", "remove the systemd unit; guests go on").conflicts("foreground"))
     .addOption(yesOption())
     .option("--no-profile", "leave the AWS config and credentials files alone")
     .option("--demo", "fill it with an example (not yet)")

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises"
 import { checkEngineOfHome, checkOptions, differences, newConfig } from "../config.ts"
 import { codeFolder, nodeOf } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
@@ -5,6 +6,7 @@ import { capLog } from "../daemon/log.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { requireCredentials } from "../daemon/require.ts"
 import { startDaemon, type Started } from "../daemon/start.ts"
+import { stopDaemonOnly } from "../daemon/stop.ts"
 import { repository } from "../repository.ts"
 import { Failure, program } from "../failure.ts"
 import { type Config, homeFiles, homeFolder, homeWords, makeHome, readConfig, readCredentials } from "../home.ts"
@@ -14,6 +16,7 @@ import { profileName, writeProfile } from "../profile/profile.ts"
 import { note, progressLine } from "../terminal.ts"
 import { checkDisk, checkPort, checkPrivileges, prepareQemu } from "../up/prepare.ts"
 import { printReport, upReport } from "../up/report.ts"
+import { checkSystemd, disableUnit, enableUnit } from "../up/unit.ts"
 
 /** Which daemon to start, for the tests; the repository's own otherwise. */
 export type Surroundings = { daemonMain?: string; startDeadlineMs?: number }
@@ -73,6 +76,11 @@ const stayAttached = (child: Started["child"]): Promise<void> =>
  */
 export const up = async (options: UpOptions, surroundings: Surroundings = {}): Promise<void> => {
   const home = homeFolder(options.home)
+  if (options.enable === true) checkSystemd(home, "--enable")
+  if (options.disable === true) {
+    checkSystemd(home, "--disable")
+    return disableUnit()
+  }
   const saved = readConfig(home)
   const serving = saved !== undefined && runningDaemon(home) !== undefined
   if (!serving) checkOptions(options)
@@ -91,9 +99,25 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
     upReport(started.status, used, credentials, options.profile === false ? null : profileName),
     options.json === true,
   )
+  if (options.enable === true) return handOver(home, started.child)
   if (started.child === undefined) return
   if (options.foreground === true) await stayAttached(started.child)
   else started.child.unref()
+}
+
+/** The daemon ends, guests go on, and systemd's own daemon takes over. */
+const handOver = async (home: string, child: Started["child"] | undefined): Promise<void> => {
+  child?.unref()
+  await stopDaemonOnly(home)
+  enableUnit(home)
+  const end = performance.now() + 60_000
+  while (runningDaemon(home) === undefined) {
+    if (performance.now() > end) {
+      throw new Failure(1, "systemd's daemon does not serve after a minute", "systemctl status fractus.service")
+    }
+    await pause(100)
+  }
+  note("systemd starts it from now on, at each boot too.")
 }
 
 const bringUp = async (

@@ -4,7 +4,7 @@ import { localHost } from "#cloud/hosts/local.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { GuestSpec, PortSpec } from "#host/protocol/types.ts"
 import { hostName } from "../network-interfaces/names.ts"
-import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
+import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { metadataOf } from "./metadata.ts"
 import type { InstanceRecord } from "./record.ts"
 
@@ -16,6 +16,27 @@ export function assignGuest(
   options: { readonly force?: boolean } = {},
 ): void {
   call.draft.assign(localHost, instance.id, guestSpec(instance, interfaces, options.force ?? false))
+}
+
+/** The same with the instance's interfaces as they are stored. */
+export async function reassignGuest(call: Call, instance: Resource<InstanceRecord>): Promise<void> {
+  const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
+  assignGuest(call, instance, ownInterfaces(instance, interfaces))
+}
+
+/** Tags that the guest may read in its metadata are told to the host when they change; an instance that ends needs none. */
+export async function showTags(call: Call, instance: Resource<InstanceRecord>): Promise<void> {
+  const { state, attributes } = instance.record
+  if (attributes.metadata.tags === "enabled" && state !== "shutting-down" && state !== "terminated")
+    await reassignGuest(call, instance)
+}
+
+/** An instance's interfaces, by device index, out of those that were loaded. */
+export function ownInterfaces(
+  instance: Resource<InstanceRecord>,
+  interfaces: ReadonlyMap<string, Resource<NetworkInterfaceRecord>>,
+): readonly Resource<NetworkInterfaceRecord>[] {
+  return instance.record.networkInterfaces.map((id) => interfaces.get(id)).filter((found) => found !== undefined)
 }
 
 export function guestSpec(

@@ -8,9 +8,9 @@ import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { findInstanceType } from "../instance-types/data.ts"
-import { assignGuest } from "./assignment.ts"
+import { assignGuest, ownInterfaces, reassignGuest } from "./assignment.ts"
 import { readUserData } from "./launch/wish.ts"
-import { notInState, ownInterfaces } from "./lifecycle.ts"
+import { notInState } from "./lifecycle.ts"
 import { instanceKind, type InstanceAttributes, type InstanceRecord } from "./record.ts"
 
 type InstanceResource = Resource<InstanceRecord>
@@ -181,13 +181,13 @@ async function setType(call: Call, instance: InstanceResource, name: string): Pr
     vcpus: type.VCpuInfo?.DefaultVCpus ?? instance.record.vcpus,
     memoryMiB: type.MemoryInfo?.SizeInMiB ?? instance.record.memoryMiB,
   })
-  await reassign(call, next)
+  await reassignGuest(call, next)
 }
 
 async function setUserData(call: Call, instance: InstanceResource, base64: string): Promise<void> {
   requireStopped(instance)
   const { userData: _, ...record } = instance.record
-  await reassign(
+  await reassignGuest(
     call,
     call.draft.update(instanceKind, instance, base64 === "" ? record : { ...record, userData: readUserData(base64) }),
   )
@@ -241,12 +241,4 @@ async function setDevices(
       })
   }
   call.draft.update(instanceKind, instance, { ...instance.record, blockDevices: devices })
-}
-
-async function reassign(call: Call, instance: InstanceResource): Promise<void> {
-  assignGuest(
-    call,
-    instance,
-    ownInterfaces(instance, await call.load(networkInterfaceKind, instance.record.networkInterfaces)),
-  )
 }

@@ -4,6 +4,7 @@ import type { Handlers } from "../handler.ts"
 import { describeInstanceAttribute, modifyInstanceAttribute } from "./attributes.ts"
 import { getConsoleOutput } from "./console.ts"
 import { describeInstances, describeInstanceStatus } from "./describe.ts"
+import { modifyInstanceMetadataOptions } from "./modify-metadata-options.ts"
 import { runInstances } from "./launch/run.ts"
 import { rebootInstances, startInstances, stopInstances, terminateInstances } from "./lifecycle.ts"
 import { getConsoleScreenshot } from "./screenshot.ts"
@@ -15,6 +16,7 @@ export const handlers = {
   GetConsoleOutput: getConsoleOutput,
   GetConsoleScreenshot: getConsoleScreenshot,
   ModifyInstanceAttribute: modifyInstanceAttribute,
+  ModifyInstanceMetadataOptions: modifyInstanceMetadataOptions,
   RebootInstances: rebootInstances,
   RunInstances: runInstances,
   StartInstances: startInstances,

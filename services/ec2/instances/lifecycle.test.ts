@@ -335,3 +335,22 @@ test("a guest that a full disk stopped is impaired until it goes on; one that pa
   await see(rig, id, { starts: 2 })
   assert.deepEqual(await shown(), well)
 })
+
+test("metadata options and tags change what the host tells a living guest", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  await see(rig, id, {})
+  assert.equal((await guestWish(rig, id)).metadata.tokens, "optional")
+  await rig.ec2("ModifyInstanceMetadataOptions", {
+    InstanceId: id,
+    HttpTokens: "required",
+    InstanceMetadataTags: "enabled",
+  })
+  assert.equal((await guestWish(rig, id)).metadata.tokens, "required")
+  await rig.ec2("CreateTags", { Resources: [id], Tags: [{ Key: "Name", Value: "web" }] })
+  assert.equal((await guestWish(rig, id)).metadata.tree["meta-data/tags/instance/Name"], "web")
+  await rig.ec2("DeleteTags", { Resources: [id], Tags: [{ Key: "Name" }] })
+  assert.equal((await guestWish(rig, id)).metadata.tree["meta-data/tags/instance/Name"], undefined)
+  assert.equal((await guestWish(rig, id)).starts, 1)
+})

@@ -12,7 +12,7 @@ import { publicDnsName } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { toStateChange } from "./answer.ts"
-import { assignGuest } from "./assignment.ts"
+import { assignGuest, ownInterfaces } from "./assignment.ts"
 import { requireRoom } from "./launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -187,11 +187,4 @@ async function readAll(call: Call, ids: readonly string[] | undefined) {
     instances.flatMap((instance) => instance.record.networkInterfaces),
   )
   return { instances, interfaces }
-}
-
-export function ownInterfaces(
-  instance: InstanceResource,
-  interfaces: Interfaces,
-): readonly Resource<NetworkInterfaceRecord>[] {
-  return instance.record.networkInterfaces.map((id) => interfaces.get(id)).filter((i) => i !== undefined)
 }

@@ -10,8 +10,8 @@ import { publicAddressScope } from "../addresses/pool.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
-import { assignGuest } from "./assignment.ts"
-import { ownInterfaces, terminate } from "./lifecycle.ts"
+import { assignGuest, ownInterfaces } from "./assignment.ts"
+import { terminate } from "./lifecycle.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
 type InstanceResource = Resource<InstanceRecord>

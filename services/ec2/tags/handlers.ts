@@ -77,7 +77,7 @@ async function draftTags(call: Call, ids: readonly string[], change: Change): Pr
   const groups = await retagRules(call, found, byPrefix.get(rulePrefix) ?? [], change)
   for (const resource of found)
     if (!groups.has(resource.id))
-      taggableKind(prefixOf(resource.id))?.retag(call, resource, change(resource.record.tags))
+      await taggableKind(prefixOf(resource.id))?.retag(call, resource, change(resource.record.tags))
 }
 
 /** Rules live in their group's record, which may be tagged by the same request: then both changes are one. Returns groups done. */

@@ -3,6 +3,7 @@ import type { Call } from "#cloud/call.ts"
 import type { Kind, Resource, Tag, Tagged } from "#cloud/resources/kind.ts"
 import { addressKind } from "../addresses/record.ts"
 import { imageKind } from "../images/record.ts"
+import { showTags } from "../instances/assignment.ts"
 import { instanceKind } from "../instances/record.ts"
 import { keyPairKind } from "../key-pairs/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
@@ -14,19 +15,21 @@ export interface TaggableKind {
   readonly prefix: string
   /** Those of these ids that are there, or the kind's Malformed or NotFound. */
   requireMany(call: Call, ids: readonly string[]): Promise<readonly Resource[]>
-  /** Puts the resource with other tags into the draft. */
-  retag(call: Call, resource: Resource, tags: readonly Tag[]): void
+  /** Puts the resource with other tags into the draft, and what follows from them. */
+  retag(call: Call, resource: Resource, tags: readonly Tag[]): Promise<void>
 }
 
-function taggable<R extends Tagged>(kind: Kind<R>): TaggableKind {
+type Follow<R extends Tagged> = (call: Call, changed: Resource<R>) => Promise<void>
+
+function taggable<R extends Tagged>(kind: Kind<R>, follow: Follow<R> = async () => {}): TaggableKind {
   return {
     prefix: kind.prefix,
     requireMany: (call, ids) => call.requireMany(kind, ids),
-    retag(call, resource, tags) {
+    async retag(call, resource, tags) {
       // The caller got it from this kind's own requireMany.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       const own = resource as Resource<R>
-      call.draft.update(kind, own, { ...own.record, tags })
+      await follow(call, call.draft.update(kind, own, { ...own.record, tags }))
     },
   }
 }
@@ -35,7 +38,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
   [
     taggable(addressKind),
     taggable(imageKind),
-    taggable(instanceKind),
+    taggable(instanceKind, showTags),
     taggable(internetGatewayKind),
     taggable(keyPairKind),
     taggable(networkInterfaceKind),

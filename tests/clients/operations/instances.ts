@@ -223,4 +223,21 @@ export const instances = {
     const groups = { InstanceId, Groups: ["sg-00000000"] }
     assert.equal(await refusal("ModifyInstanceAttribute", groups), "400 InvalidGroup.NotFound")
   },
+
+  async ModifyInstanceMetadataOptions(cloud) {
+    const { ec2, refusal, launch } = cloud
+    const [InstanceId] = await launch()
+    const change = { InstanceId, HttpTokens: "required", HttpPutResponseHopLimit: 2 } as const
+    const { InstanceMetadataOptions } = await ec2("ModifyInstanceMetadataOptions", change)
+    assert.equal(InstanceMetadataOptions?.State, "pending")
+    const { MetadataOptions } = await shown(cloud, InstanceId)
+    assert.deepEqual([MetadataOptions?.HttpTokens, MetadataOptions?.HttpPutResponseHopLimit], ["required", 2])
+    assert.deepEqual([MetadataOptions?.HttpEndpoint, MetadataOptions?.State], ["enabled", "applied"])
+    const tooFar = { InstanceId, HttpPutResponseHopLimit: 65 }
+    assert.equal(await refusal("ModifyInstanceMetadataOptions", tooFar), "400 InvalidParameterValue")
+    assert.equal(
+      await refusal("ModifyInstanceMetadataOptions", { InstanceId: nobody }),
+      "400 InvalidInstanceID.NotFound",
+    )
+  },
 } satisfies Checks

@@ -11,7 +11,8 @@ import { banner, type Cloud, until } from "./cloud.ts"
 const run = (command: string, ...words: readonly string[]) =>
   execFileSync(command, words, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
 const lines = (text: string) => text.split("\n").filter((line) => line !== "")
-const bannerMs = 60_000
+/** Five guests that boot at once under emulation on two busy cores take their time. */
+const bannerMs = 180_000
 
 export async function wrongIn(cloud: Cloud): Promise<readonly string[]> {
   const instances = await cloud.instances()

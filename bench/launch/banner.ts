@@ -1,9 +1,12 @@
 /** When a guest's sshd says hello. */
 import { connect, type Socket } from "node:net"
 
-/** A new attempt this often: a SYN that nobody heard is sent again after a second only. */
-const everyMs = 20
-const attemptMs = 1000
+/**
+ * A new attempt this often: a SYN that nobody heard is sent again after a second only. Each is given up soon: what waits in the tap
+ * until the guest has a driver comes to it all at once, and sshd, which forks for each, is busy for long if many are still wanted.
+ */
+const everyMs = 50
+const attemptMs = 200
 
 /**
  * Resolves with the monotonic time at which the first byte of an SSH banner came from port 22 of `address`. Rejects after
@@ -12,7 +15,7 @@ const attemptMs = 1000
 export function banner(address: string, deadlineMs: number, failed: Promise<never>): Promise<number> {
   const sockets = new Set<Socket>()
   const { promise, resolve, reject } = Promise.withResolvers<number>()
-  /** The one that was accepted. sshd forks for each: more of them would keep it from answering. */
+  /** The one that was accepted; no other is tried beside it. */
   let accepted: Socket | undefined
   const attempt = () => {
     if (accepted !== undefined) return

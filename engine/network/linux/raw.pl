@@ -1,7 +1,6 @@
-# For tests: whole frames out of and into a device. Nothing but perl's core, so that it can be carried into a guest.
+# For tests: whole frames out of and into a device. Not even "use strict": perl is carried into a guest without its modules.
 #   raw.pl send DEVICE   stdin: "COUNT HEX [PORT_AT CHECKSUM_AT]": the 16 bits at PORT_AT count up, those at CHECKSUM_AT (0: none) down
 #   raw.pl hear DEVICE   prints every frame that comes in, as hex, after a line "hearing"
-use strict;
 $| = 1;
 my ($what, $device) = @ARGV;
 socket(my $socket, 17, 3, unpack("S", pack("n", 3))) or die "socket: $!";

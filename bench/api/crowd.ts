@@ -23,7 +23,7 @@ const filters: readonly (readonly [name: string, parameters: Readonly<Record<str
   ["state running, half of all", { "Filter.1.Name": "instance-state-name", "Filter.1.Value.1": "running" }],
   ["a tag with wildcards that 100 have", { "Filter.1.Name": "tag:Name", "Filter.1.Value.1": "web-421*-of-*" }],
   [
-    "state and tag and subnet",
+    "state, type and a tag that begins with a wildcard",
     {
       "Filter.1.Name": "instance-state-name",
       "Filter.1.Value.1": "stopped",

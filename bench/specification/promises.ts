@@ -1,0 +1,42 @@
+/** What Fractus promises in numbers, whether or not a benchmark shows it yet. Names of measured ones are those of the results. */
+export interface Promised {
+  /** Begins like the `promise` of a result; all results that do are shown in its place. */
+  readonly name: string
+  /** The number in words, for those that are not yet measured. */
+  readonly limit: string
+}
+
+export const promises: readonly { readonly title: string; readonly rows: readonly Promised[] }[] = [
+  {
+    title: "The API",
+    rows: [
+      { name: "DescribeInstances of 1: CPU", limit: "1.5 times" },
+      { name: "DescribeInstances of 1: time", limit: "" },
+      { name: "DescribeInstances of 100", limit: "" },
+      { name: "DescribeInstances of 1000", limit: "50 ms" },
+      { name: "RunInstances of 1, until it runs", limit: "" },
+      { name: "Page of 100 of 100000 instances", limit: "20 ms" },
+      { name: "Reset of a cloud", limit: "20 ms" },
+    ],
+  },
+  {
+    title: "The daemon",
+    rows: [
+      { name: "Second start", limit: "0.4 s" },
+      { name: "Memory of a simulated cloud", limit: "130 MiB" },
+      { name: "Memory of the API process on qemu, idle", limit: "130 MiB" },
+      { name: "Memory of the host process on qemu, idle", limit: "70 MiB" },
+      { name: "Memory of guest-services on qemu, idle", limit: "70 MiB" },
+    ],
+  },
+  {
+    title: "Real guests",
+    rows: [
+      { name: "RunInstances to an ssh banner, warm, under TCG", limit: "0.7 s" },
+      { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
+      { name: "TCP between two guests' namespaces", limit: "1.111 times" },
+      { name: "Pause of a guest's writes while a volume is attached, resized or snapshotted", limit: "50 ms" },
+      { name: "A firewall change in force, with 500 interfaces", limit: "20 ms" },
+    ],
+  },
+]

@@ -1,10 +1,12 @@
 /** What an admin, a clean-up or a kill takes away is there again with the next look; DHCP within seconds, by itself. */
 import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { readdir, rm } from "node:fs/promises"
 import { test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
 import { everything, group, type Lab, network, openLab, port } from "./lab.ts"
-import { deleteNamespace, inside, ip, ipBatch, namespaces, processesIn } from "./namespaces.ts"
+import { deleteNamespace, inside, ip, ipBatch, ipJson, namespaces, processesIn } from "./namespaces.ts"
 import { run } from "./command.ts"
 
 const spec = network(
@@ -13,8 +15,8 @@ const spec = network(
   [port(1, ["sg-open"], { publicAddress: "198.18.0.11" }), port(2, ["sg-open"])],
 )
 
-async function inLab(body: (lab: Lab) => Promise<void>): Promise<void> {
-  const lab = await openLab()
+async function inLab(body: (lab: Lab) => Promise<void>, before?: Parameters<typeof openLab>[1]): Promise<void> {
+  const lab = await openLab({}, before)
   try {
     await lab.engine.up()
     await lab.bring(spec)
@@ -172,3 +174,22 @@ test("the infrastructure's namespace deleted: there again, and every network joi
     await ipBatch(`${lab.prefix}-infra`, ["link show n1"])
     await run([...inside(`${lab.prefix}-infra`), "nft", "list", "table", "inet", "fractus"])
   }))
+
+/** So a container that shares the machine's processes but not its network sees those of a home of the machine. */
+test("processes in a namespace of the same name but of another host: not taken for ours", async () => {
+  const name = `t${process.pid.toString(36)}x-theirs`
+  await ip(undefined, "netns", "add", name)
+  const stranger = spawn("nsenter", [`--net=/run/netns/${name}`, "sleep", "60"], { stdio: "ignore" })
+  const before = ({ host }: { host: string }) =>
+    ip(name, "link", "set", "lo", "alias", `${host.replace(/-host$/, "-infra")} of net:[1]`)
+  try {
+    await once(stranger, "spawn")
+    await inLab(async () => {
+      const links = await ipJson(name, "link", "show")
+      assert.equal(links.length, 1, JSON.stringify(links))
+    }, before)
+  } finally {
+    stranger.kill("SIGKILL")
+    await deleteNamespace(name)
+  }
+})

@@ -57,8 +57,14 @@ export async function namespaces(prefix: string): Promise<string[]> {
 }
 
 /**
- * Namespaces of ours carry their name inside, on `lo`: one whose file was wiped from /run goes on with the processes in it,
- * and is given its name back. Undefined when no process stands in such a one.
+ * Namespaces of ours carry their name inside, on `lo`, with the namespace of the host that they belong to: where a container
+ * sees the processes of its machine, a home in the one and a home in the other have the same names.
+ */
+const label = async (name: string) => `${name} of ${await readlink("/proc/self/ns/net")}`
+
+/**
+ * A namespace whose file was wiped from /run goes on with the processes in it, and is given its name back. Undefined when
+ * no process stands in such a one.
  */
 async function processInside(name: string): Promise<string | undefined> {
   const inodes = new Map<string, string>()
@@ -67,9 +73,10 @@ async function processInside(name: string): Promise<string | undefined> {
     if (inode !== undefined && !inodes.has(inode)) inodes.set(inode, pid)
   }
   inodes.delete(await readlink("/proc/self/ns/net"))
+  const alias = await label(name)
   for (const pid of inodes.values()) {
     const shown = await run(["nsenter", `--net=/proc/${pid}/ns/net`, "ip", "-j", "link", "show", "lo"]).catch(() => "")
-    if (shown.includes(`"ifalias":"${name}"`)) return pid
+    if (shown.includes(`"ifalias":"${alias}"`)) return pid
   }
   return undefined
 }
@@ -93,7 +100,7 @@ export async function addNamespace(name: string, lookForLost = false): Promise<"
     return "found"
   }
   await ip(undefined, "netns", "add", name)
-  await ip(name, "link", "set", "lo", "alias", name)
+  await ip(name, "link", "set", "lo", "alias", await label(name))
   return "made"
 }
 

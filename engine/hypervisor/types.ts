@@ -78,7 +78,7 @@ export interface HypervisorEngine {
   inspect(id: string): Promise<MachineState>
   /** Start the process with the guest stopped before its first instruction. Idempotent while prepared or later. */
   prepare(spec: MachineSpec): Promise<MachineState>
-  /** Let the guest run (from prepared or paused). Idempotent. */
+  /** Let the guest run (from prepared or paused). Idempotent. After an I/O error: resolves when it is clear whether it goes on. */
   resume(id: string): Promise<void>
   /** Ask the guest to power off (ACPI). Returns at once; the guest may ignore it. */
   requestShutdown(id: string): Promise<void>

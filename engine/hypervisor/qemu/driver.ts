@@ -173,7 +173,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     resume: (id) =>
       alone(id, async () => {
         const machine = needLive(id)
-        if (machine.state().phase !== "running") await machine.execute("cont")
+        if (machine.state().phase !== "running") await machine.resume()
       }),
 
     requestShutdown: (id) =>

@@ -26,6 +26,11 @@ export interface Machine {
   state(): MachineState
   /** Runs a command that changes the machine's state; no listener is told of that change. */
   execute(command: string, args?: QmpObject): Promise<void>
+  /**
+   * Lets it run. A machine that a failed write stopped tries that write again: this resolves when it has run for `provenMs`
+   * since, or stands still once more, so that its state then is no passing one. No listener is told of what happens meanwhile.
+   */
+  resume(): Promise<void>
   /** Runs a command that leaves the machine's state as it is. */
   query(command: string, args?: QmpObject, timeoutMs?: number): Promise<unknown>
   /** From now on a power off is what was asked for. */
@@ -36,6 +41,10 @@ export interface Machine {
   /** Lets go of it; it goes on. */
   detach(): Promise<void>
 }
+
+/** A full disk fails the repeated write within milliseconds, or takes a little more where little room was made. */
+const provenMs = 3000
+const lookMs = 50
 
 const watched = new Set([
   "STOP",
@@ -214,25 +223,41 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     }
   }
 
+  const execute = async (command: string, args?: QmpObject) => {
+    if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
+    quiet++
+    try {
+      await qmp.execute(command, args)
+      await refresh()
+    } finally {
+      quiet--
+    }
+  }
+
+  const resume = async () => {
+    if (state().cause !== "io-error") return execute("cont")
+    const deadline = clock.monotonicMs() + provenMs
+    quiet++
+    try {
+      await execute("cont")
+      while (state().phase === "running" && !detached && clock.monotonicMs() < deadline) await sleep(lookMs)
+    } finally {
+      quiet--
+    }
+    if (state().phase === "exited" && !detached) onChange()
+  }
+
   return {
     state,
     drain,
     finish,
     connect,
+    execute,
+    resume,
     reconnect: () => void reconnect(),
     async query(command: string, args?: QmpObject, timeoutMs?: number) {
       if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
       return qmp.execute(command, args, timeoutMs)
-    },
-    async execute(command: string, args?: QmpObject) {
-      if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
-      quiet++
-      try {
-        await qmp.execute(command, args)
-        await refresh()
-      } finally {
-        quiet--
-      }
     },
     expectShutdown() {
       if (!record.shutdownRequested) update({ shutdownRequested: true })

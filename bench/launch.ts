@@ -44,6 +44,14 @@ try {
   await closers.close()
 }
 
+// Seen under load and not explained yet: single guests by hand that take many times as long. No promise is kept by such a yardstick.
+if (Math.max(...byHand) > 3 * Math.min(...byHand)) {
+  const seen = byHand.map((ms) => Math.round(ms)).join(", ")
+  throw new Error(
+    `the guests by hand took ${seen} ms: too uneven to compare with (ours: ${ours.map(Math.round).join(", ")} ms)`,
+  )
+}
+
 const median = (of: readonly number[]) => quantile(of, 0.5)
 const names = [...new Set(steps.flatMap((each) => Object.keys(each)))]
 const detail = Object.fromEntries(names.map((name) => [name, median(steps.map((each) => each[name] ?? 0))]))

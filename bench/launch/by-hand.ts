@@ -8,6 +8,7 @@ import { once } from "node:events"
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { openCgroups } from "#engine/hypervisor/qemu/cgroup.ts"
 import { run } from "#engine/network/linux/command.ts"
 import { insideMtu } from "#engine/network/linux/names.ts"
 import { addNamespace, deleteNamespace, inside, ip, ipBatch, sysctl } from "#engine/network/linux/namespaces.ts"
@@ -29,6 +30,9 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
   const directory = mkdtempSync(join(tmpdir(), "fractus-hand-"))
   const namespace = `fh${process.pid}`
   const children = new Set<ChildProcess>()
+  // The scheduler shares a busy machine out among groups: without one of its own this guest would get less than ours.
+  const cgroups = openCgroups(namespace)
+  const joins = cgroups.ensure("hand", { cpuPercent: 200, memoryMiB: 4096, threads: 256 })
   const start = (words: readonly string[], stdio: Parameters<typeof spawn>[2]) => {
     const [program = "", ...args]: readonly string[] = [...inside(namespace), ...words]
     const child = spawn(program, args, stdio ?? {})
@@ -38,6 +42,7 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
   }
   const close = async () => {
     await Promise.all([...children].map(end))
+    await cgroups.remove("hand")
     await ip(undefined, "link", "del", namespace).catch(() => {})
     await deleteNamespace(namespace)
     rmSync(directory, { recursive: true, force: true })
@@ -59,6 +64,7 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
         try {
           const started = performance.now()
           const child = start(argvByHand(argv), { cwd: own, stdio: ["ignore", "ignore", "inherit", ...fds] })
+          for (const file of joins) writeFileSync(file, String(child.pid))
           const ended = once(child, "exit").then(() => Promise.reject(new Error("QEMU by hand ended by itself")))
           const cameMs = await banner(guest, launchMs, ended)
           ended.catch(() => {})

@@ -1,6 +1,6 @@
 /** Start, watch and restart a child process that outlives us and is found again. */
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync, statSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs"
 import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { systemTimer } from "../reconcile/deadline.ts"
@@ -47,10 +47,12 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const { name, log, runDirectory, maxLogBytes = 4 << 20 } = options
   if (!/^[a-z0-9][a-z0-9-]{0,63}$/.test(name)) throw new Error(`not a name of a process: ${name}`)
   await mkdir(runDirectory, { recursive: true, mode: 0o755 })
-  const mark = join(runDirectory, name)
+  const place = join(runDirectory, name)
+  // A container may see the processes of its machine, where a home has the same folders.
+  const mark = `${place} of ${readlinkSync("/proc/self/ns/net")}`
   const command = childCommand(options)
-  const recordPath = `${mark}.json`
-  const logPath = `${mark}.log`
+  const recordPath = `${place}.json`
+  const logPath = `${place}.log`
   let current: ProcessId | undefined
   let startedMs = 0
   let failures = 0

@@ -182,6 +182,29 @@ test("a supervisor killed at any moment leaves nothing that the next one does no
   }
 })
 
+test("a child of the same folder on another host is left alone", async (t) => {
+  const { directory, start } = await scene(t)
+  const runDirectory = join(directory, "run")
+  const argv = ["unshare", "-n", process.execPath, "--input-type=module", "-e"]
+  const options = { name: "child", argv: ["sleep", "1000"], uid, gid: uid, env: {}, runDirectory }
+  const theirs = Number(
+    execFileSync(argv[0]!, [
+      ...argv.slice(1),
+      `import { supervise } from "${new URL("supervise.ts", import.meta.url).href}"
+const child = await supervise({ ...${JSON.stringify(options)}, log: () => {} })
+console.log(child.pid())
+child.leave()`,
+    ]),
+  )
+  t.after(() => lives({ pid: theirs, startTime: startTime(theirs) ?? "" }) && process.kill(theirs, "SIGKILL"))
+  // Its record is in a /run of its own.
+  await rm(runDirectory, { recursive: true })
+  const child = await start({})
+  assert.equal(child.adopted, false)
+  await child.stop()
+  assert.notEqual(startTime(theirs), undefined, "it lives")
+})
+
 test("a child that is not ready in time, or ends first, is an error and does not stay", async (t) => {
   const { start, directory } = await scene(t)
   await assert.rejects(start({ ready: async () => false, readyMs: 100 }), /not ready within 100 ms/)

@@ -4,8 +4,8 @@
  */
 import { spawn } from "node:child_process"
 import { readFile, readFileSync } from "node:fs"
-import { mkdir } from "node:fs/promises"
-import { join } from "node:path"
+import { mkdir, readdir } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { formatAddress, parseCidr } from "../addresses.ts"
 import type { NetworkSpec } from "../types.ts"
@@ -92,9 +92,34 @@ async function end(process: Process): Promise<void> {
   if (!(await until(() => !alive(process), 5000))) throw new Error(`dnsmasq ${process.pid} does not end`)
 }
 
-/** End every DHCP server of a namespace: it is ours, so whatever dnsmasq runs in it is too. */
-export async function stopDhcp(namespace: string): Promise<void> {
-  for (const process of await find(namespace)) await end(process)
+/** Where a network's dnsmasq has its configuration: in its command line from the first moment, so it is known by it. */
+const configurationIn = (directory: string) => join(directory, "dnsmasq.conf")
+
+/** DHCP servers with their configuration below `directory`, wherever they stand: also those that are just being started. */
+async function findBelow(directory: string): Promise<{ readonly process: Process; readonly configuration: string }[]> {
+  const found: { process: Process; configuration: string }[] = []
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    const words = (await read(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0")
+    const configuration = words
+      .find((word) => word.startsWith(`--conf-file=${directory}/`))
+      ?.slice("--conf-file=".length)
+    const started = startedAt(Number(name))
+    if (configuration !== undefined && started !== undefined)
+      found.push({ process: { pid: Number(name), started }, configuration })
+  }
+  return found
+}
+
+/** End the DHCP server of a network, by its directory. Also one that a process which is gone was about to start. */
+export async function stopDhcp(directory: string): Promise<void> {
+  for (const { process } of await findBelow(directory)) await end(process)
+}
+
+/** End the servers below `directory` whose own directory `keeps` does not want. */
+export async function sweepDhcp(directory: string, keeps: (networkDirectory: string) => boolean): Promise<void> {
+  for (const { process, configuration } of await findBelow(directory))
+    if (!keeps(dirname(configuration))) await end(process)
 }
 
 /** The capabilities dnsmasq needs without root: its port, raw replies, neighbour entries. */
@@ -132,7 +157,7 @@ export interface Dhcp {
 
 /** The DHCP server of the network in `namespace`; `directory` must be reachable for `uid`. */
 export function dhcpOf(namespace: string, directory: string, uid: number, names: Names): Dhcp {
-  const configurationFile = join(directory, "dnsmasq.conf")
+  const configurationFile = configurationIn(directory)
   const hostsFile = join(directory, "hosts")
   let server: Process | undefined
   let hosts: string | undefined

@@ -193,3 +193,28 @@ test("processes in a namespace of the same name but of another host: not taken f
     await deleteNamespace(name)
   }
 })
+
+/** dnsmasq processes with their configuration below this folder, in whatever namespace, also half started ones. */
+async function serversBelow(directory: string): Promise<number> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name))
+  const lines = await Promise.all(pids.map((pid) => run(["cat", `/proc/${pid}/cmdline`]).catch(() => "")))
+  return lines.filter((line) => line.includes(`--conf-file=${directory}/`)).length
+}
+
+test("no DHCP server outlives its network, whatever runs beside the removal", () =>
+  inLab(async (lab) => {
+    for (let round = 0; round < 4; round++) {
+      await lab.engine.ensureNetwork(spec)
+      const beside = [
+        lab.engine.ensureNetwork({ ...spec, domainName: `round${round}.internal` }),
+        ...(await dhcpOf(lab)).map(async (pid) => void process.kill(pid, "SIGKILL")),
+        lab.engine.ensureNetwork({ ...spec, domainName: `again${round}.internal` }),
+      ]
+      const removed = round % 2 === 0 ? lab.engine.removeNetwork(spec.id) : lab.engine.down()
+      // Some of these are refused because everything is being taken down; none may leave a server.
+      await Promise.allSettled([...beside, removed])
+      await lab.engine.down()
+      await soon("no server is left", async () => (await serversBelow(lab.options.runDirectory)) === 0, 2_000)
+      await lab.engine.up()
+    }
+  }))

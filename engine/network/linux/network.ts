@@ -281,9 +281,10 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
 /** Remove a network by its number, whatever of it is there. */
 export async function removeNetwork(number: number, { names, runDirectory }: NetworkPlace): Promise<void> {
   const namespace = names.network(number)
-  await stopDhcp(namespace).catch(() => {})
+  const directory = join(runDirectory, "networks", String(number))
+  await stopDhcp(directory)
   // The link goes with its routes at once; a namespace's own devices go some time after it.
   await ip(names.infrastructure, "link", "del", infrastructureDevice(number)).catch(() => {})
   await deleteNamespace(namespace)
-  await rm(join(runDirectory, "networks", String(number)), { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true })
 }

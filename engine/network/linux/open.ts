@@ -4,6 +4,7 @@ import type { Clock } from "#lib/clock.ts"
 import { parseCidr } from "../addresses.ts"
 import type { NetworkEngine, NetworkSpec, PortSpec } from "../types.ts"
 import { checkAgainst, checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
+import { sweepDhcp } from "./dhcp.ts"
 import { readIfThere } from "./files.ts"
 import { readCounters } from "./guard.ts"
 import { checkPoolIsFree, ensureHost, foreignRoutes, type HostPart, removeHost } from "./host.ts"
@@ -115,6 +116,10 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
   for (const network of networks.values()) for (const port of network.spec.ports) made.set(port.id, port)
 
   const stopWatch = watchDhcp(networks, inTurn, log)
+  let ending = false
+  const mustStay = () => {
+    if (ending) throw new Error("the networks are being taken down")
+  }
 
   return {
     name: "linux",
@@ -130,12 +135,16 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
           log(`removing ${name}, which no record knows`)
           await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
         }
+        const own = join(runDirectory, "networks")
+        const wanted = new Set([...networks.values()].map((network) => join(own, String(network.spec.number))))
+        await sweepDhcp(own, (directory) => wanted.has(directory))
         // Nothing that was found before is taken for granted: links, rules and servers of every network are looked at.
         for (const network of networks.values()) await inTurn(network.spec.id, () => network.mend())
       }),
     list: async () =>
       [...networks.values()].map(({ spec }) => ({ id: spec.id, ports: spec.ports.map((port) => port.id) })),
     async ensureNetwork(spec) {
+      mustStay()
       checkNetwork(spec)
       checkAgainst(
         spec,
@@ -158,6 +167,7 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
       }),
     createPort: (id, port, uid) =>
       inTurn(id, async () => {
+        mustStay()
         const network = find(id)
         checkPort(
           port,
@@ -172,6 +182,7 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
       }),
     plugPort: (id, portId) =>
       inTurn(id, async () => {
+        mustStay()
         const network = find(id)
         const port = portOf(network, portId)
         if (port === undefined) throw new Error(`${portId} is no port of ${id}: say so by ensureNetwork first`)
@@ -196,17 +207,25 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
     },
     down: () =>
       inTurn("host", async () => {
-        for (const name of await namespaces(names.networkPrefix)) {
-          await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
+        ending = true
+        try {
+          // What is under way ends first, nothing begins, and no watch brings back what is taken down.
+          await Promise.all([...networks.keys()].map((id) => inTurn(id, async () => {})))
+          networks.clear()
+          made.clear()
+          for (const name of await namespaces(names.networkPrefix)) {
+            await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
+          }
+          for (const name of await namespaces(names.guestPrefix)) {
+            await removeTap(Number(name.slice(names.guestPrefix.length)), undefined, names)
+          }
+          await sweepDhcp(join(runDirectory, "networks"), () => false)
+          await removeHost(host)
+          await deleteNamespace(names.infrastructure)
+          await rm(join(runDirectory, "networks"), { recursive: true, force: true })
+        } finally {
+          ending = false
         }
-        for (const name of await namespaces(names.guestPrefix)) {
-          await removeTap(Number(name.slice(names.guestPrefix.length)), undefined, names)
-        }
-        networks.clear()
-        made.clear()
-        await removeHost(host)
-        await deleteNamespace(names.infrastructure)
-        await rm(join(runDirectory, "networks"), { recursive: true, force: true })
       }),
     close: async () => stopWatch(),
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
-import { chmodSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
@@ -90,13 +90,26 @@ test("commands on a home that was never started exit 1 with the command that sta
   }
 })
 
+/** Makes the repository `clone` in this folder, for who may not enter the folder it is in, as root's is; words before argv. */
+const openly = (folder: string): string[] => {
+  const clone = join(folder, "clone")
+  if (process.getuid?.() !== 0) {
+    symlinkSync(inRepository(), clone)
+    return []
+  }
+  mkdirSync(clone)
+  const script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+  return ["unshare", "--mount", "sh", "-c", script, "sh", inRepository(), clone]
+}
+
 test("without root, up exits 3, names both ways out and leaves no home behind", (context) => {
   const folder = temporary(context)
   chmodSync(folder, 0o777)
   const drop = process.getuid?.() === 0 ? ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"] : ["env"]
-  const [program = "", ...words] = drop
+  const [program = "", ...words] = [...openly(folder), ...drop]
+  const inClone = (path: string) => path.replace(inRepository(""), join(folder, "clone"))
   for (const engine of [[], ["--engine", "auto"], ["--engine", "qemu"]]) {
-    const argv = [...words, process.execPath, inRepository("cli/main.ts"), "up", ...engine]
+    const argv = [...words, inClone(process.execPath), inClone(inRepository("cli/main.ts")), "up", ...engine]
     const { status, stderr } = spawnSync(program, argv, { env: environment(folder), encoding: "utf8", timeout: 60_000 })
     assert.equal(status, 3, stderr)
     assert.match(stderr, /sudo .* up/)

@@ -1,13 +1,17 @@
 """Calls boto3 as it is told by lines of JSON on stdin, and answers each with one line."""
 
 import json
+import os
 import sys
 
 import boto3
 from botocore import xform_name
 from botocore.exceptions import ClientError, WaiterError
 
-clients = {name: boto3.client(name) for name in ("ec2", "sts")}
+# The one of Debian 12 knows no AWS_ENDPOINT_URL: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+old = tuple(int(number) for number in boto3.__version__.split(".")[:2]) < (1, 28)
+endpoint = os.environ["AWS_ENDPOINT_URL"] if old else None
+clients = {name: boto3.client(name, endpoint_url=endpoint) for name in ("ec2", "sts")}
 
 
 def call(service, operation, input):

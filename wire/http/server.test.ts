@@ -250,7 +250,7 @@ test("a client that goes away aborts its call", async () => {
     return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject((reason = signal.reason))))
   }
   await using server = await startServer({ DescribeRegions: wait })
-  const client = httpRequest({ port: server.port, method: "GET", path: `/?${regions}` })
+  const client = httpRequest({ host: "127.0.0.1", port: server.port, method: "GET", path: `/?${regions}` })
   client.on("error", () => {})
   client.end()
   await eventually(() => started)

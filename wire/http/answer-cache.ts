@@ -78,9 +78,27 @@ export function createAnswerCache(limits: AnswerCacheLimits = defaultLimits): An
   }
 }
 
+/** Copies are cut from slabs: a buffer of its own for each costs the allocator and the collector more than the copying. */
+const slabBytes = 1024 * 1024
+let slab = Buffer.alloc(0)
+let used = 0
+
+function copyOf(piece: Buffer): Buffer {
+  if (used + piece.length > slab.length) {
+    slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, piece.length))
+    used = 0
+  }
+  const copy = slab.subarray(used, used + piece.length)
+  used += piece.length
+  piece.copy(copy)
+  return copy
+}
+
+const empty = Buffer.alloc(0)
+
 /** The answer's first piece with another request id, which is as long as the one it was made with. */
 export function withRequestId(answer: KeptAnswer, requestId: string): Buffer {
-  const piece = Buffer.from(answer.pieces[0] ?? "")
+  const piece = copyOf(answer.pieces[0] ?? empty)
   piece.write(requestId, answer.idAt, "latin1")
   return piece
 }

@@ -12,8 +12,8 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
     rows: [
       { name: "DescribeInstances of 1: CPU", limit: "1.5 times" },
       { name: "DescribeInstances of 1: time", limit: "" },
-      { name: "DescribeInstances of 100", limit: "" },
-      { name: "DescribeInstances of 1000", limit: "50 ms" },
+      { name: "DescribeInstances of 100:", limit: "" },
+      { name: "DescribeInstances of 1000:", limit: "50 ms" },
       { name: "RunInstances of 1, until it runs", limit: "" },
       { name: "Page of 100 of 100000 instances", limit: "20 ms" },
       { name: "Reset of a cloud", limit: "20 ms" },

@@ -137,7 +137,7 @@ async function firstBoot(context: TestContext, guest: Guest): Promise<void> {
   assert.match(await guest.console(), /user-data speaks as root/)
   assert.match(await guest.console(), /-----BEGIN SSH HOST KEY FINGERPRINTS-----\r?\n.* SHA256:\S{43} .*\(ED25519\)/)
   const tools =
-    "ip ping nc udhcpc curl sudo lsblk growpart shutdown dd md5sum tee mkfs.ext4 resize2fs sh dropbear poweroff reboot"
+    "ip ping nc udhcpc curl sudo lsblk growpart shutdown dd md5sum nohup tee mkfs.ext4 resize2fs sh dropbear poweroff reboot"
   const told = await guest.ssh(`
     id -un; sudo -n id -u; hostname; readlink -f /dev/xvda1; ping -q -c 1 127.0.0.1 2>&1 >/dev/null && echo pings; sudo cat /root/runs; cat /var/log/user-data.log
     for tool in ${tools}; do command -v $tool >/dev/null || echo missing $tool; done

@@ -237,10 +237,11 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   const resume = async () => {
     if (state().cause !== "io-error") return execute("cont")
     const deadline = clock.monotonicMs() + provenMs
+    const runs = () => !detached && state().phase === "running"
     quiet++
     try {
       await execute("cont")
-      while (state().phase === "running" && !detached && clock.monotonicMs() < deadline) await sleep(lookMs)
+      while (runs() && clock.monotonicMs() < deadline) await sleep(lookMs)
     } finally {
       quiet--
     }

@@ -3,7 +3,7 @@ import { findInPath } from "../commands/aws.ts"
 import { isRoot } from "../caller.ts"
 import { Failure, program } from "../failure.ts"
 import { aptInstall, aptPlan } from "../packages/apt.ts"
-import { engineNeeds, missingPackages } from "../packages/needs.ts"
+import { engineNeeds, missingPackages, type Need } from "../packages/needs.ts"
 import { note, progressLine } from "../terminal.ts"
 import type { SuiteName } from "./suites.ts"
 
@@ -14,6 +14,12 @@ const works = (name: string, argv: string[]): boolean =>
 const clientPackages = (): string[] => [
   ...(works("aws", ["--version"]) ? [] : ["awscli"]),
   ...(works("python3", ["-c", "import boto3"]) ? [] : ["python3-boto3"]),
+]
+
+/** What the tests of networks play guests with, beyond what the engine itself needs. */
+const guestTools: readonly Need[] = [
+  { package: "busybox", files: ["/usr/bin/busybox", "/bin/busybox"] },
+  { package: "curl", files: ["/usr/bin/curl"] },
 ]
 
 /** Brings the packages that these suites need; a Failure (3) where that takes root and we are not. */
@@ -27,7 +33,7 @@ export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean):
   }
   const missing = [
     ...(suites.includes("api") ? clientPackages() : []),
-    ...(suites.includes("vm") ? missingPackages(engineNeeds) : []),
+    ...(suites.includes("vm") ? missingPackages([...engineNeeds, ...guestTools]) : []),
   ]
   if (missing.length === 0) return
   const line = progressLine()

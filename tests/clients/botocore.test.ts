@@ -202,7 +202,8 @@ test("every paginator of an operation that is done gives every row once, in page
     assert.ok(pages.length >= (severalPages[operation] ?? 1), `${operation}: ${pages.length} pages`)
     t.diagnostic(`${operation}: ${all.length} rows, ${pages.length} pages`)
   }
-  assert.ok(done.length >= 14)
+  // Debian 12's botocore, of 2023, has one paginator fewer.
+  assert.ok(done.length >= 13)
 })
 
 test("page tokens that are broken, or of another query, are refused", options, async () => {

@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { DescribeVolumesCommand, type Instance } from "@aws-sdk/client-ec2"
 import { banner, type Cloud, until } from "./cloud.ts"
 
@@ -13,15 +14,26 @@ const run = (command: string, ...words: readonly string[]) =>
 const lines = (text: string) => text.split("\n").filter((line) => line !== "")
 /** Five guests that boot at once under emulation on two busy cores take their time. */
 const bannerMs = 180_000
+/** What is settled for the API can take a moment more below it: rules of a port go after its guest. Well under a resync's 30 s. */
+const patienceMs = 10_000
 
 export async function wrongIn(cloud: Cloud): Promise<readonly string[]> {
+  const end = performance.now() + patienceMs
+  for (;;) {
+    const { wrong, running } = await compare(cloud)
+    if (wrong.length === 0 || performance.now() > end) return [...wrong, ...(await silent(running))]
+    await delay(200)
+  }
+}
+
+async function compare(cloud: Cloud): Promise<{ wrong: readonly string[]; running: readonly Instance[] }> {
   const instances = await cloud.instances()
   const present = instances.filter(({ State }) => State?.Name !== "terminated")
   const running = present.filter(({ State }) => State?.Name === "running")
   const odd = present.filter(({ State }) => !["running", "stopped"].includes(State?.Name ?? ""))
   const { Volumes: volumes = [] } = await cloud.client.send(new DescribeVolumesCommand({}))
   const ids = present.map(({ InstanceId }) => InstanceId ?? "")
-  return [
+  const wrong = [
     ...odd.map(({ InstanceId, State }) => `${InstanceId} is ${State?.Name} though all is settled`),
     ...wrongProcesses(cloud, running),
     ...wrongNetwork(cloud, running, present),
@@ -38,8 +50,8 @@ export async function wrongIn(cloud: Cloud): Promise<readonly string[]> {
       list(join(cloud.home, "volumes")).filter((name) => !name.startsWith(".template-")),
       volumes.flatMap(({ VolumeId }) => [`${VolumeId}.json`, `${VolumeId}.qcow2`]),
     ),
-    ...(await silent(running)),
   ]
+  return { wrong, running }
 }
 
 /** Whatever is left of a home after `down`: nothing may be. */

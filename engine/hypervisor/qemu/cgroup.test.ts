@@ -24,6 +24,20 @@ test("version 2: controllers are passed down, limits set, the group removed with
   assert.equal(read("v2/fr0/i-1/pids.max"), "130")
 })
 
+test("version 2 in a container: its own group passes nothing down while processes are in it", () => {
+  const mount = path.join(home, "inner")
+  mkdirSync(mount)
+  const version = (procs: string, passed: string) => {
+    const files = { "cgroup.controllers": "cpu memory pids", "cgroup.type": "domain", "cgroup.procs": procs }
+    for (const [name, text] of Object.entries({ ...files, "cgroup.subtree_control": passed }))
+      writeFileSync(path.join(mount, name), `${text}\n`)
+    return openCgroups("fr0", `30 24 0:26 / ${mount} rw shared:9 - cgroup2 cgroup2 rw\n`).version
+  }
+  assert.equal(version("1\n7", ""), undefined)
+  assert.equal(version("", ""), "v2", "all of them are in groups below")
+  assert.equal(version("1", "cpu memory pids"), "v2")
+})
+
 test("version 1: each controller where it is mounted, the mixed layout too", () => {
   for (const name of ["cpu,cpuacct", "memory", "unified"]) mkdirSync(path.join(home, name))
   writeFileSync(path.join(home, "unified", "cgroup.controllers"), "\n")

@@ -86,7 +86,7 @@ function openV2(name: string, mountinfo: string): Cgroups | undefined {
   const offered = readFileSync(path.join(mount, "cgroup.controllers"), "utf8").trim().split(" ")
   const controllers = wanted.filter((controller) => offered.includes(controller))
   if (controllers.length === 0) return undefined
-  if (!writable(mount)) return undefined
+  if (!writable(mount) || !passesDown(mount, controllers)) return undefined
   const root = path.join(mount, name)
   const enable = controllers.map((controller) => `+${controller}`).join(" ")
   return {
@@ -108,6 +108,20 @@ function openV2(name: string, mountinfo: string): Cgroups | undefined {
     },
     remove: (id) => removeGroup(root, id),
   }
+}
+
+/**
+ * A container's own group is no root and holds its processes: the kernel lets it pass nothing down
+ * (https://docs.kernel.org/admin-guide/cgroup-v2.html, "No Internal Process Constraint").
+ */
+function passesDown(mount: string, controllers: readonly string[]): boolean {
+  const words = (file: string) => {
+    const place = path.join(mount, file)
+    return existsSync(place) ? readFileSync(place, "utf8").split(/\s+/).filter(Boolean) : []
+  }
+  const isRoot = words("cgroup.type").length === 0
+  const passed = words("cgroup.subtree_control")
+  return isRoot || controllers.every((each) => passed.includes(each)) || words("cgroup.procs").length === 0
 }
 
 function writable(directory: string): boolean {

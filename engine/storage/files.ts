@@ -1,31 +1,36 @@
 /** Files that are there whole or not at all, whatever moment a process or the machine dies at. */
+import { readFileSync } from "node:fs"
 import { open, readFile, readdir, rename, rm, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 
+const started = startOf(process.pid) ?? 0
 let count = 0
 
-/** A name beside the target, marked with our pid so that `sweepTemporary` knows whose it is. */
+/** A name beside the target, marked with our pid and start so that `sweepTemporary` knows whose it is. */
 export function temporaryPath(folder: string): string {
   count += 1
-  return join(folder, `.new-${process.pid}-${count}`)
+  return join(folder, `.new-${process.pid}-${started}-${count}`)
 }
 
 /** Removes temporary files whose process is gone. */
 export async function sweepTemporary(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    const pid = /^\.new-(\d+)-/.exec(name)?.[1]
-    if (pid && !isAlive(Number(pid))) await rm(join(folder, name), { recursive: true, force: true })
+    const [, pid, start] = /^\.new-(\d+)-(\d+)/.exec(name) ?? []
+    // Something that outlived its process may be filling a folder right now: that is tried again.
+    if (pid !== undefined && startOf(Number(pid)) !== Number(start))
+      await rm(join(folder, name), { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-function isAlive(pid: number): boolean {
-  // Our own number from an earlier life: nothing of this life exists yet when a folder is swept.
-  if (pid === process.pid) return count > 0
+/** When a process began, in ticks since the machine did: tells it from a later one with its number. Undefined: it has ended. */
+function startOf(pid: number): number | undefined {
   try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM"
+    // The name in parentheses may hold anything, so fields are counted from its end.
+    const [state = "", ...fields] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? []
+    // Killed, but not yet waited for.
+    return "ZX".includes(state) ? undefined : Number(fields[18])
+  } catch {
+    return undefined
   }
 }
 

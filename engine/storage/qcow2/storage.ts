@@ -174,7 +174,15 @@ async function volumeTemplate(home: Home, sizeBytes: number, image?: string): Pr
   return await home.turn(path, async () => {
     if (await exists(path)) return path
     const backing = image === undefined ? undefined : `../images/${image}/disk.qcow2`
-    await writeWhole(path, (temporary) => createQcow2(temporary, sizeBytes, backing))
+    // A qemu-img that outlives us makes nothing once its folder was swept.
+    const folder = temporaryPath(home.volumes)
+    await mkdir(folder, { mode: 0o700 })
+    try {
+      await createQcow2(join(folder, "new"), sizeBytes, backing)
+      await writeWhole(path, (temporary) => rename(join(folder, "new"), temporary))
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
     return path
   })
 }

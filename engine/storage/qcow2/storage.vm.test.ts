@@ -99,8 +99,11 @@ test("what a killed process left half done is swept, the rest stays", async (con
   await first.createVolume({ id: "vol-1", sizeBytes: gibibyte })
   const gone = spawn("true")
   await once(gone, "exit")
-  await writeFile(join(home, "volumes", `.new-${gone.pid}-1`), "half")
-  await mkdir(join(home, "images", `.new-${gone.pid}-2`))
+  await writeFile(join(home, "volumes", `.new-${gone.pid}-1-1`), "half")
+  await mkdir(join(home, "images", `.new-${gone.pid}-1-2`))
+  // A process of today has the number of one that is gone.
+  await mkdir(join(home, "volumes", `.new-${process.pid}-1-3`))
+  await writeFile(join(home, "volumes", `.new-${process.pid}-1-3`, "new"), "half")
   const again = await openQcow2Storage({ home })
   const left = [...(await readdir(join(home, "volumes"))), ...(await readdir(join(home, "images")))]
   assert.deepEqual(

@@ -1,5 +1,11 @@
 import { shellQuote } from "./quote.ts"
 
+/** A root who did not come by sudo, as on a fresh Debian, may have none: the command without it. */
+export const forThisUser = (
+  command: string,
+  byItself = process.getuid?.() === 0 && process.env.SUDO_UID === undefined,
+): string => (byItself ? command.replaceAll(/(^|&& |\|\| )sudo /g, "$1") : command)
+
 /**
  * An end of a command that its user can do something about. `main.ts` prints the message and then the lines of `mend`,
  * commands to type, and exits with `exitCode`: 1 something failed, 2 usage, 3 missing privilege or package, 4 port or
@@ -12,7 +18,7 @@ export class Failure extends Error {
     super(message)
     this.name = "Failure"
     this.exitCode = exitCode
-    this.mend = typeof mend === "string" ? [mend] : mend
+    this.mend = (typeof mend === "string" ? [mend] : mend).map((command) => forThisUser(command))
   }
 }
 

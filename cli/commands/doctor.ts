@@ -7,7 +7,7 @@ import { isReachableByAll } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { startCommand } from "../daemon/require.ts"
-import { Failure, messageOf, program } from "../failure.ts"
+import { Failure, forThisUser, messageOf, program } from "../failure.ts"
 import { freeBytes, existingHome, homeWords, readConfig } from "../home.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
@@ -19,8 +19,11 @@ import { findInPath } from "./aws.ts"
 export type Check = { name: string; state: "ok" | "warning" | "problem"; detail: string; mend?: string }
 
 const ok = (name: string, detail: string): Check => ({ name, state: "ok", detail })
-const warning = (name: string, detail: string, mend: string): Check => ({ name, state: "warning", detail, mend })
-const problem = (name: string, detail: string, mend: string): Check => ({ name, state: "problem", detail, mend })
+const mended =
+  (state: "warning" | "problem") =>
+  (name: string, detail: string, mend: string): Check => ({ name, state, detail, mend: forThisUser(mend) })
+const warning = mended("warning")
+const problem = mended("problem")
 
 const checkNode = (): Check => {
   const major = Number(process.versions.node.split(".")[0])

@@ -14,6 +14,10 @@ esac
 
 say() { printf '%s\n' "$*" >&2; }
 
+# For the commands that a message names: a root who did not come by sudo may have none.
+sudo="sudo "
+[ "$(id -u)" != 0 ] || [ -n "${SUDO_UID-}" ] || sudo=
+
 # Runs a command as the user who called sudo, if that user may write the repository; else as ourselves.
 caller_home=
 if [ "$(id -u)" = 0 ] && [ "${SUDO_UID:-0}" != 0 ] && [ -n "${SUDO_GID-}" ] &&
@@ -47,7 +51,7 @@ find_npm() {
 no_node() {
   say "fractus: no Node.js with npm was found (any version from 20 on will do; it only fetches the packages)."
   say "To get one on Debian or Ubuntu:"
-  say "  sudo apt-get update && sudo apt-get install -y --no-install-recommends nodejs npm"
+  say "  ${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends nodejs npm"
   say "then run the same command again."
   exit 3
 }
@@ -74,7 +78,7 @@ needs_libatomic() {
 
 no_libatomic() {
   say "fractus: the library libatomic.so.1 is missing; the Node that Fractus brings needs it."
-  say "To mend it: sudo apt-get update && sudo apt-get install -y --no-install-recommends libatomic1"
+  say "To mend it: ${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends libatomic1"
   exit 3
 }
 

@@ -37,7 +37,8 @@ export const checkDisk = (home: string, free = freeBytes(home)): void => {
 export const checkPort = async (config: Config): Promise<void> => {
   const code = await cannotListen(config.port, config.address)
   if (code === undefined) return
-  const other = `${program} up --port ${config.port === 4566 ? 4567 : 4566}${homeWords(config.home)}`
+  const engine = config.engine === "sim" ? " --engine sim" : ""
+  const other = `${program} up${engine} --port ${config.port === 4566 ? 4567 : 4566}${homeWords(config.home)}`
   if (code === "EACCES") {
     throw new Failure(3, `port ${config.port} is reserved for root`, [
       other,

@@ -36,10 +36,19 @@ function refused({ status, output }: Ended, home: string, code: number, words: R
   if (slot !== "none") assert.deepEqual(leftOf({ prefix: `fr${slot}`, run: `/run/fractus/${slot}`, home }), [])
 }
 
+/** `./fractus` as nobody, out of a bind of the repository beside the home: its own folder may be root's alone. */
+function asNobody(home: string, argv: readonly string[]) {
+  const clone = join(home, "../clone")
+  mkdirSync(clone)
+  const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+  const script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+  const words = ["--mount", "sh", "-c", script, "sh", root, clone, ...user, join(clone, "fractus"), ...argv]
+  return spawnSync("unshare", words, { encoding: "utf8", env: { ...process.env, HOME: "/nonexistent" } })
+}
+
 test("without root: exit 3, and no home is made", (t) => {
   const home = newHome(t)
-  const words = ["--reuid=65534", "--regid=65534", "--clear-groups", join(root, "fractus"), ...upOf(home)]
-  const done = spawnSync("setpriv", words, { encoding: "utf8", env: { ...process.env, HOME: "/nonexistent" } })
+  const done = asNobody(home, upOf(home))
   refused({ status: done.status ?? -1, output: done.stdout + done.stderr }, home, 3, /need root/)
   assert.match(done.stderr, /sudo .*fractus up/)
   assert.equal(existsSync(home), false)
@@ -49,16 +58,7 @@ test("a home of root's, used by another: exit 3, and nothing in it changes", (t)
   const home = newHome(t)
   mkdirSync(home, { mode: 0o700 })
   writeFileSync(join(home, "config.json"), "{}", { mode: 0o600 })
-  const words = [
-    "--reuid=65534",
-    "--regid=65534",
-    "--clear-groups",
-    join(root, "fractus"),
-    ...upOf(home),
-    "--engine",
-    "sim",
-  ]
-  const done = spawnSync("setpriv", words, { encoding: "utf8", env: { ...process.env, HOME: "/nonexistent" } })
+  const done = asNobody(home, [...upOf(home), "--engine", "sim"])
   assert.equal(done.status, 3, done.stdout + done.stderr)
   assert.match(done.stderr, /belongs to another user|EACCES/)
   assert.deepEqual(readdirSync(home), ["config.json"])

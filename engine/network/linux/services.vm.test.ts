@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url"
 import { group, type Lab, network, openLab, port } from "./lab.ts"
 import { ip, ipBatch, nft, sysctl } from "./namespaces.ts"
 
-const program = fileURLToPath(new URL("../../../guest-services/main.ts", import.meta.url))
+const repository = fileURLToPath(new URL("../../..", import.meta.url))
+/** The repository may be in a folder of root's alone: here it is bound to one that is open. */
+const opened = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 async function startServices(lab: Lab, hopLimit: number): Promise<number> {
   const directory = join(lab.directory, "metadata")
@@ -25,8 +27,13 @@ async function startServices(lab: Lab, hopLimit: number): Promise<number> {
     "--no-new-privs",
     "--bounding-set=-all",
   ]
-  const argv = [process.execPath, program, "--directory", directory, "--upstream-resolver", "203.0.113.9"]
-  const child = lab.background(`${lab.prefix}-infra`, ...user, "--inh-caps=-all", ...argv)
+  const clone = join(lab.directory, "clone")
+  await mkdir(clone)
+  const node = process.execPath.replace(repository, `${clone}/`)
+  const argv = [node, join(clone, "guest-services/main.ts"), "--directory", directory]
+  const shell = ["unshare", "--mount", "sh", "-c", opened, "sh", repository, clone]
+  const words = [...shell, ...user, "--inh-caps=-all", ...argv, "--upstream-resolver", "203.0.113.9"]
+  const child = lab.background(`${lab.prefix}-infra`, ...words)
   await once(child.stdout, "data", { signal: AbortSignal.timeout(20_000) })
   return child.pid ?? 0
 }

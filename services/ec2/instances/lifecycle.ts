@@ -17,7 +17,6 @@ import { requireRoom } from "./launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
 type InstanceResource = Resource<InstanceRecord>
-type Interfaces = ReadonlyMap<string, Resource<NetworkInterfaceRecord>>
 
 export const startInstances: Handler<"StartInstances"> = async (input, call) => {
   const { instances, interfaces } = await readAll(call, input.InstanceIds)

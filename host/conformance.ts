@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, test, type TestContext } from "node:test"
+import { StorageError } from "#engine/storage/errors.ts"
 import {
   everything,
   group,
@@ -306,6 +307,23 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await connection.assign("vol-1", 2, volume)
       await seen.until("i-1", "on", 1)
       await idle()
+    })
+
+    test("no room for a new guest's volume is final for the guest; the volume is tried again", async (t) => {
+      const { connection, seen, engines, idle } = await scene(t)
+      const createVolume = engines.storage.createVolume.bind(engines.storage)
+      engines.storage.createVolume = async () => {
+        throw new StorageError("disk-full", "No space left on device")
+      }
+      await connection.sync(everything)
+      assert.equal((await seen.troubled("vol-1", "disk-full")).final, false)
+      const { final, message } = await seen.troubled("i-1", "disk-full")
+      assert.deepEqual([final, message], [true, "vol-1: no space left on the host's disk"])
+      for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await connection.assign(resource, 2, undefined)
+      for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await seen.until(resource, "absent", 2)
+      engines.storage.createVolume = createVolume
+      await idle()
+      await nothingIsLeft(engines)
     })
 
     test("a guest that nothing obeys is ended at its deadline, and at once by force", async (t) => {

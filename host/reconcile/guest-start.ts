@@ -33,7 +33,12 @@ const dependencies: Step<Scene> = {
       const status = alive(scene)
         ? onStatus(scene)
         : { kind: "guest" as const, phase: "starting" as const, starts, resets }
-      scene.report({ ...status, trouble: { ...trouble, message: `${resource}: ${trouble.message}` } })
+      // A launch is not kept waiting for room; a guest that ran before has its volumes, and waits. Folders of the host are not said.
+      const full = trouble.code === "disk-full" && (scene.record?.starts ?? -1) < 0
+      const words = full
+        ? { final: true, message: `${resource}: no space left on the host's disk` }
+        : { message: `${resource}: ${trouble.message}` }
+      scene.report({ ...status, trouble: { ...trouble, ...words } })
     }
     return { kind: "waiting", resource }
   },

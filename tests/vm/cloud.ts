@@ -64,9 +64,9 @@ export async function until<T>(what: string, timeoutMs: number, found: () => Pro
   }
 }
 
-/** Starts a cloud with port 22 open to all, and a key pair. It is taken down and its folder removed after the test. */
-export async function startCloud(t: TestContext, port: number): Promise<Cloud> {
-  const directory = mkdtempSync(join(tmpdir(), "fractus-cloud-"))
+/** Starts a cloud with its home below `place`, port 22 open to all, and a key pair. It is taken down and its folder removed after the test. */
+export async function startCloud(t: TestContext, port: number, place = tmpdir()): Promise<Cloud> {
+  const directory = mkdtempSync(join(place, "fractus-cloud-"))
   const home = join(directory, "home")
   t.after(async () => {
     if (existsSync(join(home, "config.json"))) await fractus(["down", "--home", home])

@@ -1,6 +1,7 @@
 /** The same session by the AWS CLI, boto3 and the JavaScript SDK, each with a cloud of its own: what they are told is the same. */
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
+import { existsSync, realpathSync } from "node:fs"
 import { before, test, type TestContext } from "node:test"
 import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
 import { findPython } from "./python.ts"
@@ -108,7 +109,15 @@ test("boto3 is told the same", { skip: python ? false : "no python3 here can imp
   assertSame(lines, old ? toOldClient(lines) : expected)
 })
 
-for (const program of ["aws", "/usr/bin/aws"]) {
+/** The first on PATH and the system's, where that is another one. */
+function commandLines(): readonly string[] {
+  const found = spawnSync("sh", ["-c", "command -v aws"], { encoding: "utf8" }).stdout.trim()
+  const system = "/usr/bin/aws"
+  const same = found !== "" && existsSync(system) && realpathSync(found) === realpathSync(system)
+  return same ? ["aws"] : ["aws", system]
+}
+
+for (const program of commandLines()) {
   const version = cliVersion(program)
   const skip = version === undefined ? `there is no ${program}` : false
   test(`the AWS CLI ${version ?? ""} (${program}) is told the same`, { skip }, async (t) => {

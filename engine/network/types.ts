@@ -79,8 +79,11 @@ export interface NetworkEngine {
   createPort(network: string, port: PortSpec, uid: number): Promise<PortHandle>
   /** Move the opened tap into the network and let packets pass. Idempotent. */
   plugPort(network: string, portId: string): Promise<void>
-  /** Remove tap and guest namespace. Idempotent. */
-  removePort(network: string, portId: string): Promise<void>
+  /**
+   * Remove tap and guest namespace. Idempotent. `number`, the port's own, finds what a process that is gone made for a port that no
+   * network's specification names any more.
+   */
+  removePort(network: string, portId: string, number?: number): Promise<void>
   /** Packets that the filters dropped and passed, for tests and reports. */
   portCounters(network: string, portId: string): Promise<{ readonly passed: number; readonly dropped: number }>
   /** Remove everything this home made on the host, byte for byte. */

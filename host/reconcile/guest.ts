@@ -109,7 +109,7 @@ async function release(scene: Scene): Promise<void> {
   const { record, memory, world, entry } = scene
   if (memory.released) return
   for (const { network, port, number } of record?.ports ?? []) {
-    await world.network.removePort(network, port)
+    await world.network.removePort(network, port, number)
     await world.metadata.remove(infraAddress(number))
   }
   for (const volume of record?.volumes ?? []) {

@@ -106,6 +106,22 @@ test("another process finds the networks again, and packets pass meanwhile", () 
     assert.equal(await lab.greeting(lab.guest(2), "172.31.0.11", 80), undefined)
   }))
 
+test("another process removes a port by its number when no specification names it any more", () =>
+  inLab(async (lab) => {
+    await lab.engine.up()
+    await lab.bring(spec)
+    await lab.engine.ensureNetwork({ ...spec, ports: [] })
+    const again = await lab.reopen()
+    await again.up()
+    const ours = async () =>
+      (await readdir("/run/netns")).filter((name) => name.startsWith(`${lab.prefix}-g`)).toSorted()
+    assert.deepEqual(await ours(), [lab.guest(1), lab.guest(2)])
+    for (let round = 0; round < 2; round++) await again.removePort("vpc-1", "eni-1", 1)
+    assert.deepEqual(await ours(), [lab.guest(2)])
+    const links = await ip(`${lab.prefix}-n1`, "-o", "link")
+    assert.ok(!links.includes(`${lab.prefix}t1`), links)
+  }))
+
 const victim = (options: object, wanted: object) => `
 import { openLinuxNetwork } from ${JSON.stringify(new URL("open.ts", import.meta.url).href)}
 import { systemClock } from "#lib/clock.ts"

@@ -190,13 +190,15 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         await moveTap(port.number, network.namespace, names)
         await network.wire(port)
       }),
-    removePort: (id, portId) =>
+    removePort: (id, portId, number) =>
       inTurn(id, async () => {
         const network = networks.get(id)
         const port = (network && portOf(network, portId)) ?? made.get(portId)
-        if (port === undefined) return
-        await removeTap(port.number, network?.namespace, names)
-        network?.forget(port)
+        const known = port?.number ?? number
+        if (known === undefined) return
+        await removeTap(known, network?.namespace, names)
+        network?.plugged.delete(names.tap(known))
+        if (port !== undefined) network?.forget(port)
         if (network === undefined || portOf(network, portId) === undefined) made.delete(portId)
       }),
     async portCounters(id, portId) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -117,6 +118,19 @@ test("without root, up exits 3, names both ways out and leaves no home behind", 
     const data = spawnSync("ls", [join(folder, "data")], { encoding: "utf8" })
     assert.notEqual(data.status, 0)
   }
+})
+
+test("a reader that leaves early changes nothing: no stack, the command's own exit code", async (context) => {
+  const folder = temporary(context)
+  const child = spawn(process.execPath, [inRepository("cli/main.ts"), "completion", "bash"], {
+    env: environment(folder),
+  })
+  child.stdout.destroy()
+  let said = ""
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text))
+  const [status] = (await once(child, "close")) as [number | null]
+  assert.equal(said, "")
+  assert.equal(status, 0)
 })
 
 test("the script works from any folder and through a link", (context) => {

@@ -32,8 +32,18 @@ export const exitCodeOf = (error: unknown): number => {
   return 1
 }
 
+/** A reader that has read enough, as `head`, is no failure: the command does its work and gives its own exit code. */
+const bearReaderThatLeft = (): void => {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+      if (codeOf(error) !== "EPIPE") throw error
+    })
+  }
+}
+
 /** Runs one command line and sets the exit code. */
 export const run = async (argv: readonly string[]): Promise<void> => {
+  bearReaderThatLeft()
   try {
     await buildProgram().parseAsync(argv, { from: "user" })
   } catch (error) {

@@ -48,7 +48,7 @@ test("the process is the guest's user, has no rights, no devices, and no view of
       assert.notEqual(readlinkSync(`/proc/${pid}/ns/${kind}`), readlinkSync(`/proc/self/ns/${kind}`), kind)
     }
     const inside = (...command: string[]) =>
-      execFileSync("nsenter", [`--mount=/proc/${pid}/ns/mnt`, ...command], { encoding: "utf8" })
+      execFileSync("nsenter", [`--target=${pid}`, "--mount", "--root", ...command], { encoding: "utf8" })
     assert.equal(inside("ls", "-A", "/etc", "/root", "/run", "/tmp", "/var").replaceAll(/\/\w+:\n|\n/g, ""), "")
     const devices = inside("find", "/dev", "-type", "c").trim().split("\n").toSorted()
     assert.deepEqual(devices, ["/dev/net/tun", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"])

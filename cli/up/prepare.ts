@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
 import { Failure, messageOf, program } from "../failure.ts"
 import { type Config, freeBytes, homeFiles, homeWords } from "../home.ts"
@@ -33,9 +34,24 @@ export const checkDisk = (home: string, free = freeBytes(home)): void => {
   ])
 }
 
+const endsWithinMs = 5_000
+
+/** As `cannotListen`, but waits for an API whose host was killed: it ends by itself, and its last moments have no name to be seen. */
+async function listenAfterOurs({ port, address }: Config): Promise<string | undefined> {
+  const end = performance.now() + endsWithinMs
+  for (;;) {
+    const code = await cannotListen(port, address)
+    if (code !== "EADDRINUSE" || performance.now() > end) return code
+    const holder = portHolder(port)
+    const ours = (isRoot() && holder?.pid === undefined) || holder?.command?.includes("/daemon/qemu/api.ts") === true
+    if (!ours) return code
+    await delay(100)
+  }
+}
+
 /** The port must be free, or the message says who has it. Exit 4. */
 export const checkPort = async (config: Config): Promise<void> => {
-  const code = await cannotListen(config.port, config.address)
+  const code = await listenAfterOurs(config)
   if (code === undefined) return
   const engine = config.engine === "sim" ? " --engine sim" : ""
   const other = `${program} up${engine} --port ${config.port === 4566 ? 4567 : 4566}${homeWords(config.home)}`

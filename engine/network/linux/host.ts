@@ -73,6 +73,9 @@ async function rememberForwarding({ namespace, runDirectory }: HostPart): Promis
   await writeFile(file, before, { flush: true })
 }
 
+/** The /24 out of which all homes take their links: a link that is gone must not be looked for outside. */
+const linkRange = ({ host }: Link) => host.replace(/\d+$/, "0/24")
+
 const table = ({ names, publicCidr, link }: HostPart, limits: { readonly each: number; readonly all: number }) => {
   const device = `"${names.hostDevice}"`
   return `  comment "fractus"
@@ -82,6 +85,7 @@ const table = ({ names, publicCidr, link }: HostPart, limits: { readonly each: n
     iifname != ${device} return
     ct state established,related return
     ip saddr ${link.infrastructure} meta l4proto { tcp, udp } th dport 53 return comment "fractus: names that the host resolves"
+    ip daddr ${linkRange(link)} drop comment "fractus: links of homes, there or gone"
     fib daddr type != unicast drop comment "fractus: guests do not reach the host"
     ip saddr != { ${publicCidr}, ${link.infrastructure} } drop comment "fractus"
     ct state new add @connections { ip saddr ct count over ${limits.each} } drop comment "fractus: the host's table of connections is shared"

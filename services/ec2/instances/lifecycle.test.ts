@@ -188,6 +188,26 @@ test("a launch that cannot be carried out ends with its reason", async (t) => {
   assert.match(instance.StateReason?.Message ?? "", /the image is gone/)
 })
 
+test("a start that cannot be carried out leaves the instance stopped, with its volume", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  await see(rig, id, {})
+  await rig.ec2("StopInstances", { InstanceIds: [id] })
+  await see(rig, id, { phase: "off" })
+  await rig.ec2("StartInstances", { InstanceIds: [id] })
+  await see(rig, id, {
+    phase: "off",
+    starts: 2,
+    trouble: { code: "no-image", message: "the image is gone", final: true },
+  })
+  const instance = await describe(rig, id)
+  assert.equal(instance.State?.Name, "stopped")
+  assert.match(instance.StateReason?.Message ?? "", /the image is gone/)
+  assert.equal((await rig.ec2("DescribeVolumes", {})).Volumes?.length, 1)
+  assert.equal((await guestWish(rig, id)).power, "off")
+})
+
 test("states refuse what does not fit them", async (t) => {
   const rig = await openRig(t)
   await withImage(rig)

@@ -30,7 +30,7 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
   // An answer to an earlier start says nothing of this one.
   if (status.starts !== record.starts) return
   if (record.state === "pending" && status.trouble?.final === true)
-    return failLaunch(call, instance, status.trouble.message)
+    return failStart(call, instance, status.trouble.message)
   if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
   if ((record.state === "running" || record.state === "pending") && status.phase === "off")
     return leftByItself(call, instance, status)
@@ -135,11 +135,14 @@ async function leftByItself(call: Call, instance: InstanceResource, status: Gues
   })
 }
 
-async function failLaunch(call: Call, instance: InstanceResource, message: string): Promise<void> {
-  terminate(call, instance, {
+/** A first launch that cannot be carried out ends the instance; a later start leaves it stopped, with its volumes. */
+async function failStart(call: Call, instance: InstanceResource, message: string): Promise<void> {
+  const reason = {
     transitionReason: "Server.InternalError",
     stateReason: { code: "Server.InternalError", message: `Server.InternalError: ${message}` },
-  })
+  }
+  if (instance.record.starts > 1) return becomeStopped(call, instance, reason)
+  terminate(call, instance, reason)
   await call.commit()
 }
 

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { createServer } from "node:net"
-import { dirname, join } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { NetworkEngine } from "#engine/network/types.ts"
 import { fileMetadata } from "#host/metadata.ts"
@@ -30,6 +30,13 @@ import { openStack, tearDown, type Stack } from "./stack.ts"
 
 const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const apiReadyMs = 30_000
+
+/** Where a child sees the code and its Node: a clone in a closed folder is run from the home, which may be in one too. */
+const codeAt =
+  (place: string) =>
+  (path: string): string =>
+    path.startsWith(`${tree}/`) ? join(place, relative(tree, path)) : path
+const isInside = (folder: string) => tree.startsWith(`${folder}/`)
 
 interface User {
   readonly uid: number
@@ -143,20 +150,25 @@ async function startGuestServices(
   const compiled = join(config.home, "compiled")
   mkdirSync(compiled, { recursive: true, mode: 0o700 })
   chownSync(compiled, guestServices, guestServices)
+  const place = isInside(config.home) ? join(stack.runDirectory, "guest-services-code") : tree
+  const seen = codeAt(place)
   return supervise({
     name: "guest-services",
     argv: [
-      process.execPath,
+      seen(process.execPath),
       // It reaches one function of the C library through node:ffi: the hop limit of metadata answers.
       "--disable-warning=ExperimentalWarning",
-      join(tree, "guest-services/main.ts"),
+      seen(join(tree, "guest-services/main.ts")),
       "--directory",
       directory,
     ],
     uid: guestServices,
     gid: guestServices,
     ...(network.infrastructureNamespace === undefined ? {} : { namespace: network.infrastructureNamespace }),
-    bindMounts: [{ from: compiled, to: join(stack.runDirectory, "compiled"), readOnly: false }],
+    bindMounts: [
+      { from: compiled, to: join(stack.runDirectory, "compiled"), readOnly: false },
+      ...(place === tree ? [] : [{ from: tree, to: place, readOnly: true }]),
+    ],
     env: { NODE_COMPILE_CACHE: join(stack.runDirectory, "compiled") },
     log,
     runDirectory: join(stack.runDirectory, "processes"),
@@ -176,9 +188,10 @@ async function startApi(config: Config, stack: Stack, user: User, socket: string
   const home = join(stack.runDirectory, "home")
   const failure = join(config.home, "store", "failure.json")
   rmSync(failure, { force: true })
+  const seen = codeAt(isInside(config.home) ? join(home, relative(config.home, tree)) : tree)
   return supervise({
     name: "fractus-api",
-    argv: [process.execPath, join(tree, "daemon/qemu/api.ts"), home, socket, String(process.pid)],
+    argv: [seen(process.execPath), seen(join(tree, "daemon/qemu/api.ts")), home, socket, String(process.pid)],
     ...user,
     bindMounts: [
       { from: config.home, to: home, readOnly: true },

@@ -52,7 +52,13 @@ test("a full disk refuses changes, loses none, and ends when there is room", asy
   const later = await client.ok("RunInstances", launch)
   for (const id of at(later, "instancesSet", "item", "instanceId")) acknowledged.add(id.text)
   await daemon.settled()
-  assert.deepEqual(await states(client), new Map([...acknowledged].map((id) => [id, "running"])))
+  // A launch that found no room for its volume has ended and says so; every other one runs, and none is lost.
+  const seen = await states(client)
+  assert.deepEqual(new Set(seen.keys()), acknowledged)
+  for (const id of seen.keys()) assert.match(seen.get(id) ?? "", /^(running|terminated)$/)
+  const ended = [...seen].filter(([, state]) => state === "terminated").map(([id]) => id)
+  assert.deepEqual(new Set(await endedForWantOfRoom(client)), new Set(ended))
+  for (const { text } of at(later, "instancesSet", "item", "instanceId")) assert.equal(seen.get(text), "running")
   assert.deepEqual(brokenIn(home), [])
 
   await daemon.kill9()
@@ -60,6 +66,13 @@ test("a full disk refuses changes, loses none, and ends when there is room", asy
   await daemon.settled()
   assert.deepEqual(new Set(await ids(client)), acknowledged)
 })
+
+/** Instances whose end was for a disk without room. */
+async function endedForWantOfRoom(client: Client): Promise<string[]> {
+  const reason = { "Filter.1.Name": "state-reason-message", "Filter.1.Value.1": "*no space left*" }
+  const answer = await client.ok("DescribeInstances", reason)
+  return at(answer, "reservationSet", "item", "instancesSet", "item", "instanceId").map(({ text }) => text)
+}
 
 /** Grows the file until so many bytes are free. */
 function fill(path: string, leaveBytes: number): void {

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import type { TestContext } from "node:test"
 import { root } from "../style/tree.ts"
 
@@ -34,9 +34,11 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-/** PATH with an AWS CLI that knows AWS_ENDPOINT_URL first; else the one that `./fractus aws` would take, through a wrapper. */
-export function awsOnPath(): string {
-  return process.env["PATH"] ?? ["/usr/local/bin", "/usr/bin", "/bin"].join(delimiter)
+/** Whether the `aws` on PATH knows AWS_ENDPOINT_URL: v1 from 1.29, v2 from 2.13. */
+export function awsKnowsEndpoint(): boolean {
+  const { stdout, stderr } = spawnSync("aws", ["--version"], { encoding: "utf8", timeout: 30_000 })
+  const [, major, minor] = /^aws-cli\/(\d+)\.(\d+)/.exec(`${stdout}${stderr}`) ?? []
+  return Number(minor) >= (major === "1" ? 29 : 13)
 }
 
 export interface Ran {

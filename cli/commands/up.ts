@@ -95,14 +95,17 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
   const { region, accessKeyId, secretAccessKey } = credentials
   if (options.profile !== false) writeProfile({ endpoint, region, accessKeyId, secretAccessKey })
   const used = readConfig(home) ?? config
+  // Before the report: whoever reads it may end us at once.
+  const attached = options.foreground === true && started.child !== undefined ? stayAttached(started.child) : undefined
+  attached?.catch(() => {})
   printReport(
     upReport(started.status, used, credentials, options.profile === false ? null : profileName),
     options.json === true,
   )
   if (options.enable === true) return handOver(home, started.child)
   if (started.child === undefined) return
-  if (options.foreground === true) await stayAttached(started.child)
-  else started.child.unref()
+  if (attached === undefined) started.child.unref()
+  else await attached
 }
 
 /** The daemon ends, guests go on, and systemd's own daemon takes over. */

@@ -5,15 +5,33 @@ import { raise } from "../errors.ts"
 const deadlineMs = 10_000
 /** Threads at a time. Each takes some 50 MB for a moment. */
 const atOnce = 2
+/** Further ones wait their turn, up to this many. */
+const mostWaiting = 32
 let busy = 0
+const waiting: (() => void)[] = []
+
+async function takeTurn(): Promise<void> {
+  if (busy < atOnce) {
+    busy += 1
+    return
+  }
+  if (waiting.length >= mostWaiting) throw raise("RequestLimitExceeded")
+  // Whoever is done hands its place on.
+  await new Promise<void>((resolve) => waiting.push(resolve))
+}
+
+function endTurn(): void {
+  const next = waiting.shift()
+  if (next === undefined) busy -= 1
+  else next()
+}
 
 /**
- * A baseline JPEG of a binary PPM (see `readPicture` for what is taken). Throws RequestLimitExceeded when two are being made, else
- * an Error: the picture is not one, or takes longer than ten seconds.
+ * A baseline JPEG of a binary PPM (see `readPicture` for what is taken). Two are made at a time and others wait; with too many waiting
+ * it throws RequestLimitExceeded, else an Error: the picture is not one, or takes longer than ten seconds.
  */
 export async function toJpeg(picture: Buffer): Promise<Buffer> {
-  if (busy >= atOnce) throw raise("RequestLimitExceeded")
-  busy += 1
+  await takeTurn()
   const worker = new Worker(new URL("jpeg-worker.ts", import.meta.url), {
     workerData: picture,
     resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 },
@@ -29,7 +47,7 @@ export async function toJpeg(picture: Buffer): Promise<Buffer> {
       })
     })
   } finally {
-    busy -= 1
+    endTurn()
     void worker.terminate()
   }
 }

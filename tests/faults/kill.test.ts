@@ -10,7 +10,7 @@ import { brokenIn } from "./whole.ts"
 import { createWorker } from "./worker.ts"
 
 const rounds = countFrom("FRACTUS_FAULT_ROUNDS", 20)
-const seed = seedFrom("FRACTUS_FAULT_SEED")
+const seed = seedFrom("FRACTUS_FAULT_SEED", 1_778_689_040)
 const workersAtOnce = 6
 const longestLifeMs = 250
 

@@ -21,10 +21,10 @@ export function seeded(seed: number): Random {
   return { below, pick: (values) => values[below(values.length)] as never, once: (of) => below(of) === 0 }
 }
 
-/** The seed of a run: of the environment, to repeat one, or a new one. */
-export function seedFrom(name: string): number {
-  const given = process.env[name]
-  return given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given)
+/** The seed of a run: `usual`, so that a run says the same each time; of the environment; or with "new" there a new one. */
+export function seedFrom(name: string, usual: number): number {
+  const given = process.env[name] ?? usual
+  return given === "new" ? Math.floor(Math.random() * 2 ** 31) : Number(given)
 }
 
 /** A count of the environment, else what a test run takes. */

@@ -21,7 +21,7 @@ import { banner, type Cloud, inGuest, startCloud, until } from "./cloud.ts"
 import { leftOf, wrongIn } from "./orphans.ts"
 
 const rounds = countFrom("FRACTUS_VM_ROUNDS", 2)
-const seed = seedFrom("FRACTUS_VM_SEED")
+const seed = seedFrom("FRACTUS_VM_SEED", 12)
 const guests = countFrom("FRACTUS_VM_GUESTS", 3)
 const longestWorkMs = 2_500
 

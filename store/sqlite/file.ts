@@ -1,4 +1,16 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { migrations } from "../migrations/all.ts"
@@ -10,6 +22,8 @@ import { numbers } from "./statement.ts"
 const applicationId = 0x46726374
 /** Files up to this size are checked whole at every open; it takes a few milliseconds. */
 const checkUpToBytes = 4 * 1024 * 1024
+/** The log has this much of the disk for itself: on a full one it takes the few hundred commits more that make room. */
+const reservedLogBytes = 8 * 1024 * 1024
 
 export interface OpenFile {
   readonly path: string
@@ -32,6 +46,7 @@ export function openFile(directory: string): OpenFile {
     reader = openReader(path)
     const version = check(reader, path)
     if (version < migrations.length) upgrade(path)
+    reserve(`${path}-wal`)
     return { path, reader, unlock }
   } catch (error) {
     reader?.close()
@@ -85,6 +100,26 @@ function create(directory: string, path: string): void {
   const handle = openSync(directory, "r")
   try {
     fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/**
+ * Lengthens SQLite's log with zeros, which it takes for no frames and writes over. Where there is no room it stays as it was. A
+ * file system that copies on write (btrfs, ZFS) keeps no such promise.
+ */
+function reserve(log: string): void {
+  const handle = openSync(log, "a", 0o600)
+  try {
+    const { size } = fstatSync(handle)
+    if (size >= reservedLogBytes) return
+    const zeros = Buffer.alloc(reservedLogBytes - size)
+    try {
+      for (let written = 0; written < zeros.length;) written += writeSync(handle, zeros, written)
+    } catch {
+      ftruncateSync(handle, size)
+    }
   } finally {
     closeSync(handle)
   }

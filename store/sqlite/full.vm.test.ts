@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
@@ -45,6 +45,31 @@ test("a full disk loses nothing, and the store goes on when there is room", asyn
       await store.close()
       store = await openSqliteStore({ directory })
       assert.deepEqual(await allIds(store), [...acknowledged, "after"])
+    } finally {
+      await store.close()
+    }
+  } finally {
+    execFileSync("umount", [mount])
+    rmSync(mount, { recursive: true })
+  }
+})
+
+test("what makes room is committed on a disk that others filled to the last byte", async () => {
+  const mount = mkdtempSync(join(tmpdir(), "fractus-full-"))
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", mount])
+  try {
+    const store = await openSqliteStore({ directory: join(mount, "home") })
+    try {
+      assert.throws(
+        () => {
+          for (;;) appendFileSync(join(mount, "ballast"), Buffer.alloc(65_536))
+        },
+        { code: "ENOSPC" },
+      )
+      assert.equal(statfsSync(mount).bavail, 0)
+      const ids = Array.from({ length: 200 }, (_, at) => `i-${at}`)
+      for (const id of ids) await store.commit({ put: [resource(id, { record: "x".repeat(2000) })] })
+      assert.deepEqual(await allIds(store), ids)
     } finally {
       await store.close()
     }

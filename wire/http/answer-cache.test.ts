@@ -131,7 +131,7 @@ test("the cache keeps to its limits and forgets what is old", () => {
   for (const key of ["a", "b", "c", "d"]) cache.keep(key, 1, "Op", piece(key), key)
   assert.equal(cache.find("a", 1), undefined)
   const kept = cache.find("d", 1)
-  assert.equal(kept && withRequestId(kept, "x").toString(), "[x]")
+  assert.equal(kept && withRequestId(kept, "x"), "[x]")
   assert.equal(cache.find("d", 2), undefined)
   cache.keep("large", 1, "Op", [Buffer.from(`id${"-".repeat(60)}`)], "id")
   assert.equal(cache.find("large", 1), undefined, "more than half of all")

@@ -5,7 +5,7 @@ import { Fault } from "#lib/fault.ts"
 import { type FormNode, parseForm } from "../protocols/form.ts"
 import { asFault, errorBody } from "../protocols/query.ts"
 import { canonicalPath } from "../signature/canonical.ts"
-import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts"
+import { type Claim, type Headers, readClaim, type SignedRequest } from "../signature/claim.ts"
 import { refusal } from "../signature/refusals.ts"
 import type { Verifier } from "../signature/verify.ts"
 import type { Caller, Limits } from "../types.ts"
@@ -48,6 +48,7 @@ export interface CallContext {
 export interface Call {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  readonly signed: SignedRequest
   readonly requestId: string
   readonly abort: Pick<AbortController, "abort" | "signal">
   /** The client waits for "100 Continue" before it sends its body. */
@@ -100,8 +101,7 @@ function refuse({ response, requestId }: Call, { binding }: Service, fault: Faul
 }
 
 async function answer(call: Call, context: CallContext, progress: Progress): Promise<number> {
-  const { request, response, abort } = call
-  const signed = signedRequest(request)
+  const { request, response, signed, abort } = call
   // Which service, and so whose words for every error from here on.
   const claim = claimOf(signed, context)
   progress.service = claim
@@ -123,7 +123,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   const kept = key && context.answers.find(key, revision)
   if (kept) {
     progress.operation = kept.operation
-    const pieces = [withRequestId(kept, call.requestId), ...kept.pieces.slice(1)]
+    const pieces = [Buffer.from(withRequestId(kept, call.requestId), "latin1"), ...kept.rest]
     return sendPieces(response, call.requestId, pieces, abort.signal)
   }
 
@@ -163,8 +163,16 @@ export function signedRequest(request: IncomingMessage): SignedRequest {
     method: request.method ?? "",
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? "" : url.slice(mark + 1),
-    headers: request.headersDistinct,
+    headers: headersOf(request),
   }
+}
+
+/** Node joins or drops what comes twice; only then it is asked for all of it, which it takes time to build. */
+function headersOf(request: IncomingMessage): Headers {
+  const { headers, rawHeaders } = request
+  let names = 0
+  for (const _ in headers) names++
+  return names * 2 === rawHeaders.length ? headers : request.headersDistinct
 }
 
 /** What no query protocol knows: other methods and paths, encoded bodies, bodies that are no forms. */

@@ -2,11 +2,11 @@
  * Who may talk to the listener at all. An ec2Query POST is a form that any web page can send, and a name that resolves to
  * loopback makes any page "same origin": so only names that are ours, and no requests from other pages.
  */
-import type { IncomingMessage } from "node:http"
-import { isIPv4 } from "node:net"
+import { isIPv4, type Socket } from "node:net"
+import type { Headers } from "../signature/claim.ts"
 
 /** Why a request must not be served, or undefined. */
-export type Guard = (request: IncomingMessage) => string | undefined
+export type Guard = (headers: Headers, socket: Pick<Socket, "localAddress">) => string | undefined
 
 /** `names` are further host names, exact ("cloud.lan") or with everything below ("*.cloud.lan"). Ports do not matter. */
 export function createGuard(names: readonly string[]): Guard {
@@ -23,21 +23,19 @@ export function createGuard(names: readonly string[]): Guard {
     lastGood = header
     return true
   }
-  return (request) => {
-    const hosts = request.headersDistinct.host ?? []
-    const [header = ""] = hosts
-    if (hosts.length === 1 && isNamedOurs(header)) return originRefusal(request)
-    const host = hosts.length === 1 ? hostName(header) : undefined
+  return (headers, socket) => {
+    const header = headers["host"]
+    const name = typeof header === "string" ? header : ""
+    if (isNamedOurs(name)) return originRefusal(headers, name)
+    const host = hostName(name)
     if (host === undefined) return "The Host header is missing or malformed"
     // The address that the client connected to is a name that no other page's owner can point here.
-    if (host !== localAddress(request)) return "This endpoint does not answer to that Host"
-    return originRefusal(request)
+    if (host !== localAddress(socket)) return "This endpoint does not answer to that Host"
+    return originRefusal(headers, name)
   }
 }
 
-function originRefusal(request: IncomingMessage): string | undefined {
-  const { origin, host } = request.headers
-  const site = request.headers["sec-fetch-site"]
+function originRefusal({ origin, "sec-fetch-site": site }: Headers, host: string): string | undefined {
   if (site !== undefined && site !== "same-origin" && site !== "none") return "Requests from other sites are refused"
   if (origin === undefined) return undefined
   return origin === `http://${host}` || origin === `https://${host}`
@@ -60,7 +58,6 @@ function isLoopback(host: string): boolean {
   return host.startsWith("127.") && isIPv4(host)
 }
 
-function localAddress(request: IncomingMessage): string | undefined {
-  const address = request.socket.localAddress
+function localAddress({ localAddress: address }: Pick<Socket, "localAddress">): string | undefined {
   return address?.startsWith("::ffff:") ? address.slice("::ffff:".length) : address
 }

@@ -10,8 +10,8 @@ import type { Caller, Limits, SecretSource, ServiceBinding } from "../types.ts"
 import { discardRest, sendText } from "./answer.ts"
 import { createAnswerCache } from "./answer-cache.ts"
 import { ClientGone } from "./body.ts"
-import { type Call, type CallContext, type CallRecord, runCall } from "./call.ts"
-import { createEnding, type Ending } from "./ending.ts"
+import { type Call, type CallContext, type CallRecord, runCall, signedRequest } from "./call.ts"
+import { Ending } from "./ending.ts"
 import { answerAgain, mayAnswerAgain, readSmallBody } from "./short-way.ts"
 import { createGuard } from "./guard.ts"
 import { createServices } from "./services.ts"
@@ -70,35 +70,54 @@ export function createWireServer(options: WireServerOptions): WireServer {
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const context = callContext(options, limits)
   const guard = createGuard(options.allowedHosts ?? [])
+  /** Requests that are not yet through, and how those are ended that take the long way. */
+  let open = 0
   const running = new Set<Ending>()
   let calls = 0
   let isDraining = false
   let settled: (() => void) | undefined
 
+  const through = (): void => {
+    open--
+    if (open === 0) settled?.()
+  }
   const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const requestId = randomUUID()
-    const refused = guard(request)
+    const signed = signedRequest(request)
+    const refused = guard(signed.headers, request.socket)
     if (refused !== undefined) {
       if (!request.complete) discardRest(request)
       sendText(response, 403, requestId, `${refused}\n`, "text/plain;charset=UTF-8")
       return
     }
     if (isDraining) response.shouldKeepAlive = false
-    const ending = createEnding()
-    running.add(ending)
-    const done = (): void => {
-      running.delete(ending)
-      if (running.size === 0) settled?.()
-    }
+    open++
     const goOn = (body?: Buffer): void => {
-      const work = longWay({ request, response, requestId, abort: ending, expectsContinue, ...(body && { body }) })
+      const ending = new Ending()
+      running.add(ending)
+      const done = (): void => {
+        running.delete(ending)
+        through()
+      }
+      const work = longWay({
+        request,
+        response,
+        signed,
+        requestId,
+        abort: ending,
+        expectsContinue,
+        ...(body && { body }),
+      })
       work.catch((error: unknown) => failed(error, response)).finally(done)
     }
     if (expectsContinue || !mayAnswerAgain(request, context)) return goOn()
     readSmallBody(request, (body) => {
-      if (body === undefined) return done()
-      if (ending.isAborted || !answerAgain(request, response, requestId, body, context)) return goOn(body)
-      done()
+      try {
+        if (body !== undefined && !answerAgain(request, response, signed, requestId, body, context)) return goOn(body)
+      } catch (error) {
+        failed(error, response)
+      }
+      through()
     })
   }
   const longWay = async (call: Omit<Call, "isOverLimit">): Promise<void> => {
@@ -142,9 +161,9 @@ export function createWireServer(options: WireServerOptions): WireServer {
       isDraining = true
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const idle = new Promise<void>((resolve) => (settled = resolve))
-      if (running.size > 0) await before(idle, deadlineMs)
+      if (open > 0) await before(idle, deadlineMs)
       for (const abort of running) abort.abort(unavailable())
-      if (running.size > 0) await before(idle, lastWordsMs)
+      if (open > 0) await before(idle, lastWordsMs)
       // Answers that are sent but not yet taken get the same moment.
       server.closeIdleConnections()
       await before(closed, lastWordsMs)

@@ -4,9 +4,9 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts"
-import { sendBytes } from "./answer.ts"
+import { sendLatin1 } from "./answer.ts"
 import { answerKey, maxKeyedBytes, withRequestId } from "./answer-cache.ts"
-import { type CallContext, refuseShape, signedRequest } from "./call.ts"
+import { type CallContext, refuseShape } from "./call.ts"
 
 /** Whether it is worth reading the body first: a short form for the root, at a time when answers are kept. */
 export function mayAnswerAgain(request: IncomingMessage, { answers, revision }: CallContext): boolean {
@@ -35,20 +35,20 @@ export function readSmallBody(request: IncomingMessage, then: (body: Buffer | un
 export function answerAgain(
   request: IncomingMessage,
   response: ServerResponse,
+  signed: SignedRequest,
   requestId: string,
   body: Buffer,
   context: CallContext,
 ): boolean {
-  const signed = signedRequest(request)
   const claim = claimInOrder(request, signed)
   const caller = claim && (context.everybody ?? context.verify.atOnce(signed, claim, body))
   const revision = context.revision()
   const key = claim && caller && answerKey(caller, claim.service, claim.region, signed.query, body)
   const kept = key && revision !== undefined && context.answers.find(key, revision)
   // Long answers wait for their reader.
-  if (!kept || kept.pieces.length > 1) return false
+  if (!kept || kept.rest.length > 0) return false
   const startMs = context.clock.monotonicMs()
-  const bytes = sendBytes(response, requestId, withRequestId(kept, requestId))
+  const bytes = sendLatin1(response, requestId, withRequestId(kept, requestId))
   const ms = context.clock.monotonicMs() - startMs
   context.onCall?.({ requestId, service: claim.service, operation: kept.operation, status: 200, code: "", ms, bytes })
   return true

@@ -49,9 +49,9 @@ function canonicalQuery(query: string): string | undefined {
 function canonicalHeaders(headers: Headers, names: readonly string[]): string | undefined {
   let text = ""
   for (const name of names) {
-    const values = headers[name]
-    if (!values) return undefined
-    text += `${name}:${values.length === 1 ? oneSpaced(values[0] ?? "") : values.map(oneSpaced).join(",")}\n`
+    const value = headers[name]
+    if (value === undefined) return undefined
+    text += `${name}:${typeof value === "string" ? oneSpaced(value) : value.map(oneSpaced).join(",")}\n`
   }
   return text
 }

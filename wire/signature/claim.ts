@@ -2,8 +2,8 @@
 import type { Protocol } from "../types.ts"
 import { refusal } from "./refusals.ts"
 
-/** Header names in lower case, values in order of arrival (`IncomingMessage.headersDistinct`). */
-export type Headers = Readonly<Record<string, readonly string[] | undefined>>
+/** Header names in lower case. The value of one that came once, the values in order of arrival of one that came more often. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 export interface SignedRequest {
   readonly method: string
@@ -14,12 +14,20 @@ export interface SignedRequest {
   readonly headers: Headers
 }
 
-export interface Claim {
+/** Whose signing key, and for what. */
+interface Credential {
+  /** As it was sent: the access key, a slash, and the scope. */
+  readonly credential: string
+  /** "20260102/us-east-1/ec2/aws4_request" */
+  readonly scope: string
   readonly accessKeyId: string
   /** "20260102" */
   readonly day: string
   readonly region: string
   readonly service: string
+}
+
+export interface Claim extends Credential {
   readonly signedHeaders: readonly string[]
   /** 64 lower-case hex digits. */
   readonly signature: string
@@ -42,23 +50,29 @@ const single = ["authorization", "host", "x-amz-date", "date", "x-amz-content-sh
  * complete and well formed, in the words of `protocol`.
  */
 export function readClaim(request: SignedRequest, protocol: Protocol): Claim | undefined {
-  const authorization = request.headers.authorization
+  const authorization = firstOf(request.headers, "authorization")
   const presigned = authorization ? undefined : presignedFields(request.query, protocol)
   if (!authorization && !presigned) return undefined
   for (const name of single) {
-    if ((request.headers[name]?.length ?? 0) > 1) throw refusal("incomplete", protocol, `More than one '${name}'.`)
+    const value = request.headers[name]
+    if (typeof value === "object" && value.length > 1) throw refusal("incomplete", protocol, `More than one '${name}'.`)
   }
-  const said = presigned ? fieldsSaid(presigned, protocol) : headerSaid(authorization?.[0] ?? "", protocol)
-  const [accessKeyId, day, region, service] = said.credential
+  const said = presigned ? fieldsSaid(presigned, protocol) : headerSaid(authorization ?? "", protocol)
   const { signedHeaders, signature } = said
-  if (!said.isWellFormed && !/^[0-9a-f]{64}$/.test(signature))
+  if (!said.isWellFormed && !hexDigest.test(signature))
     throw refusal("incomplete", protocol, "'Signature' must be 64 hex digits.")
   const timestamp = presigned ? (presigned.get("Date") ?? "") : headerTimestamp(request.headers, protocol)
   const signedAtMs = timestampMs(timestamp)
   if (signedAtMs === undefined) throw refusal("incomplete", protocol, "The date must be in ISO 8601 basic format.")
-  if (!timestamp.startsWith(day)) throw refusal("scope", protocol, "the date of the request")
+  if (!timestamp.startsWith(said.credential.day)) throw refusal("scope", protocol, "the date of the request")
   const expiresMs = presigned ? expiry(presigned.get("Expires"), protocol) : undefined
-  return { accessKeyId, day, region, service, signedHeaders, signature, timestamp, signedAtMs, expiresMs }
+  return { ...said.credential, signedHeaders, signature, timestamp, signedAtMs, expiresMs }
+}
+
+/** The value of a header, the first one of several. */
+export function firstOf(headers: Headers, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === "object" ? value[0] : value
 }
 
 type Fields = ReadonlyMap<string, string>
@@ -79,14 +93,17 @@ function fieldsSaid(fields: Fields, protocol: Protocol): Said {
   }
 }
 
-const signatureEnd = /^(.*, ?Signature=)([0-9a-f]{64})$/
+const hexDigest = /^[0-9a-f]{64}$/
 
 /** All that stands before the signature is the same all day: it is remembered with an empty one. */
 function headerSaid(header: string, protocol: Protocol): Said {
-  const parts = signatureEnd.exec(header)
-  if (!parts?.[1] || !parts[2]) return fieldsSaid(headerFields(header, protocol), protocol)
-  const { credential, signedHeaders } = headerStart(parts[1], protocol)
-  return { isWellFormed: true, credential, signedHeaders, signature: parts[2] }
+  const start = header.slice(0, -64)
+  const signature = header.slice(-64)
+  if (!start.endsWith("Signature=") || !hexDigest.test(signature)) {
+    return fieldsSaid(headerFields(header, protocol), protocol)
+  }
+  const { credential, signedHeaders } = headerStart(start, protocol)
+  return { isWellFormed: true, credential, signedHeaders, signature }
 }
 
 /** "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=..." with any white space around the parts. */
@@ -126,8 +143,6 @@ function presignedFields(query: string, protocol: Protocol): Fields | undefined 
   return fields
 }
 
-type Credential = readonly [accessKeyId: string, day: string, region: string, service: string]
-
 /** Clients send the same scope and the same list of headers all day: remembers what was well formed, up to a limit. */
 function remembered<T>(parse: (text: string, protocol: Protocol) => T): (text: string, protocol: Protocol) => T {
   const known = new Map<string, T>()
@@ -149,7 +164,7 @@ const credential = remembered((text, protocol): Credential => {
     throw refusal("incomplete", protocol, "'Credential' must be key/date/region/service/aws4_request.")
   }
   if (!/^[a-z]{2,8}(-[a-z]{2,16}){1,3}-\d{1,2}$/.test(region)) throw refusal("scope", protocol, "a valid region")
-  return [accessKeyId, day, region, service]
+  return { credential: text, scope: text.slice(accessKeyId.length + 1), accessKeyId, day, region, service }
 })
 
 const headerList = remembered((text, protocol): readonly string[] => {
@@ -164,9 +179,9 @@ const headerList = remembered((text, protocol): readonly string[] => {
 const headerStart = remembered((text, protocol): Said => fieldsSaid(headerFields(text, protocol), protocol))
 
 function headerTimestamp(headers: Headers, protocol: Protocol): string {
-  const amazonDate = headers["x-amz-date"]?.[0]
+  const amazonDate = firstOf(headers, "x-amz-date")
   if (amazonDate !== undefined) return amazonDate.trim()
-  const date = headers.date?.[0]?.trim()
+  const date = firstOf(headers, "date")?.trim()
   if (date === undefined) throw refusal("incomplete", protocol, "The request needs 'X-Amz-Date' or 'Date'.")
   if (timestampMs(date) !== undefined) return date
   const at = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(date) ? Date.parse(date) : Number.NaN
@@ -186,9 +201,9 @@ function timestampMs(text: string): number | undefined {
 }
 
 function readTimestamp(text: string): number | undefined {
-  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
-  if (!match) return undefined
-  const at = Date.parse(`${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z`)
+  if (!/^\d{8}T\d{6}Z$/.test(text)) return undefined
+  const part = (from: number, to: number): string => text.slice(from, to)
+  const at = Date.parse(`${part(0, 4)}-${part(4, 6)}-${part(6, 11)}:${part(11, 13)}:${part(13, 16)}`)
   return Number.isNaN(at) ? undefined : at
 }
 

@@ -16,14 +16,17 @@ const crowd = 100_000
 const pageRows = 100
 const times = 20
 const limitMs = 20
+/** No index knows how values end: all values of the tag are looked through. */
+const looseLimitMs = 100
 const batch = 500
 
-const filters: readonly (readonly [name: string, parameters: Readonly<Record<string, string>>])[] = [
-  ["a tag that 100 have", { "Filter.1.Name": "tag:Team", "Filter.1.Value.1": "team-0421" }],
-  ["state running, half of all", { "Filter.1.Name": "instance-state-name", "Filter.1.Value.1": "running" }],
-  ["a tag with wildcards that 100 have", { "Filter.1.Name": "tag:Name", "Filter.1.Value.1": "web-421*-of-*" }],
+const filters: readonly (readonly [name: string, limitMs: number, parameters: Readonly<Record<string, string>>])[] = [
+  ["a tag that 100 have", limitMs, { "Filter.1.Name": "tag:Team", "Filter.1.Value.1": "team-0421" }],
+  ["state running, half of all", limitMs, { "Filter.1.Name": "instance-state-name", "Filter.1.Value.1": "running" }],
+  ["a tag with wildcards that 100 have", limitMs, { "Filter.1.Name": "tag:Name", "Filter.1.Value.1": "web-421*-of-*" }],
   [
     "state, type and a tag that begins with a wildcard",
+    looseLimitMs,
     {
       "Filter.1.Name": "instance-state-name",
       "Filter.1.Value.1": "stopped",
@@ -45,9 +48,9 @@ export function measureCrowd(note: (text: string) => void): Promise<readonly Res
     await fill(join(home.path, "store"))
     const daemon = await home.start()
     const results: Result[] = []
-    for (const [name, parameters] of filters) {
+    for (const [name, withinMs, parameters] of filters) {
       note(`a page of those with ${name}`)
-      results.push(await measurePage(daemon, name, parameters))
+      results.push(await measurePage(daemon, name, withinMs, parameters))
     }
     return results
   })
@@ -60,6 +63,7 @@ export function measureCrowd(note: (text: string) => void): Promise<readonly Res
 async function measurePage(
   daemon: Daemon,
   name: string,
+  withinMs: number,
   parameters: Readonly<Record<string, string>>,
 ): Promise<Result> {
   const target = { ...daemon, region: defaultRegion }
@@ -74,7 +78,7 @@ async function measurePage(
     const [timeMs = Number.NaN] = await load(daemon.port, [request], 1, 1)
     if (at >= 5) timesMs.push(timeMs)
   }
-  return result(`Page of ${pageRows} of ${crowd} instances by ${name}`, "ms", limitMs, timesMs)
+  return result(`Page of ${pageRows} of ${crowd} instances by ${name}`, "ms", withinMs, timesMs)
 }
 
 /** Copies the one instance of a home that nobody serves, with its interface, as the services would have stored them. */

@@ -30,8 +30,12 @@ test("passes, failures, skips, broken and cancelled files are counted", (context
 test("good", () => {}); test("good too", () => {}); test("bad", () => { throw new Error("x") }); test.skip("later", () => {})`,
   )
   writeFileSync(join(folder, "broken.test.js"), "this is no program")
+  // Fails beside any other: each leaves a file while it runs.
+  const lonely = `const { test } = require("node:test"); const fs = require("node:fs")
+test("alone", async () => { fs.mkdirSync("busy"); await new Promise((go) => setTimeout(go, 300)); fs.rmdirSync("busy") })`
+  for (const name of ["one", "two"]) writeFileSync(join(folder, `${name}.alone.test.js`), lonely)
   const harness = `import { runFiles } from ${JSON.stringify(inRepository("cli/test-runs/run.ts"))}
-const files = ["mixed.test.js", "broken.test.js"].map((name) => ${JSON.stringify(folder)} + "/" + name)
+const files = ["one.alone.test.js", "mixed.test.js", "two.alone.test.js", "broken.test.js"].map((name) => ${JSON.stringify(folder)} + "/" + name)
 console.log(JSON.stringify(await runFiles("unit", files, process.stderr, ${JSON.stringify(folder)})))`
   writeFileSync(join(folder, "harness.mts"), harness)
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
@@ -42,5 +46,5 @@ console.log(JSON.stringify(await runFiles("unit", files, process.stderr, ${JSON.
   })
   assert.match(stderr, /good too/)
   const { files, passed, failed, skipped } = JSON.parse(stdout)
-  assert.deepEqual({ files, passed, failed, skipped }, { files: 2, passed: 2, failed: 2, skipped: 1 })
+  assert.deepEqual({ files, passed, failed, skipped }, { files: 4, passed: 4, failed: 2, skipped: 1 })
 })

@@ -1,7 +1,7 @@
 import { spec } from "node:test/reporters"
-import { run } from "node:test"
+import { run, type RunOptions } from "node:test"
 import { repository } from "../repository.ts"
-import { concurrency, deadlineMs, filesOf, type SuiteName } from "./suites.ts"
+import { concurrency, deadlineMs, filesOf, runsAlone, type SuiteName } from "./suites.ts"
 
 /** What one suite came to. Cancelled tests count as failed; todo ones as skipped. */
 export type SuiteResult = {
@@ -13,7 +13,7 @@ export type SuiteResult = {
   durationMs: number
 }
 
-/** Runs test files with Node's own runner, its report going to `output`. */
+/** Runs test files with Node's own runner, its report going to `output`: first those that may run side by side. */
 export const runFiles = async (
   name: SuiteName,
   files: readonly string[],
@@ -22,7 +22,21 @@ export const runFiles = async (
 ): Promise<SuiteResult> => {
   const started = performance.now()
   const result: SuiteResult = { name, files: files.length, passed: 0, failed: 0, skipped: 0, durationMs: 0 }
-  const events = run({ files: [...files], cwd, concurrency: concurrency[name], timeout: deadlineMs[name] })
+  const add = (part: string[], atOnce: number) =>
+    part.length > 0
+      ? addRun(result, { files: part, cwd, concurrency: atOnce, timeout: deadlineMs[name] }, output)
+      : null
+  await add(
+    files.filter((path) => !runsAlone(path)),
+    concurrency[name],
+  )
+  await add(files.filter(runsAlone), 1)
+  result.durationMs = Math.round(performance.now() - started)
+  return result
+}
+
+async function addRun(result: SuiteResult, options: RunOptions, output: NodeJS.WritableStream): Promise<void> {
+  const events = run(options)
   let summaries = 0
   events.on("test:summary", ({ counts, file }) => {
     if (file !== undefined) return // one per file, then one over all
@@ -34,8 +48,6 @@ export const runFiles = async (
   const report = events.compose(spec)
   for await (const chunk of report) output.write(String(chunk))
   if (summaries === 0) result.failed++ // the runner itself broke off
-  result.durationMs = Math.round(performance.now() - started)
-  return result
 }
 
 /** Runs one suite of the repository. */

@@ -9,8 +9,11 @@ export const suiteNames: readonly SuiteName[] = ["unit", "api", "vm"]
 /** Longest time of one test file. */
 export const deadlineMs: Record<SuiteName, number> = { unit: 180_000, api: 300_000, vm: 480_000 }
 
-/** Real guests share two cores badly; the other suites wait for I/O often enough. */
-export const concurrency: Record<SuiteName, number> = { unit: 2, api: 2, vm: 1 }
+/** How many test files of each suite run at once. Guests mostly wait: for a boot, a lease, a deadline. */
+export const concurrency: Record<SuiteName, number> = { unit: 2, api: 2, vm: 2 }
+
+/** A test of the whole machine's state, or of time under load: nothing else runs beside it. */
+export const runsAlone = (path: string): boolean => /\.alone\.test\.[jt]s$/.test(path)
 
 const isVirtualMachineTest = (path: string): boolean => path.endsWith(".vm.test.ts") || path.startsWith("tests/vm/")
 const isApiTest = (path: string): boolean => path.startsWith("tests/clients/") || path.startsWith("tests/faults/")

@@ -114,9 +114,10 @@ function reserve(log: string): void {
   try {
     const { size } = fstatSync(handle)
     if (size >= reservedLogBytes) return
-    const zeros = Buffer.alloc(reservedLogBytes - size)
+    const zeros = Buffer.alloc(65_536)
+    let left = reservedLogBytes - size
     try {
-      for (let written = 0; written < zeros.length;) written += writeSync(handle, zeros, written)
+      while (left > 0) left -= writeSync(handle, zeros, 0, Math.min(left, zeros.length))
     } catch {
       ftruncateSync(handle, size)
     }

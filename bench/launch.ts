@@ -44,7 +44,7 @@ try {
   await closers.close()
 }
 
-// Seen under load and not explained yet: single guests by hand that take many times as long. No promise is kept by such a yardstick.
+// No promise is kept by a yardstick that bends, as when addresses of the bench were the machine's own and ARP went unanswered.
 if (Math.max(...byHand) > 3 * Math.min(...byHand)) {
   const seen = byHand.map((ms) => Math.round(ms)).join(", ")
   throw new Error(

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { openCgroups } from "#engine/hypervisor/qemu/cgroup.ts"
 import { run } from "#engine/network/linux/command.ts"
@@ -15,8 +15,7 @@ import { addNamespace, deleteNamespace, inside, ip, ipBatch, sysctl } from "#eng
 import { banner } from "./banner.ts"
 import { launchMs, type Model } from "./cloud.ts"
 
-// From the ranges for documentation (RFC 5737): routed nowhere.
-const [hostSide, handSide, gateway, guest] = ["192.0.2.1", "192.0.2.2", "192.0.2.129", "192.0.2.130"]
+const [hostSide, handSide, gateway, guest] = freeAddresses()
 const guestMask = "255.255.255.128"
 const [tap, metadataAddress, resolverAddress] = ["tap0", "169.254.169.254", "169.254.169.253"]
 
@@ -49,7 +48,7 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
   }
   try {
     const mac = /mac=([0-9a-f:]{17})/.exec(argv.join(" "))?.[1] ?? ""
-    await wire(namespace, mac)
+    await wire(namespace)
     await serveGuest(directory, mac, metadata, start)
     const [overlay = "", image = "", ...payload] = files
     const sizeBytes = await virtualSize(overlay)
@@ -60,6 +59,8 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
         mkdirSync(own)
         const disk = join(own, "disk.qcow2")
         await run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "qcow2", disk, String(sizeBytes)])
+        // dnsmasq puts its own in the place of this with every lease.
+        await ip(namespace, "neigh", "replace", guest, "lladdr", mac, "dev", tap, "nud", "permanent")
         const fds = [openSync(disk, "r+"), ...[image, ...payload].map((path) => openSync(path, "r"))]
         try {
           const started = performance.now()
@@ -83,11 +84,21 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
   }
 }
 
+/** From the ranges for documentation (RFC 5737), routed nowhere; but a machine may have taken one of them for its own link. */
+function freeAddresses(): readonly [string, string, string, string] {
+  const own = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+  const range = ["192.0.2", "198.51.100", "203.0.113"].find(
+    (each) => !own.some((address) => address.startsWith(`${each}.`)),
+  )
+  if (range === undefined) throw new Error("every range for documentation (RFC 5737) is in use on this machine")
+  return [`${range}.1`, `${range}.2`, `${range}.129`, `${range}.130`]
+}
+
 /** Nobody has to say "go" to this one, and its tap has another name. */
 const argvByHand = (argv: readonly string[]) =>
   argv.filter((word) => word !== "-S").map((word) => word.replace(/ifname=[^,]+/, `ifname=${tap}`))
 
-async function wire(namespace: string, mac: string): Promise<void> {
+async function wire(namespace: string): Promise<void> {
   await addNamespace(namespace)
   await ip(undefined, "link", "add", namespace, "type", "veth", "peer", "name", "host", "netns", namespace)
   await sysctl(namespace, { "net.ipv4.ip_forward": 1 })
@@ -101,7 +112,6 @@ async function wire(namespace: string, mac: string): Promise<void> {
     `tuntap add dev ${tap} mode tap vnet_hdr`,
     `link set ${tap} mtu ${insideMtu} up`,
     `addr add ${gateway}/25 dev ${tap}`,
-    `neigh replace ${guest} lladdr ${mac} dev ${tap} nud permanent`,
   ])
   await ipBatch(undefined, [
     `addr add ${hostSide}/30 dev ${namespace}`,

@@ -84,7 +84,7 @@ export interface NetworkEngine {
    * network's specification names any more.
    */
   removePort(network: string, portId: string, number?: number): Promise<void>
-  /** Packets that the filters dropped and passed, for tests and reports. */
+  /** Packets outside of open connections that the filters dropped and passed, for tests and reports. */
   portCounters(network: string, portId: string): Promise<{ readonly passed: number; readonly dropped: number }>
   /** Remove everything this home made on the host, byte for byte. */
   down(): Promise<void>

@@ -12,6 +12,10 @@ import type { Group, NetworkSpec, PortSpec, Rule } from "../types.ts"
 import { metadataAddress, type Names, resolverAddress } from "./names.ts"
 import type { Chain, NamedSet, RuleSet } from "./ruleset.ts"
 
+export const filterTable = "inet fractus"
+/** The set that counts, by port, what came from a source that is not the port's own. */
+export const refused = "refused"
+
 const members = (group: string) => `members-${group}`
 
 const protocolNumbers: Readonly<Record<string, string>> = { "6": "tcp", "17": "udp", "1": "icmp" }
@@ -67,6 +71,7 @@ const namedMap = (type: string, elements: readonly [string, string][]): NamedSet
   type,
   elements: new Map(elements),
 })
+const counting: NamedSet = { kind: "set", type: "ifname; size 65535; flags dynamic; counter", elements: new Map() }
 const chain = (rules: readonly string[], hook = ""): Chain => ({ hook, rules })
 
 function groupParts(group: Group, addresses: readonly string[], known: ReadonlySet<string>): Parts {
@@ -173,28 +178,33 @@ function hooks({ cidr }: NetworkSpec, names: Names, publicCidr: string): [string
   const services = `{ ${metadataAddress}, ${resolverAddress} }`
   const dns = "meta l4proto { tcp, udp } th dport 53"
   const sources = [
-    `iifname "lo" accept`,
-    `iifname "uplink" ip daddr { ${publicCidr}, 100.64.0.0/10 } accept`,
     "iifname . ether saddr . ip saddr @source accept",
+    `iifname "uplink" ip daddr { ${publicCidr}, 100.64.0.0/10 } accept`,
+    `iifname "lo" accept`,
     "iifname . ether saddr @unchecked meta nfproto ipv4 accept",
     "iifname . ether saddr @card ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+    `iifname ${taps} update @${refused} { iifname }`,
   ]
   const dstnat = [
     `iifname "uplink" dnat ip to ip daddr map @private`,
     `iifname ${taps} ip daddr ${resolverOf(cidr)} ${dns} dnat ip to ${resolverAddress}`,
   ]
+  const leaving = [
+    `ip daddr ${metadataAddress} tcp dport 80 accept`,
+    `ip daddr ${resolverAddress} ${dns} accept`,
+    `ip daddr { 169.254.0.0/16, ${cidr} } drop`,
+    // Asked of every packet: who loses the public address loses the connections that used it.
+    "ip saddr != @online drop",
+  ]
+  const arriving = [`ip saddr ${services} ct state established,related accept`, "ip daddr != @online drop"]
+  // Between two ports little is asked of an open connection.
   const forward = [
-    `oifname "uplink" ip daddr ${metadataAddress} tcp dport 80 accept`,
-    `oifname "uplink" ip daddr ${resolverAddress} ${dns} accept`,
-    `iifname "uplink" ip saddr ${services} ct state established,related accept`,
     // No port is a DHCP server, whatever its groups say: a neighbour's client would believe it.
     `iifname ${taps} udp sport 67 udp dport 68 drop`,
-    "ip daddr 169.254.0.0/16 drop",
-    `oifname "uplink" ip daddr ${cidr} drop`,
-    // Asked of every packet: who loses the public address loses the connections that used it.
-    `oifname "uplink" ip saddr != @online drop`,
-    `iifname "uplink" ip daddr != @online drop`,
+    `oifname "uplink" jump leaving`,
+    `iifname "uplink" jump arriving`,
     "ct state established,related accept",
+    "ip daddr 169.254.0.0/16 drop",
     "ct state != new drop",
     `iifname "uplink" goto admit`,
     "iifname vmap @egress",
@@ -211,6 +221,8 @@ function hooks({ cidr }: NetworkSpec, names: Names, publicCidr: string): [string
   return [
     ["admit", chain([`oifname "uplink" accept`, "oifname vmap @ingress", "drop"])],
     ["prerouting-raw", chain(sources, "type filter hook prerouting priority raw; policy drop")],
+    ["leaving", chain(leaving)],
+    ["arriving", chain(arriving)],
     ["dstnat", chain(dstnat, "type nat hook prerouting priority dstnat")],
     ["forward", chain(forward, "type filter hook forward priority filter; policy drop")],
     ["srcnat", chain(srcnat, "type nat hook postrouting priority srcnat")],
@@ -225,8 +237,8 @@ export function filtersOf(spec: NetworkSpec, names: Names, publicCidr: string): 
   for (const port of spec.ports) for (const group of port.groups) addresses.get(group)?.push(port.address)
   const groups = spec.groups.map((group) => groupParts(group, addresses.get(group.id) ?? [], known))
   return {
-    table: "inet fractus",
-    sets: new Map([...portSets(spec, names), ...groups.flatMap(({ sets }) => sets)]),
+    table: filterTable,
+    sets: new Map([[refused, counting], ...portSets(spec, names), ...groups.flatMap(({ sets }) => sets)]),
     chains: new Map([
       ...hooks(spec, names, publicCidr),
       ...groups.flatMap(({ chains }) => chains),

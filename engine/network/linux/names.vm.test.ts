@@ -56,13 +56,11 @@ async function hostOf(lab: Lab): Promise<Scene> {
   await writeFile(at("resolv.conf"), "nameserver 127.0.0.1\n")
   const socket = at("names/relay.sock")
   const started = async (namespace: string, user: number, script: string, ...words: string[]) => {
-    const identity = [`--reuid=${user}`, `--regid=${user}`, "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
+    const shell = ["unshare", "--mount", "sh", "-c", opened, "sh", repository, at("clone")]
+    const without = ["--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    const identity = ["setpriv", `--reuid=${user}`, `--regid=${user}`, ...without]
     const node = process.execPath.replace(repository, `${at("clone")}/`)
-    const child = lab.background(
-      namespace,
-      ...["unshare", "--mount", "sh", "-c", opened, "sh", repository, at("clone")],
-      ...["setpriv", ...identity, "--inh-caps=-all", node, join(at("clone"), script), ...words],
-    )
+    const child = lab.background(namespace, ...shell, ...identity, node, join(at("clone"), script), ...words)
     await once(child.stdout, "data", { signal: AbortSignal.timeout(20_000) })
     return child
   }
@@ -71,27 +69,22 @@ async function hostOf(lab: Lab): Promise<Scene> {
   )
   const ask = async (name: string, guest = 1) =>
     lab.exec(lab.guest(guest), "busybox", "nslookup", "-type=a", name, "172.31.0.2").catch(() => "")
+  const relayed = ["--socket", socket, "--resolv-conf", at("resolv.conf")]
   return {
     lab,
     socket,
     ask,
     resolvConf: (text) => writeFile(at("resolv.conf"), text),
     behindStub: (text) => writeFile(at("behind-stub"), text),
-    relay: () =>
-      started(
-        lab.host,
-        users.relay,
-        "guest-services/relay/main.ts",
-        "--socket",
-        socket,
-        "--resolv-conf",
-        at("resolv.conf"),
-      ),
+    relay: () => started(lab.host, users.relay, "guest-services/relay/main.ts", ...relayed),
     resolver: async (namespace, listen, answer) => {
       const said = "--no-resolv --no-hosts --no-daemon --bind-interfaces --port=53 --conf-file=/dev/null".split(" ")
       const child = lab.background(
         namespace,
-        ...["dnsmasq", ...said, `--listen-address=${listen}`, `--address=/#/${answer}`, "--except-interface=none"],
+        "dnsmasq",
+        ...said,
+        `--listen-address=${listen}`,
+        `--address=/#/${answer}`,
       )
       const asks = [...inside(namespace), "busybox", "nslookup", "-type=a", "ready.example", listen]
       await eventually(`a resolver at ${listen}`, () =>

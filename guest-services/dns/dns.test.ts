@@ -144,6 +144,21 @@ test("over TCP, several questions on one connection", async () => {
   socket.destroy()
 })
 
+test("an answer that is too large for the guest's packets says so, and is whole where it fits", async () => {
+  const texts = Array.from({ length: 8 }, (_, index) => `${index}`.padEnd(200))
+  upstreamAnswers = (query) => {
+    const { id = 0, questions = [] } = decode(query)
+    const answers = texts.map((data) => ({ type: "TXT" as const, name: "large.example", data }))
+    return [encode({ type: "response", id, questions, answers })]
+  }
+  const asked: Packet = { type: "query", id: 9, questions: [{ type: "TXT", name: "large.example" }] }
+  const small = decode(await send(encode(asked)))
+  assert.deepEqual([small.flag_tc, small.answers, small.questions?.[0]?.name], [true, [], "large.example"])
+  const options = { type: "OPT", name: ".", udpPayloadSize: 4096, extendedRcode: 0, ednsVersion: 0, flags: 0 } as const
+  const large = decode(await send(encode({ ...asked, additionals: [{ ...options, flag_do: false, options: [] }] })))
+  assert.deepEqual([large.flag_tc, large.answers?.length], [false, 8])
+})
+
 test("nonsense is answered with an error or with silence, and the next question well", async () => {
   upstreamAnswers = (query) => [answered(query)]
   const two = encode({

@@ -118,6 +118,8 @@ function wrongProcesses({ run: folder, home }: Cloud, running: readonly Instance
   const known = (command: string) =>
     guestOf(command) !== undefined ||
     command.startsWith("dnsmasq ") ||
+    // Only where the host's resolvers need it.
+    command.includes("guest-services/relay/main.ts") ||
     Object.keys(kinds).some((k) => command.includes(k))
   return [
     ...differences(

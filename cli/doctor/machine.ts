@@ -57,7 +57,11 @@ const isLoopback = (address: string): boolean => address.startsWith("127.") || a
 const checkNames = ({ resolvers, resolvedServers }: Machine): Check => {
   const direct = nameServers(resolvers)
   if (direct.length === 0) {
-    return warning("dns", "/etc/resolv.conf names no server: guests find no names outside", "cat /etc/resolv.conf")
+    return warning(
+      "dns",
+      "/etc/resolv.conf names no server: 127.0.0.1 is asked for guests' names",
+      "cat /etc/resolv.conf",
+    )
   }
   if (direct.some((address) => !isLoopback(address))) return ok("dns", `guests' names go to ${direct.join(", ")}`)
   const real = nameServers(resolvedServers).filter((address) => !isLoopback(address))

@@ -5,7 +5,6 @@ import { compiledFolder } from "../compiled.ts"
 import { Failure, program } from "../failure.ts"
 import { type Config, type DaemonRecord, homeFiles, homeWords, readDaemonError, writeWhole } from "../home.ts"
 import { readStatus, type Status } from "./api.ts"
-import { compileOnce } from "./compile.ts"
 import { withLog } from "./log.ts"
 import { runningDaemon } from "./process.ts"
 
@@ -69,7 +68,6 @@ export const startDaemon = async (start: Start): Promise<Started> => {
   const files = homeFiles(config.home)
   rmSync(files.daemonError, { force: true })
   writeWhole(files.config, `${JSON.stringify(config, null, 2)}\n`, 0o644)
-  if (config.engine === "sim") compileOnce(start.node, start.main, daemonEnvironment())
   const child = spawnDaemon(start)
   let exit: string | undefined
   child.on("error", (error) => (exit = error.message))

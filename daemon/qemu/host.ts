@@ -30,6 +30,8 @@ import { openStack, tearDown, type Stack } from "./stack.ts"
 
 const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const apiReadyMs = 30_000
+/** As the daemon's own, see cli/daemon/start.ts: young objects die at once, and room for more of them is never given back. */
+const youngObjects = "--max-semi-space-size=4"
 
 /** Where a child sees the code and its Node: a clone in a closed folder is run from the home, which may be in one too. */
 const codeAt =
@@ -156,6 +158,7 @@ async function startGuestServices(
     name: "guest-services",
     argv: [
       seen(process.execPath),
+      youngObjects,
       // It reaches one function of the C library through node:ffi: the hop limit of metadata answers.
       "--disable-warning=ExperimentalWarning",
       seen(join(tree, "guest-services/main.ts")),
@@ -191,7 +194,14 @@ async function startApi(config: Config, stack: Stack, user: User, socket: string
   const seen = codeAt(isInside(config.home) ? join(home, relative(config.home, tree)) : tree)
   return supervise({
     name: "fractus-api",
-    argv: [seen(process.execPath), seen(join(tree, "daemon/qemu/api.ts")), home, socket, String(process.pid)],
+    argv: [
+      seen(process.execPath),
+      youngObjects,
+      seen(join(tree, "daemon/qemu/api.ts")),
+      home,
+      socket,
+      String(process.pid),
+    ],
     ...user,
     bindMounts: [
       { from: config.home, to: home, readOnly: true },

@@ -42,11 +42,12 @@ const startFailure = (config: Config, exit: string): Failure => {
 
 /** How a daemon is run on a home: arguments for Node and the environment. Benchmarks start it the same way. */
 export const daemonCommand = (
-  { home }: Pick<Config, "home">,
+  { home, engine }: Pick<Config, "home" | "engine">,
   main: string,
 ): { argv: string[]; env: NodeJS.ProcessEnv } => ({
-  // Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load).
-  argv: ["--max-semi-space-size=4", main, homeFiles(home).config],
+  // Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load). With real
+  // guests this is the host, which mostly waits for commands.
+  argv: [`--max-semi-space-size=${engine === "qemu" ? 1 : 4}`, main, homeFiles(home).config],
   env: { ...daemonEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
 })
 

@@ -14,7 +14,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { NetworkEngine } from "#engine/network/types.ts"
@@ -230,12 +230,17 @@ function refuseIfFailed(path: string): void {
   throw new StartError(code, message, mend)
 }
 
-async function answers({ address, port }: Config): Promise<boolean> {
-  try {
-    return (await fetch(`http://${address}:${port}/_fractus/status`, { signal: AbortSignal.timeout(2000) })).ok
-  } catch {
-    return false
-  }
+/** Does the API serve? By a bare socket: `fetch`, and what node:http brings with it, would stay here with 8 MB. */
+function answers({ address, port }: Config): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: address, signal: AbortSignal.timeout(2000) })
+    socket.on("error", () => resolve(false)).on("close", () => resolve(false))
+    socket.write(`GET /_fractus/status HTTP/1.1\r\nHost: ${address}:${port}\r\nConnection: close\r\n\r\n`)
+    socket.once("data", (start) => {
+      resolve(start.toString("latin1").startsWith("HTTP/1.1 200 "))
+      socket.destroy()
+    })
+  })
 }
 
 function requireFreePort({ address, port }: Config): Promise<void> {

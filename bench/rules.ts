@@ -35,7 +35,7 @@ const [, server] = ports
 const shut = network(1, [group("sg-bench", [])], ports)
 const open = network(1, [group("sg-bench", [tcp(served, { cidrs: ["172.31.0.0/16"] })])], ports)
 const bare = {
-  open: `add rule inet fractus to-sg-bench tcp dport ${served}-${served} ip saddr { 172.31.0.0/16 } accept\n`,
+  open: `add rule inet fractus to-sg-bench tcp dport ${served}-${served} ip saddr 172.31.0.0/16 accept\n`,
   shut: "flush chain inet fractus to-sg-bench\n",
 }
 

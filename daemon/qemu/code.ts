@@ -2,6 +2,9 @@
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
+/** Of every child, as of the daemon (cli/daemon/start.ts): young objects die at once, and room for more of them is never given back. */
+export const youngObjects = "--max-semi-space-size=4"
+
 /** The folder that all our code is in. */
 export const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 

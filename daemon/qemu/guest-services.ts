@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { Log } from "#host/types.ts"
 import type { Config } from "../config.ts"
-import { codeAt, isInside, tree } from "./code.ts"
+import { codeAt, isInside, tree, youngObjects } from "./code.ts"
 import { relaySocket } from "./name-relay.ts"
 import type { Stack } from "./stack.ts"
 
@@ -28,6 +28,7 @@ export async function startGuestServices(
     name: "guest-services",
     argv: [
       seen(process.execPath),
+      youngObjects,
       // It reaches one function of the C library through node:ffi: the hop limit of metadata answers.
       "--disable-warning=ExperimentalWarning",
       seen(join(tree, "guest-services/main.ts")),

@@ -3,7 +3,7 @@
  * guests' services, as users of their own. It parses no HTTP and no XML.
  */
 import { chownSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { join, relative } from "node:path"
 import { fileMetadata } from "#host/metadata.ts"
 import { createHost } from "#host/reconcile/host.ts"
@@ -12,14 +12,13 @@ import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { ImageSource } from "#host/types.ts"
 import { type BuiltImage, readImage } from "#images/image-folder.ts"
 import { type Config, homeFiles } from "../config.ts"
-import { codeAt, isInside, tree } from "./code.ts"
+import { codeAt, isInside, tree, youngObjects } from "./code.ts"
 import { startGuestServices } from "./guest-services.ts"
 import { startNameRelay } from "./name-relay.ts"
 import { ensureCredentials, type Failure, StartError, startTimeOf, writeWhole } from "../home-records.ts"
 import { openStack, tearDown, type Stack } from "./stack.ts"
 
 const apiReadyMs = 30_000
-
 interface Child extends Pick<Supervised, "pid" | "stop"> {
   leave(): void | Promise<void>
 }
@@ -138,7 +137,14 @@ async function startApi(config: Config, stack: Stack, user: User, socket: string
   const seen = codeAt(isInside(config.home) ? join(home, relative(config.home, tree)) : tree)
   return supervise({
     name: "fractus-api",
-    argv: [seen(process.execPath), seen(join(tree, "daemon/qemu/api.ts")), home, socket, String(process.pid)],
+    argv: [
+      seen(process.execPath),
+      youngObjects,
+      seen(join(tree, "daemon/qemu/api.ts")),
+      home,
+      socket,
+      String(process.pid),
+    ],
     ...user,
     bindMounts: [
       { from: config.home, to: home, readOnly: true },
@@ -167,12 +173,17 @@ function refuseIfFailed(path: string): void {
   throw new StartError(code, message, mend)
 }
 
-async function answers({ address, port }: Config): Promise<boolean> {
-  try {
-    return (await fetch(`http://${address}:${port}/_fractus/status`, { signal: AbortSignal.timeout(2000) })).ok
-  } catch {
-    return false
-  }
+/** Does the API serve? By a bare socket: `fetch`, and what node:http brings with it, would stay here with 8 MB. */
+function answers({ address, port }: Config): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: address, signal: AbortSignal.timeout(2000) })
+    socket.on("error", () => resolve(false)).on("close", () => resolve(false))
+    socket.write(`GET /_fractus/status HTTP/1.1\r\nHost: ${address}:${port}\r\nConnection: close\r\n\r\n`)
+    socket.once("data", (start) => {
+      resolve(start.toString("latin1").startsWith("HTTP/1.1 200 "))
+      socket.destroy()
+    })
+  })
 }
 
 function requireFreePort({ address, port }: Config): Promise<void> {

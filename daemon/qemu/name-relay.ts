@@ -10,7 +10,7 @@ import { systemTimer } from "#host/reconcile/deadline.ts"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { Log } from "#host/types.ts"
 import type { Config } from "../config.ts"
-import { codeAt, isInside, tree } from "./code.ts"
+import { codeAt, isInside, tree, youngObjects } from "./code.ts"
 import type { Stack } from "./stack.ts"
 
 export interface NameRelay {
@@ -105,7 +105,7 @@ async function startRelay(stack: Stack, config: Config, log: Log): Promise<Super
   const socket = relaySocket(stack)
   return supervise({
     name: "name-relay",
-    argv: [seen(process.execPath), seen(join(tree, "guest-services/relay/main.ts")), "--socket", socket],
+    argv: [seen(process.execPath), youngObjects, seen(join(tree, "guest-services/relay/main.ts")), "--socket", socket],
     uid: nameRelay,
     gid: nameRelay,
     bindMounts: place === tree ? [] : [{ from: tree, to: place, readOnly: true }],

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process"
 import {
   closeSync,
   existsSync,
@@ -9,7 +10,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
 } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -106,21 +106,17 @@ function create(directory: string, path: string): void {
 }
 
 /**
- * Lengthens SQLite's log with zeros, which it takes for no frames and writes over. Where there is no room it stays as it was. A
- * file system that copies on write (btrfs, ZFS) keeps no such promise.
+ * Lengthens SQLite's log with room that is its own: it takes zeros for no frames and writes over them. By the command, as Node has no
+ * fallocate; writing eight megabytes instead would keep the first commit waiting for them. Where that fails the log stays as it was,
+ * and on a file system that copies on write (btrfs, ZFS) it promises nothing.
  */
 function reserve(log: string): void {
   const handle = openSync(log, "a", 0o600)
   try {
     const { size } = fstatSync(handle)
     if (size >= reservedLogBytes) return
-    const zeros = Buffer.alloc(65_536)
-    let left = reservedLogBytes - size
-    try {
-      while (left > 0) left -= writeSync(handle, zeros, 0, Math.min(left, zeros.length))
-    } catch {
-      ftruncateSync(handle, size)
-    }
+    const { status } = spawnSync("fallocate", ["--length", String(reservedLogBytes), log], { stdio: "ignore" })
+    if (status !== 0) ftruncateSync(handle, size)
   } finally {
     closeSync(handle)
   }

@@ -70,6 +70,7 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     CreateSecurityGroup: { GroupName: "of-no-vpc", GroupDescription: "x" },
     DescribeInstanceAttribute: { Attribute: "userData" },
     ModifyInstanceAttribute: { "DisableApiStop.Value": "true" },
+    ResetInstanceAttribute: { Attribute: "sourceDestCheck" },
     "ModifyInstanceAttribute GroupId.1": { InstanceId: instance },
     ModifySecurityGroupRules: {
       "SecurityGroupRule.1.SecurityGroupRuleId": "sgr-0123456789abcdef0",

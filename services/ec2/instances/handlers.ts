@@ -1,7 +1,9 @@
 /** The operations of instances. */
 import { pure } from "#cloud/service.ts"
 import type { Handlers } from "../handler.ts"
-import { describeInstanceAttribute, modifyInstanceAttribute } from "./attributes.ts"
+import { describeInstanceAttribute } from "./attributes/describe.ts"
+import { modifyInstanceAttribute } from "./attributes/modify.ts"
+import { resetInstanceAttribute } from "./attributes/reset.ts"
 import { getConsoleOutput } from "./console.ts"
 import { describeInstances, describeInstanceStatus } from "./describe.ts"
 import { modifyInstanceMetadataOptions } from "./modify-metadata-options.ts"
@@ -18,6 +20,7 @@ export const handlers = {
   ModifyInstanceAttribute: modifyInstanceAttribute,
   ModifyInstanceMetadataOptions: modifyInstanceMetadataOptions,
   RebootInstances: rebootInstances,
+  ResetInstanceAttribute: resetInstanceAttribute,
   RunInstances: runInstances,
   StartInstances: startInstances,
   StopInstances: stopInstances,

@@ -15,6 +15,7 @@ import { toStateChange } from "./answer.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
 import { requireRoom } from "./launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
+import { requireTypeSupport } from "./type-support.ts"
 
 type InstanceResource = Resource<InstanceRecord>
 
@@ -26,7 +27,10 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
     if (record.state === "stopped") return true
     throw notInState(id, "started")
   })
-  for (const instance of stopped) await requireRoom(call, instance.record)
+  for (const { record } of stopped) {
+    requireTypeSupport(record.type, record.attributes)
+    await requireRoom(call, record)
+  }
   const needing = stopped
     .flatMap((instance) => ownInterfaces(instance, interfaces))
     .filter((i) => i.record.autoPublic && i.record.publicAddress === undefined)

@@ -1,5 +1,6 @@
 /** Instances as they are stored. Addresses stand in their network interfaces. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+import { type CpuCredits, creditsOf } from "../credits/families.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
 
@@ -68,13 +69,18 @@ export interface InstanceRecord extends Tagged {
   readonly attributes: InstanceAttributes
 }
 
-/** What ModifyInstanceAttribute changes. */
+/** What the operations that modify an instance change. */
 export interface InstanceAttributes {
   readonly disableApiTermination: boolean
   readonly disableApiStop: boolean
   readonly shutdownBehavior: "stop" | "terminate"
   readonly ebsOptimized: boolean
   readonly enaSupport: boolean
+  readonly sriovNetSupport?: "simple"
+  /** Of a burstable type, or of a type that was one. */
+  readonly cpuCredits?: CpuCredits
+  /** Absent: both are "default". */
+  readonly maintenance?: MaintenanceOptions
   readonly sourceDestCheck: boolean
   readonly monitoring: "disabled" | "enabled"
   readonly metadata: {
@@ -83,6 +89,11 @@ export interface InstanceAttributes {
     readonly endpoint: "enabled" | "disabled"
     readonly tags: "enabled" | "disabled"
   }
+}
+
+export interface MaintenanceOptions {
+  readonly autoRecovery: "default" | "disabled"
+  readonly rebootMigration: "default" | "disabled"
 }
 
 export const instanceKind = defineKind<InstanceRecord>({
@@ -117,6 +128,13 @@ export const instanceKind = defineKind<InstanceRecord>({
     "virtualization-type": "hvm",
     tenancy: "default",
     "monitoring-state": record.attributes.monitoring,
+    "ebs-optimized": record.attributes.ebsOptimized,
+    "ena-support": record.attributes.enaSupport,
+    "enclave-options.enabled": false,
+    "hibernation-options.configured": false,
+    "maintenance-options.auto-recovery": record.attributes.maintenance?.autoRecovery ?? "default",
+    // No filter of DescribeInstances: DescribeInstanceCreditSpecifications looks for it.
+    "cpu-credits": creditsOf(record),
     "source-dest-check": record.attributes.sourceDestCheck,
     "private-ip-address": record.address || undefined,
     "private-dns-name": record.dnsName || undefined,

@@ -4,6 +4,7 @@
  */
 import type { Ec2Operation, StsOperation, TestCloud } from "./cloud.ts"
 import { fixedLists } from "./fixed-lists.ts"
+import { instanceAttributes } from "./instance-attributes.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
 import { resources } from "./resources.ts"
@@ -17,6 +18,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 export const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...fixedLists,
   ...groups,
+  ...instanceAttributes,
   ...instances,
   ...keyPairs,
   ...resources,

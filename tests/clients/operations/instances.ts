@@ -194,36 +194,6 @@ export const instances = {
     assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: id }), "400 IncorrectInstanceState")
   },
 
-  async DescribeInstanceAttribute({ ec2, refusal, launch }) {
-    const UserData = Buffer.from("#!/bin/sh\n").toString("base64")
-    const [InstanceId] = await launch({ UserData, InstanceInitiatedShutdownBehavior: "terminate" })
-    const of = (Attribute: string) => ec2("DescribeInstanceAttribute", { InstanceId, Attribute: Attribute as "kernel" })
-    assert.equal((await of("userData")).UserData?.Value, UserData)
-    assert.equal((await of("instanceInitiatedShutdownBehavior")).InstanceInitiatedShutdownBehavior?.Value, "terminate")
-    assert.equal((await of("rootDeviceName")).RootDeviceName?.Value, "/dev/xvda")
-    assert.equal((await of("disableApiStop")).DisableApiStop?.Value, false)
-    const unknown = { InstanceId, Attribute: "mood" as never }
-    assert.equal(await refusal("DescribeInstanceAttribute", unknown), "400 InvalidParameterValue")
-  },
-
-  async ModifyInstanceAttribute(cloud) {
-    const { ec2, refusal, launch, daemon } = cloud
-    const [InstanceId] = await launch()
-    const type = { InstanceId, InstanceType: { Value: "t3.small" } }
-    assert.equal(await refusal("ModifyInstanceAttribute", type), "400 IncorrectInstanceState")
-    await ec2("StopInstances", { InstanceIds: [InstanceId] })
-    await daemon.settled()
-    await ec2("ModifyInstanceAttribute", type)
-    await ec2("ModifyInstanceAttribute", { InstanceId, UserData: { Value: Buffer.from("later") } })
-    const { UserData } = await ec2("DescribeInstanceAttribute", { InstanceId, Attribute: "userData" })
-    assert.equal(Buffer.from(UserData?.Value ?? "", "base64").toString(), "later")
-    assert.equal((await shown(cloud, InstanceId)).InstanceType, "t3.small")
-    const nothing = await refusal("ModifyInstanceAttribute", { InstanceId })
-    assert.equal(nothing, "400 InvalidParameterCombination")
-    const groups = { InstanceId, Groups: ["sg-00000000"] }
-    assert.equal(await refusal("ModifyInstanceAttribute", groups), "400 InvalidGroup.NotFound")
-  },
-
   async ModifyInstanceMetadataOptions(cloud) {
     const { ec2, refusal, launch } = cloud
     const [InstanceId] = await launch()

@@ -10,6 +10,7 @@ import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { toReservations } from "../answer.ts"
 import { instanceKind } from "../record.ts"
+import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
 import { vpcKind } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
@@ -28,6 +29,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
 
   const image = await findImage(call, wish.image)
   const machine = findMachine(call, wish.type, image)
+  requireTypeSupport(wish.type, wish.attributes)
   const subnet = await findSubnet(call, wish)
   const groups = await findGroups(call, wish.network, subnet.record.vpc)
   const vpc = await call.require(vpcKind, subnet.record.vpc)

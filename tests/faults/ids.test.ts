@@ -50,6 +50,9 @@ const kinds: Readonly<Record<string, Row>> = {
   AllocationIds: rows.allocation,
 }
 
+/** Parameters whose name says another kind than their operation means. */
+const ofAnotherKind: ReadonlySet<string> = new Set(["ModifyInstancePlacement GroupId"])
+
 interface Scene {
   readonly instance: string
   readonly group: string
@@ -70,6 +73,8 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     CreateSecurityGroup: { GroupName: "of-no-vpc", GroupDescription: "x" },
     DescribeInstanceAttribute: { Attribute: "userData" },
     ModifyInstanceAttribute: { "DisableApiStop.Value": "true" },
+    ModifyInstanceMaintenanceOptions: { AutoRecovery: "disabled" },
+    ModifyInstancePlacement: { Affinity: "default" },
     ResetInstanceAttribute: { Attribute: "sourceDestCheck" },
     "ModifyInstanceAttribute GroupId.1": { InstanceId: instance },
     ModifySecurityGroupRules: {
@@ -102,7 +107,7 @@ test("ids that are none and ids of nothing are refused by name, everywhere, and 
   const schemas = await loadSchemas("ec2")
   let places = 0
   for (const operation of Object.keys(handlers))
-    for (const [path, row] of placesOf(operationShapes(schemas[operation]).input)) {
+    for (const [path, row] of placesOf(operation, operationShapes(schemas[operation]).input)) {
       places++
       const [prefix, malformed, missing] = row
       const place = `${operation} ${path}`
@@ -120,11 +125,11 @@ test("ids that are none and ids of nothing are refused by name, everywhere, and 
 })
 
 /** Parameters of an input, one level deep, that take ids of a kind. */
-function placesOf(input: Shape): readonly (readonly [string, Row])[] {
+function placesOf(operation: string, input: Shape): readonly (readonly [string, Row])[] {
   if (input.kind !== "struct") return []
   return input.members().flatMap(({ name, names, shape }) => {
     const row = kinds[name]
-    if (row === undefined) return []
+    if (row === undefined || ofAnotherKind.has(`${operation} ${name}`)) return []
     const given = names.ec2QueryName ?? names.xmlName ?? name
     const key = `${given[0]?.toUpperCase()}${given.slice(1)}`
     return [[shape.kind === "list" ? `${key}.1` : key, row] as const]

@@ -9,6 +9,7 @@ import type {
   Reservation,
 } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { platformDetails, toPlatform, usageOperation } from "../images/platform.ts"
 import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
@@ -89,7 +90,7 @@ function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces):
       return found === undefined ? [] : [toInstanceNetworkInterface(found)]
     }),
     Placement: { AvailabilityZone: record.zone, AvailabilityZoneId: record.zoneId, GroupName: "", Tenancy: "default" },
-    PlatformDetails: "Linux/UNIX",
+    PlatformDetails: platformDetails(record.platform),
     PrivateDnsName: record.dnsName,
     PrivateDnsNameOptions: {
       HostnameType: "ip-name",
@@ -105,10 +106,11 @@ function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces):
     State: toState(record.state),
     StateTransitionReason: record.transitionReason,
     Tags: toTags(record.tags),
-    UsageOperation: "RunInstances",
+    UsageOperation: usageOperation(record.platform),
     UsageOperationUpdateTime: new Date(record.launchedMs),
     VirtualizationType: "hvm",
     ...(record.address === "" ? {} : { PrivateIpAddress: record.address, SubnetId: record.subnet, VpcId: record.vpc }),
+    ...toPlatform(record.platform),
     ...(record.publicAddress === undefined ? {} : { PublicIpAddress: record.publicAddress }),
     ...(record.attributes.sriovNetSupport === undefined ? {} : { SriovNetSupport: record.attributes.sriovNetSupport }),
     ...(record.keyName === undefined ? {} : { KeyName: record.keyName }),

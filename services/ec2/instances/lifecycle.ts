@@ -13,6 +13,7 @@ import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-in
 import { toNumber } from "../vpcs/addresses.ts"
 import { toStateChange } from "./answer.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
+import { readInstances } from "./ids.ts"
 import { requireRoom } from "./launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 import { requireTypeSupport } from "./type-support.ts"
@@ -178,13 +179,8 @@ export function notInState(id: string, done: string) {
   })
 }
 
-const maxIds = 1000
-
 async function readAll(call: Call, ids: readonly string[] | undefined) {
-  if (ids === undefined || ids.length === 0) throw raise("MissingParameter", { name: "InstanceId" })
-  if (ids.length > maxIds)
-    throw raise("InvalidParameterValue", { detail: `At most ${maxIds} instances can be named in one call` })
-  const instances = await call.requireMany(instanceKind, ids)
+  const instances = await readInstances(call, ids)
   const interfaces = await call.load(
     networkInterfaceKind,
     instances.flatMap((instance) => instance.record.networkInterfaces),

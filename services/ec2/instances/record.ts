@@ -1,5 +1,6 @@
 /** Instances as they are stored. Addresses stand in their network interfaces. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+import { platformDetails, usageOperation } from "../images/platform.ts"
 import { type CpuCredits, creditsOf } from "../credits/families.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
@@ -30,6 +31,8 @@ export interface InstanceRecord extends Tagged {
   readonly image: string
   readonly type: string
   readonly architecture: "x86_64" | "arm64"
+  /** Of the image it was launched from; absent is Linux. */
+  readonly platform?: "windows"
   readonly vcpus: number
   readonly memoryMiB: number
   readonly keyName?: string
@@ -110,6 +113,9 @@ export const instanceKind = defineKind<InstanceRecord>({
     "image-id": record.image,
     "instance-type": record.type,
     architecture: record.architecture,
+    platform: record.platform,
+    "platform-details": platformDetails(record.platform),
+    "usage-operation": usageOperation(record.platform),
     "key-name": record.keyName,
     "vpc-id": record.vpc,
     "subnet-id": record.subnet,

@@ -6,6 +6,7 @@ import { newId } from "#cloud/resources/kind.ts"
 import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
 import { findNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
+import { readSettings } from "../../account/settings.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { toReservations } from "../answer.ts"
@@ -22,7 +23,7 @@ import { volumeSettings } from "./devices.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
 
 export const runInstances: Handler<"RunInstances"> = async (input, call) => {
-  const wish = readLaunch(input)
+  const wish = readLaunch(input, await readSettings(call))
   const { ClientToken: _token, DryRun: _dryRun, ...parameters } = input
   const earlier = await earlierResult(call, wish.clientToken, parameters)
   if (earlier !== undefined) return answerEarlier(call, earlier)

@@ -96,6 +96,24 @@ export const instances = {
     assert.deepEqual((await ec2("DescribeInstanceStatus", { InstanceIds: [id] })).InstanceStatuses, [])
     const all = await ec2("DescribeInstanceStatus", { InstanceIds: [id], IncludeAllInstances: true })
     assert.equal(all.InstanceStatuses?.[0]?.SystemStatus?.Status, "not-applicable")
+    const stopped = [{ Name: "instance-state-name", Values: ["stopped"] }]
+    const ids = { InstanceIds: [id] }
+    const found = await ec2("DescribeInstanceStatus", { ...ids, IncludeAllInstances: true, Filters: stopped })
+    assert.equal(found.InstanceStatuses?.[0]?.InstanceState?.Code, 80)
+    const health = (Name: string, value: string) => ({
+      ...ids,
+      IncludeAllInstances: true,
+      Filters: [{ Name, Values: [value] }],
+    })
+    const count = async (Name: string, value: string) =>
+      (await ec2("DescribeInstanceStatus", health(Name, value))).InstanceStatuses?.length
+    assert.equal(await count("instance-status.status", "not-applicable"), 1)
+    assert.equal(await count("system-status.reachability", "passed"), 0)
+    assert.equal(await count("event.code", "instance-stop"), 0)
+    const wrong = { Filters: [{ Name: "mood", Values: ["good"] }] }
+    assert.equal(await refusal("DescribeInstanceStatus", wrong), "400 InvalidParameterValue")
+    const valueless = { Filters: [{ Name: "instance-status.status", Values: [] }] }
+    assert.equal(await refusal("DescribeInstanceStatus", valueless), "400 InvalidParameterValue")
     assert.equal(await refusal("DescribeInstanceStatus", { InstanceIds: [nobody] }), "400 InvalidInstanceID.NotFound")
   },
 

@@ -17,6 +17,7 @@ const services = [
 
 /** What an operation that is done leaves out, where it can be felt and not refused. */
 const leftOut: Readonly<Record<string, string>> = {
+  AssociateInstanceEventWindow: "no events are scheduled",
   ModifyDefaultCreditSpecification: "CPU is not throttled by standard credits",
   ModifyInstanceCreditSpecification: "CPU is not throttled by standard credits",
   ModifyInstanceMaintenanceOptions: "nothing recovers an instance, whatever is set",

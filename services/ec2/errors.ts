@@ -6,6 +6,10 @@ export const errors = {
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
   IncorrectInstanceState: [400, "{detail}"],
   "InstanceCreditSpecification.NotSupported": [400, "{detail}"],
+  InstanceEventWindowLimitExceeded: [
+    400,
+    "The maximum number of instance event windows ({limit}) for this Region has been reached.",
+  ],
   InstanceLimitExceeded: [
     400,
     "You have requested more instances ({wanted}) than your current instance limit of {limit} allows.",
@@ -47,6 +51,7 @@ export const errors = {
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
   MissingInput: [400, "{detail}"],
   OperationNotPermitted: [400, "{detail}"],
+  "Resource.AlreadyAssociated": [400, "{detail}"],
   RulesPerSecurityGroupLimitExceeded: [400, "The maximum number of rules per security group has been reached."],
   SecurityGroupLimitExceeded: [400, "The maximum number of security groups for this Region has been reached."],
   SecurityGroupsPerInterfaceLimitExceeded: [

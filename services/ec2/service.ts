@@ -6,6 +6,7 @@ import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
+import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import type { Handlers } from "./handler.ts"
 import { handlers as images } from "./images/handlers.ts"
 import { handlers as instanceTypes } from "./instance-types/handlers.ts"
@@ -26,6 +27,7 @@ export const handlers = {
   ...account,
   ...addresses,
   ...credits,
+  ...eventWindows,
   ...images,
   ...instances,
   ...instanceTypes,

@@ -22,6 +22,7 @@ const rows = {
   networkInterface: ["eni", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound"],
   routeTable: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   internetGateway: ["igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"],
+  eventWindow: ["iew", "InvalidInstanceEventWindowID.Malformed", "InvalidInstanceEventWindowID.NotFound"],
   allocation: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
 } as const
 type Row = (typeof rows)[keyof typeof rows]
@@ -48,6 +49,8 @@ const kinds: Readonly<Record<string, Row>> = {
   RouteTableIds: rows.routeTable,
   InternetGatewayIds: rows.internetGateway,
   AllocationIds: rows.allocation,
+  InstanceEventWindowId: rows.eventWindow,
+  InstanceEventWindowIds: rows.eventWindow,
 }
 
 /** Parameters whose name says another kind than their operation means. */
@@ -73,6 +76,9 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     CreateSecurityGroup: { GroupName: "of-no-vpc", GroupDescription: "x" },
     DescribeInstanceAttribute: { Attribute: "userData" },
     ModifyInstanceAttribute: { "DisableApiStop.Value": "true" },
+    AssociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
+    DisassociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
+    ModifyInstanceEventWindow: { Name: "x" },
     ModifyInstanceMaintenanceOptions: { AutoRecovery: "disabled" },
     ModifyInstancePlacement: { Affinity: "default" },
     ResetInstanceAttribute: { Attribute: "sourceDestCheck" },

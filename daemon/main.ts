@@ -1,5 +1,6 @@
 /** The daemon: `node daemon/main.ts <home>/config.json`. */
 import { enableCompileCache } from "node:module"
+import { startOverIfCompiling } from "#lib/compiled.ts"
 import { homeFiles, readConfig } from "./config.ts"
 import { startOrExplain } from "./home-records.ts"
 import { boundOwnLog } from "./own-log.ts"
@@ -10,13 +11,16 @@ if (path === undefined) {
   console.error("usage: node daemon/main.ts <home>/config.json")
   process.exit(2)
 }
-if (path === "--compile") {
-  await (await import("./compile.ts")).compileAll()
-  process.exit(0)
-}
 const config = readConfig(path)
 boundOwnLog(homeFiles(config.home).log)
 await startOrExplain(homeFiles(config.home).failure, async () => {
-  if (config.engine === "sim") await (await import("./sim.ts")).runSim(config)
-  else await (await import("./qemu/host.ts")).runHost(config)
+  if (config.engine === "sim") {
+    const { runSim } = await import("./sim.ts")
+    await startOverIfCompiling(async () => (await import("./load-later.ts")).loadLater())
+    await runSim(config)
+  } else {
+    const { runHost } = await import("./qemu/host.ts")
+    await startOverIfCompiling()
+    await runHost(config)
+  }
 })

@@ -28,6 +28,7 @@ async function nothingIsLeft(engines: Engines) {
   assert.deepEqual(await engines.network.list(), [])
   assert.deepEqual(await engines.storage.listVolumes(), [])
   assert.equal(engines.metadata.documents.size, 0)
+  assert.equal(engines.metadata.networks.size, 0)
 }
 
 /** `stride`: of the calls that fail or kill the host one by one, only every so many, where another run tries them all. */
@@ -167,12 +168,38 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await seen.until("i-1", "on", 1)
       for (const resource of ["vol-1", "vpc-1", "i-1"]) await connection.assign(resource, 2, undefined)
       for (const resource of ["vol-1", "vpc-1", "i-1"]) await seen.until(resource, "absent", 2)
-      const order = engines.calls.filter((call) => /kill|removeNetwork|removeVolume/.test(call))
+      const order = engines.calls.filter((call) => /kill|network.removeNetwork|removeVolume/.test(call))
       assert.deepEqual(
         order.toSorted((a) => (a.startsWith("hypervisor") ? -1 : 0)),
         order,
       )
       assert.equal(order.length, 3)
+    })
+
+    test("whose a public address is, is written before its guest is on, and changes with it", async (t) => {
+      const { connection, seen, engines } = await scene(t)
+      const [{ network, port } = { network: "", port: undefined }] = guest.ports
+      assert.ok(port)
+      const held = (publicAddress?: string): GuestSpec => ({
+        ...guest,
+        ports: [{ network, port: publicAddress === undefined ? port : { ...port, publicAddress } }],
+      })
+      const assigned = (spec: GuestSpec) =>
+        everything.map((each) => ({ ...each, generation: 1, ...(each.resource === "i-1" ? { spec } : {}) }))
+      await connection.sync(assigned(held("198.18.0.5")))
+      await seen.until("i-1", "on", 1)
+      const known = () => engines.metadata.networks.get(network)?.privateAddresses
+      assert.deepEqual(known(), { "198.18.0.5": port.address })
+      assert.deepEqual(
+        [...engines.metadata.documents.values()].map((document) => document.network),
+        [network],
+      )
+      await connection.assign("i-1", 2, held("198.18.0.6"))
+      await seen.until("i-1", "on", 2)
+      assert.deepEqual(known(), { "198.18.0.6": port.address })
+      await connection.assign("i-1", 3, held())
+      await seen.until("i-1", "on", 3)
+      assert.deepEqual(known(), {})
     })
 
     test("a changed group is in force before it is observed", async (t) => {

@@ -3,17 +3,19 @@ import type { Clock } from "#lib/clock.ts"
 import type { Architecture, Boot, HypervisorEngine } from "#engine/hypervisor/types.ts"
 import type { NetworkEngine } from "#engine/network/types.ts"
 import type { StorageEngine } from "#engine/storage/types.ts"
-import type { HostConnection, HostFacts, MetadataDocument } from "./protocol/types.ts"
+import type { HostConnection, HostFacts, NetworkDocument, ServedDocument } from "./protocol/types.ts"
 
 export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void
 
 /** Runs `action` once after `delayMs` real milliseconds; what it returns cancels it. Must not keep the process alive. */
 export type Timer = (delayMs: number, action: () => void) => () => void
 
-/** Where the metadata service finds its documents. Both are idempotent. */
+/** Where the metadata service finds its documents. All are idempotent. */
 export interface MetadataSink {
-  write(infraAddress: string, document: MetadataDocument): Promise<void>
+  write(infraAddress: string, document: ServedDocument): Promise<void>
   remove(infraAddress: string): Promise<void>
+  writeNetwork(network: string, document: NetworkDocument): Promise<void>
+  removeNetwork(network: string): Promise<void>
 }
 
 export interface HostImage {

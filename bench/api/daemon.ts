@@ -5,7 +5,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
-import { compileOnce } from "#cli/daemon/compile.ts"
 import { daemonCommand } from "#cli/daemon/start.ts"
 import type { Config } from "#daemon/config.ts"
 import type { Credentials } from "#daemon/home-records.ts"
@@ -67,7 +66,6 @@ function homeAt(path: string, auth: "on" | "off", port: number, children: Set<Ch
   writeFileSync(join(path, "config.json"), JSON.stringify(config))
   const credentials = (): Credentials => JSON.parse(readFileSync(join(path, "credentials.json"), "utf8"))
   const { argv, env } = daemonCommand(config, main)
-  compileOnce(process.execPath, main, env)
   const run = (): ChildProcess => {
     const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"], env })
     children.add(child)

@@ -12,12 +12,13 @@ export function cpuMs(pid: number): number {
 
 /** Resident memory of a process and all its descendants, in MiB. */
 export function residentMiB(pid: number): number {
-  let total = 0
-  for (const each of [pid, ...descendants(pid)]) {
-    const status = readFileSync(`/proc/${each}/status`, "utf8")
-    total += Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024
-  }
-  return total
+  return [pid, ...descendants(pid)].reduce((total, each) => total + ownResidentMiB(each), 0)
+}
+
+/** Resident memory of one process, in MiB; pages that it shares with others count in full. */
+export function ownResidentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8")
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024
 }
 
 function descendants(pid: number): readonly number[] {

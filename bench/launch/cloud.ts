@@ -46,6 +46,8 @@ export interface RealCloud {
   /** Resolves once nothing of it is left. */
   terminate(id: string): Promise<void>
   model(id: string): Promise<Model>
+  /** Processes of the cloud and their pids: "fractus-api", "fractus-host", "guest-services", and the guests'. */
+  processes(): Promise<ReadonlyMap<string, number>>
   close(): Promise<void>
 }
 
@@ -56,10 +58,12 @@ export async function openCloud(): Promise<RealCloud> {
   const home = join(directory, "home")
   const fractus = (...args: string[]) =>
     execute(process.execPath, [main, ...args, "--home", home], { timeout: 300_000 })
-  const close = async () => {
+  let closing: Promise<void> | undefined
+  const down = async () => {
     await fractus("down")
     rmSync(directory, { recursive: true, force: true })
   }
+  const close = () => (closing ??= down())
   try {
     const port = await freePort()
     await fractus("up", "--port", String(port), "--no-profile", "--yes")
@@ -77,6 +81,13 @@ export async function openCloud(): Promise<RealCloud> {
         if (!answer.ok) throw new Error(`${id} does not end: ${await answer.text()}`)
       },
       model: (id) => modelOf(home, image, id),
+      async processes() {
+        const answer = await fetch(`${endpoint}/_fractus/status`)
+        const status: { readonly processes: readonly { readonly name: string; readonly pid: number }[] } = JSON.parse(
+          await answer.text(),
+        )
+        return new Map(status.processes.map(({ name, pid }) => [name, pid]))
+      },
       async close() {
         ec2.destroy()
         await close()

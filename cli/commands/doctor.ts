@@ -7,23 +7,15 @@ import { isReachableByAll } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { startCommand } from "../daemon/require.ts"
-import { Failure, forThisUser, messageOf, program } from "../failure.ts"
+import { type Check, ok, problem, warning } from "../doctor/check.ts"
+import { checkMachine } from "../doctor/machine.ts"
+import { readMachine } from "../doctor/read.ts"
+import { Failure, messageOf, program } from "../failure.ts"
 import { freeBytes, existingHome, homeWords, readConfig } from "../home.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { repository } from "../repository.ts"
 import { coloured, print, printJson, table } from "../terminal.ts"
-import { findInPath } from "./aws.ts"
-
-/** One check. A `warning` says what will not work or be slow; a `problem` is something wrong. */
-export type Check = { name: string; state: "ok" | "warning" | "problem"; detail: string; mend?: string }
-
-const ok = (name: string, detail: string): Check => ({ name, state: "ok", detail })
-const mended =
-  (state: "warning" | "problem") =>
-  (name: string, detail: string, mend: string): Check => ({ name, state, detail, mend: forThisUser(mend) })
-const warning = mended("warning")
-const problem = mended("problem")
 
 const checkNode = (): Check => {
   const major = Number(process.versions.node.split(".")[0])
@@ -104,11 +96,6 @@ const checkDaemon = async (home: string): Promise<Check> => {
   }
 }
 
-const checkClient = (): Check =>
-  findInPath("aws") === undefined
-    ? warning("aws", "no AWS CLI in PATH", "sudo apt-get install -y --no-install-recommends awscli")
-    : ok("aws", findInPath("aws") ?? "")
-
 /** `fractus doctor`: looks at everything that `up` needs; exits 1 when something is wrong. */
 export const doctor = async (options: { home?: string; json?: boolean }): Promise<void> => {
   const home = existingHome(options.home)
@@ -126,7 +113,7 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
     checkCode(),
     port,
   ]
-  checks.push(await checkDaemon(home), checkClient())
+  checks.push(await checkDaemon(home), ...checkMachine(readMachine(engine, config?.publicCidr ?? "198.18.0.0/15")))
   const { changes, check } = lookAtChanges(home, running)
   if (check !== undefined) checks.push(check)
   const problems = checks.filter(({ state }) => state === "problem")

@@ -5,7 +5,6 @@ import { compiledFolder } from "../compiled.ts"
 import { Failure, program } from "../failure.ts"
 import { type Config, type DaemonRecord, homeFiles, homeWords, readDaemonError, writeWhole } from "../home.ts"
 import { readStatus, type Status } from "./api.ts"
-import { compileOnce } from "./compile.ts"
 import { withLog } from "./log.ts"
 import { runningDaemon } from "./process.ts"
 
@@ -43,11 +42,12 @@ const startFailure = (config: Config, exit: string): Failure => {
 
 /** How a daemon is run on a home: arguments for Node and the environment. Benchmarks start it the same way. */
 export const daemonCommand = (
-  { home }: Pick<Config, "home">,
+  { home, engine }: Pick<Config, "home" | "engine">,
   main: string,
 ): { argv: string[]; env: NodeJS.ProcessEnv } => ({
-  // Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load).
-  argv: ["--max-semi-space-size=4", main, homeFiles(home).config],
+  // Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load). With real
+  // guests this is the host, which mostly waits for commands.
+  argv: [`--max-semi-space-size=${engine === "qemu" ? 1 : 4}`, main, homeFiles(home).config],
   env: { ...daemonEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
 })
 
@@ -69,7 +69,6 @@ export const startDaemon = async (start: Start): Promise<Started> => {
   const files = homeFiles(config.home)
   rmSync(files.daemonError, { force: true })
   writeWhole(files.config, `${JSON.stringify(config, null, 2)}\n`, 0o644)
-  if (config.engine === "sim") compileOnce(start.node, start.main, daemonEnvironment())
   const child = spawnDaemon(start)
   let exit: string | undefined
   child.on("error", (error) => (exit = error.message))

@@ -8,10 +8,12 @@ import { join } from "node:path"
 import { connectHost } from "#host/socket/client.ts"
 import { catalog } from "#images/catalog.ts"
 import { systemClock } from "#lib/clock.ts"
+import { startOverIfCompiling } from "#lib/compiled.ts"
 import { openSqliteStore } from "#store/sqlite/open.ts"
 import { homeFiles, readConfig } from "../config.ts"
 import { startControlPlane } from "../control-plane.ts"
 import { readCredentials, startOrExplain } from "../home-records.ts"
+import { loadLater } from "../load-later.ts"
 import { upgrades } from "../upgrades.ts"
 
 enableCompileCache()
@@ -21,6 +23,7 @@ if (home === undefined || socket === undefined || daemonPid === undefined) {
   process.exit(2)
 }
 
+await startOverIfCompiling(loadLater)
 await startOrExplain(join(homeFiles(home).store, "failure.json"), async () => {
   const config = readConfig(join(home, "config.json"))
   const credentials = readCredentials(home)

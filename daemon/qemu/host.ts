@@ -2,22 +2,9 @@
  * The root process on `--engine qemu`: engines, reconcilers and a socket; it starts the two parts that talk to others, the API and the
  * guests' services, as users of their own. It parses no HTTP and no XML.
  */
-import { randomBytes } from "node:crypto"
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs"
-import { createServer } from "node:net"
-import { dirname, join, relative } from "node:path"
-import { fileURLToPath } from "node:url"
-import type { NetworkEngine } from "#engine/network/types.ts"
+import { chownSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { connect, createServer } from "node:net"
+import { join, relative } from "node:path"
 import { fileMetadata } from "#host/metadata.ts"
 import { createHost } from "#host/reconcile/host.ts"
 import { serveHost } from "#host/socket/server.ts"
@@ -25,18 +12,16 @@ import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { ImageSource } from "#host/types.ts"
 import { type BuiltImage, readImage } from "#images/image-folder.ts"
 import { type Config, homeFiles } from "../config.ts"
+import { codeAt, isInside, tree, youngObjects } from "./code.ts"
+import { startGuestServices } from "./guest-services.ts"
+import { startNameRelay } from "./name-relay.ts"
 import { ensureCredentials, type Failure, StartError, startTimeOf, writeWhole } from "../home-records.ts"
 import { openStack, tearDown, type Stack } from "./stack.ts"
 
-const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const apiReadyMs = 30_000
-
-/** Where a child sees the code and its Node: a clone in a closed folder is run from the home, which may be in one too. */
-const codeAt =
-  (place: string) =>
-  (path: string): string =>
-    path.startsWith(`${tree}/`) ? join(place, relative(tree, path)) : path
-const isInside = (folder: string) => tree.startsWith(`${folder}/`)
+interface Child extends Pick<Supervised, "pid" | "stop"> {
+  leave(): void | Promise<void>
+}
 
 interface User {
   readonly uid: number
@@ -78,7 +63,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
   await stack.network.up()
   const metadataDirectory = join(stack.runDirectory, "metadata")
   const metadata = await fileMetadata({ directory: metadataDirectory, gid: stack.slot.uids.guestServices })
-  const children: Record<string, Supervised> = {}
+  const children: Record<string, Child> = {}
   const host = createHost({
     ...stack,
     metadata,
@@ -103,8 +88,12 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
     await host.close()
     if (guests === "stop") {
       await children["guest-services"]?.stop()
+      await children["name-relay"]?.stop()
       await tearDown(stack)
-    } else children["guest-services"]?.leave()
+    } else {
+      await children["guest-services"]?.leave()
+      await children["name-relay"]?.leave()
+    }
     rmSync(homeFiles(config.home).record, { force: true })
     process.exit(0)
   }
@@ -118,10 +107,12 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
   process.once("SIGTERM", () => void finish("keep"))
   process.once("SIGINT", () => void finish("keep"))
   try {
-    children["guest-services"] = await startGuestServices(stack, config, metadataDirectory, stack.network, log)
+    children["name-relay"] = await startNameRelay(stack, config, log)
+    children["guest-services"] = await startGuestServices(stack, config, metadataDirectory, log)
     children["fractus-api"] = await startApi(config, stack, user, socketPath, log)
   } catch (error) {
     await children["guest-services"]?.stop()
+    await children["name-relay"]?.stop()
     await socket.close()
     await host.close()
     throw error
@@ -138,51 +129,6 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
 
 type Log = (message: string, fields?: object) => void
 
-async function startGuestServices(
-  stack: Stack,
-  config: Config,
-  directory: string,
-  network: NetworkEngine,
-  log: Log,
-): Promise<Supervised> {
-  const { guestServices } = stack.slot.uids
-  ensureTokenKey(join(directory, "token.key"), guestServices)
-  const compiled = join(config.home, "compiled")
-  mkdirSync(compiled, { recursive: true, mode: 0o700 })
-  chownSync(compiled, guestServices, guestServices)
-  const place = isInside(config.home) ? join(stack.runDirectory, "guest-services-code") : tree
-  const seen = codeAt(place)
-  return supervise({
-    name: "guest-services",
-    argv: [
-      seen(process.execPath),
-      // It reaches one function of the C library through node:ffi: the hop limit of metadata answers.
-      "--disable-warning=ExperimentalWarning",
-      seen(join(tree, "guest-services/main.ts")),
-      "--directory",
-      directory,
-    ],
-    uid: guestServices,
-    gid: guestServices,
-    ...(network.infrastructureNamespace === undefined ? {} : { namespace: network.infrastructureNamespace }),
-    bindMounts: [
-      { from: compiled, to: join(stack.runDirectory, "compiled"), readOnly: false },
-      ...(place === tree ? [] : [{ from: tree, to: place, readOnly: true }]),
-    ],
-    env: { NODE_COMPILE_CACHE: join(stack.runDirectory, "compiled") },
-    log,
-    runDirectory: join(stack.runDirectory, "processes"),
-    existing: "keep",
-  })
-}
-
-/** Signs the guests' metadata tokens; kept while the home runs, so that tokens outlive a restart of the service. */
-function ensureTokenKey(path: string, gid: number): void {
-  if (existsSync(path)) return
-  writeFileSync(path, randomBytes(32), { mode: 0o640, flag: "wx" })
-  chownSync(path, 0, gid)
-}
-
 /** The API sees the home under another name, so that folders above it may be closed to its user; only its store is writable. */
 async function startApi(config: Config, stack: Stack, user: User, socket: string, log: Log): Promise<Supervised> {
   const home = join(stack.runDirectory, "home")
@@ -191,7 +137,14 @@ async function startApi(config: Config, stack: Stack, user: User, socket: string
   const seen = codeAt(isInside(config.home) ? join(home, relative(config.home, tree)) : tree)
   return supervise({
     name: "fractus-api",
-    argv: [seen(process.execPath), seen(join(tree, "daemon/qemu/api.ts")), home, socket, String(process.pid)],
+    argv: [
+      seen(process.execPath),
+      youngObjects,
+      seen(join(tree, "daemon/qemu/api.ts")),
+      home,
+      socket,
+      String(process.pid),
+    ],
     ...user,
     bindMounts: [
       { from: config.home, to: home, readOnly: true },
@@ -220,12 +173,17 @@ function refuseIfFailed(path: string): void {
   throw new StartError(code, message, mend)
 }
 
-async function answers({ address, port }: Config): Promise<boolean> {
-  try {
-    return (await fetch(`http://${address}:${port}/_fractus/status`, { signal: AbortSignal.timeout(2000) })).ok
-  } catch {
-    return false
-  }
+/** Does the API serve? By a bare socket: `fetch`, and what node:http brings with it, would stay here with 8 MB. */
+function answers({ address, port }: Config): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: address, signal: AbortSignal.timeout(2000) })
+    socket.on("error", () => resolve(false)).on("close", () => resolve(false))
+    socket.write(`GET /_fractus/status HTTP/1.1\r\nHost: ${address}:${port}\r\nConnection: close\r\n\r\n`)
+    socket.once("data", (start) => {
+      resolve(start.toString("latin1").startsWith("HTTP/1.1 200 "))
+      socket.destroy()
+    })
+  })
 }
 
 function requireFreePort({ address, port }: Config): Promise<void> {

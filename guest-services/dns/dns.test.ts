@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { createSocket, type Socket } from "node:dgram"
 import { once } from "node:events"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -11,7 +11,8 @@ import { decode, encode, type Packet, streamDecode, streamEncode } from "dns-pac
 import { systemClock } from "#lib/clock.ts"
 import { openDocuments } from "../documents.ts"
 import { type DnsServer, dnsServer } from "./server.ts"
-import { upstreamResolvers } from "./upstream.ts"
+import { upstreams } from "./whom-to-ask.ts"
+import { poolOf } from "./zone.ts"
 
 let directory: string
 let server: DnsServer
@@ -35,16 +36,28 @@ before(async () => {
     hopLimit: 1,
     tree: {},
     domainName: "ec2.internal",
+    network: "vpc-1",
   }
+  const irish = { ...document, domainName: "eu-west-1.compute.internal", network: "vpc-2" }
+  const old = { ...document, network: undefined }
   await writeFile(join(directory, "127.0.0.2.json"), JSON.stringify(document))
+  await writeFile(join(directory, "127.0.0.3.json"), JSON.stringify(irish))
+  await writeFile(join(directory, "127.0.0.4.json"), JSON.stringify(old))
+  const holders = (privateAddresses: Record<string, string>) => JSON.stringify({ privateAddresses })
+  await writeFile(join(directory, "vpc-1.json"), holders({ "198.18.0.5": "172.31.0.11" }))
+  await writeFile(join(directory, "vpc-2.json"), holders({ "198.18.0.6": "172.31.0.11" }))
   upstream = createSocket("udp4").bind(0, "127.0.0.1")
   await once(upstream, "listening")
   upstream.on("message", (query, { port }) => {
     for (const answer of upstreamAnswers(query)) upstream.send(answer, port, "127.0.0.1")
   })
   const clock = systemClock()
-  const resolvers = upstreamResolvers(`127.0.0.1:${upstream.address().port}`, clock)
-  server = dnsServer({ documents: openDocuments(directory), clock, resolvers })
+  server = dnsServer({
+    documents: openDocuments(directory),
+    clock,
+    upstreams: upstreams(`127.0.0.1:${upstream.address().port}`, clock),
+    publicCidr: "198.18.0.0/20",
+  })
   server.udp.bind(0, "127.0.0.1")
   await once(server.udp, "listening")
   server.tcp.listen(port(), "127.0.0.1")
@@ -131,6 +144,21 @@ test("over TCP, several questions on one connection", async () => {
   socket.destroy()
 })
 
+test("an answer that is too large for the guest's packets says so, and is whole where it fits", async () => {
+  const texts = Array.from({ length: 8 }, (_, index) => `${index}`.padEnd(200))
+  upstreamAnswers = (query) => {
+    const { id = 0, questions = [] } = decode(query)
+    const answers = texts.map((data) => ({ type: "TXT" as const, name: "large.example", data }))
+    return [encode({ type: "response", id, questions, answers })]
+  }
+  const asked: Packet = { type: "query", id: 9, questions: [{ type: "TXT", name: "large.example" }] }
+  const small = decode(await send(encode(asked)))
+  assert.deepEqual([small.flag_tc, small.answers, small.questions?.[0]?.name], [true, [], "large.example"])
+  const options = { type: "OPT", name: ".", udpPayloadSize: 4096, extendedRcode: 0, ednsVersion: 0, flags: 0 } as const
+  const large = decode(await send(encode({ ...asked, additionals: [{ ...options, flag_do: false, options: [] }] })))
+  assert.deepEqual([large.flag_tc, large.answers?.length], [false, 8])
+})
+
 test("nonsense is answered with an error or with silence, and the next question well", async () => {
   upstreamAnswers = (query) => [answered(query)]
   const two = encode({
@@ -167,14 +195,47 @@ test("nonsense is answered with an error or with silence, and the next question 
   socket.close()
 })
 
-test("the resolvers are the host's, without those of its loopback, read again when they change", async () => {
-  const [first, second] = [join(directory, "resolv-1"), join(directory, "resolv-2")]
-  let nowMs = 0
-  const resolvers = upstreamResolvers("auto", { ...systemClock(), monotonicMs: () => nowMs }, [first, second])
-  await writeFile(second, "nameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver fe80::1\n")
-  assert.deepEqual(resolvers(), [{ address: "192.0.2.1", port: 53 }])
-  await writeFile(first, "nameserver 192.0.2.2\n")
-  nowMs = 2500
-  assert.deepEqual(resolvers(), [{ address: "192.0.2.2", port: 53 }])
-  assert.throws(() => upstreamResolvers("resolver.example", systemClock()))
+test("a public name is the private address in its own network, the public one elsewhere", async () => {
+  upstreamAnswers = (query) => [answered(query)]
+  const [here, ireland] = ["compute-1.amazonaws.com", "eu-west-1.compute.amazonaws.com"]
+  const ofName = async (name: string, from: string) => dataOf(await ask(name, "A", from))
+  assert.deepEqual(await ofName(`ec2-198-18-0-5.${here}`, "127.0.0.2"), ["172.31.0.11"])
+  assert.deepEqual(await ofName(`EC2-198-18-0-5.Compute-1.amazonaws.com`, "127.0.0.2"), ["172.31.0.11"])
+  assert.deepEqual(await ofName(`ec2-198-18-0-5.${here}`, "127.0.0.3"), ["198.18.0.5"])
+  assert.deepEqual(await ofName(`ec2-198-18-0-6.${ireland}`, "127.0.0.3"), ["172.31.0.11"])
+  assert.deepEqual(await ofName(`ec2-198-18-0-6.${ireland}`, "127.0.0.2"), ["198.18.0.6"])
+  assert.deepEqual(await ofName(`ec2-198-18-0-5.${here}`, "127.0.0.4"), ["198.18.0.5"], "a document of an older host")
+  assert.deepEqual(await ofName(`ec2-198-18-0-7.${here}`, "127.0.0.2"), ["198.18.0.7"], "of nobody now")
+  assert.deepEqual(await ofName(`ec2-198-18-0-5.${ireland}`, "127.0.0.2"), ["198.18.0.5"], "another region's domain")
+  for (const foreign of [
+    `ec2-198-18-16-5.${here}`,
+    `ec2-54-1-2-3.${here}`,
+    "ec2-198-18-0-5.example.com",
+    `x.ec2-198-18-0-5.${here}`,
+  ]) {
+    assert.deepEqual(await ofName(foreign, "127.0.0.2"), ["192.0.2.7"], `${foreign} is asked upstream`)
+  }
+  const six = await ask(`ec2-198-18-0-5.${here}`, "AAAA")
+  assert.deepEqual([rcodeOf(six), dataOf(six)], [0, []])
+  assert.deepEqual(dataOf(await ask("5.0.18.198.in-addr.arpa", "PTR")), [`ec2-198-18-0-5.${here}`])
+  const irish = await ask("6.0.18.198.in-addr.arpa", "PTR", "127.0.0.3")
+  assert.deepEqual(dataOf(irish), [`ec2-198-18-0-6.${ireland}`])
+})
+
+test("a change of who holds an address is seen by the next question", async () => {
+  const name = "ec2-198-18-0-9.compute-1.amazonaws.com"
+  const path = join(directory, "vpc-1.json")
+  const before = await readFile(path)
+  assert.deepEqual(dataOf(await ask(name)), ["198.18.0.9"])
+  await writeFile(path, JSON.stringify({ privateAddresses: { "198.18.0.9": "172.31.0.44" } }))
+  assert.deepEqual(dataOf(await ask(name)), ["172.31.0.44"])
+  await writeFile(path, "{")
+  assert.deepEqual(dataOf(await ask(name)), ["198.18.0.9"], "half a document is none")
+  await writeFile(path, before)
+})
+
+test("a pool is a range with its first address, or refused", () => {
+  assert.deepEqual(poolOf("198.18.16.0/20"), { first: 3_323_072_512, last: 3_323_076_607 })
+  assert.equal(poolOf(undefined), undefined)
+  for (const wrong of ["198.18.0.1/20", "198.18.0.0", "198.18.0.0/33", "a/20", ""]) assert.throws(() => poolOf(wrong))
 })

@@ -79,3 +79,62 @@ export function questionOf(message: Buffer): Buffer | undefined {
   }
   return undefined
 }
+
+/** The same message under another id. */
+export function withId(message: Buffer, id: number): Buffer {
+  const copy = Buffer.from(message)
+  copy.writeUInt16BE(id, 0)
+  return copy
+}
+
+/** True when `answer` is one, to this question, under this id. Case is the asker's game: servers may or may not keep it. */
+export function belongs(answer: Buffer, id: number, question: Buffer): boolean {
+  if (answer.length < 12 || answer.readUInt16BE(0) !== id || (answer.readUInt16BE(2) & responseFlag) === 0) return false
+  const theirs = questionOf(answer)
+  return theirs !== undefined && theirs.toString("latin1").toLowerCase() === question.toString("latin1").toLowerCase()
+}
+
+const truncatedFlag = 0x0200
+
+export const isTruncated = (answer: Buffer) => (answer.readUInt16BE(2) & truncatedFlag) !== 0
+
+/** What a guest may get by UDP: what it said it takes (EDNS), or 512 bytes. */
+export function udpLimit({ additionals = [] }: Packet): number {
+  const [options] = additionals
+  return Math.max(512, options?.type === "OPT" ? options.udpPayloadSize : 0)
+}
+
+/** An answer that fits `maxBytes`: itself, or its head and question with the mark that there is more, by TCP. */
+export function fitted(answer: Buffer, maxBytes: number): Buffer {
+  const question = questionOf(answer)
+  if (answer.length <= maxBytes || question === undefined) return answer
+  const short = Buffer.from(answer.subarray(0, 12 + question.length))
+  short.writeUInt16BE(short.readUInt16BE(2) | truncatedFlag, 2)
+  short.writeUInt16BE(1, 4)
+  short.fill(0, 6, 12)
+  return short
+}
+
+/** With its length before it, as DNS goes over streams. */
+export function framed(message: Buffer): Buffer {
+  const head = Buffer.alloc(2)
+  head.writeUInt16BE(message.length)
+  return Buffer.concat([head, message])
+}
+
+/** Takes what came over a stream, gives the messages that are whole. Throws when one is said to be longer than `maxBytes`. */
+export function unframer(maxBytes: number): (chunk: Buffer) => Buffer[] {
+  let received = Buffer.alloc(0)
+  return (chunk) => {
+    received = Buffer.concat([received, chunk])
+    const messages: Buffer[] = []
+    while (received.length >= 2) {
+      const length = received.readUInt16BE(0)
+      if (length > maxBytes) throw new Error("longer than any message here")
+      if (received.length < 2 + length) break
+      messages.push(received.subarray(2, 2 + length))
+      received = received.subarray(2 + length)
+    }
+    return messages
+  }
+}

@@ -5,14 +5,17 @@ import type { Clock } from "#lib/clock.ts"
 import type { Documents } from "../documents.ts"
 import { type Bucket, bucketPerSource, gaugePerSource } from "../limits.ts"
 import { sourceOf } from "../metadata/server.ts"
-import { answerTo, errorTo, maxQueryBytes, rcodes, readQuery } from "./messages.ts"
-import { askUpstream, type Resolver } from "./upstream.ts"
-import { answerFromZone } from "./zone.ts"
+import { answerTo, errorTo, fitted, framed, maxQueryBytes, rcodes, readQuery, udpLimit, unframer } from "./messages.ts"
+import { type Upstream, upstreamAsker } from "./upstream.ts"
+import { answerFromZone, poolOf } from "./zone.ts"
 
 export interface DnsOptions {
   readonly documents: Documents
   readonly clock: Clock
-  readonly resolvers: () => readonly Resolver[]
+  /** Whom to ask what is not ours to answer, in order. */
+  readonly upstreams: () => readonly Upstream[]
+  /** Pool of public addresses, "198.18.0.0/20": their names are answered here. */
+  readonly publicCidr?: string
 }
 
 export interface DnsServer {
@@ -31,9 +34,11 @@ const limits = {
 }
 
 /** Both servers, not listening yet. */
-export function dnsServer({ documents, clock, resolvers }: DnsOptions): DnsServer {
+export function dnsServer({ documents, clock, upstreams, publicCidr }: DnsOptions): DnsServer {
   const bucket = bucketPerSource(limits.queriesPerSecond, limits.burst, clock)
   const forwarding = gaugePerSource(limits.forwardedPerSource, limits.forwarded)
+  const ask = upstreamAsker(clock)
+  const pool = poolOf(publicCidr)
 
   const answer = async (message: Buffer, source: string, way: "udp" | "tcp"): Promise<Buffer | undefined> => {
     const query = readQuery(message)
@@ -41,13 +46,20 @@ export function dnsServer({ documents, clock, resolvers }: DnsOptions): DnsServe
     if (query.kind === "malformed") return errorTo(message, query.rcode)
     const document = documents.of(source)
     if (document === undefined) return answerTo(query.packet, rcodes.refused)
-    const own = answerFromZone(query.question, document.domainName)
+    const own = answerFromZone(query.question, {
+      domainName: document.domainName,
+      pool,
+      privateAddresses: () => documents.network(document.network)?.privateAddresses ?? {},
+    })
     if (own?.kind === "answers") return answerTo(query.packet, rcodes.ok, own.answers)
     if (own?.kind === "none") return answerTo(query.packet, rcodes.noSuchName)
     const leave = forwarding.enter(source)
     if (leave === undefined) return answerTo(query.packet, rcodes.failure)
     try {
-      return (await askUpstream(message, way, resolvers())) ?? answerTo(query.packet, rcodes.failure)
+      const found = await ask(message, way, upstreams())
+      if (found === undefined) return answerTo(query.packet, rcodes.failure)
+      // The relay brings whole answers, whichever way the guest asked.
+      return way === "udp" ? fitted(found, udpLimit(query.packet)) : found
     } finally {
       leave()
     }
@@ -86,21 +98,13 @@ function tcpServer(answer: Answerer, bucket: Bucket): Server {
 /** Messages of one connection, one after the other: what is not read yet stays in the kernel. */
 async function serve(socket: Socket, answer: Answerer, bucket: Bucket): Promise<void> {
   const source = sourceOf(socket)
-  let received = Buffer.alloc(0)
+  const messagesIn = unframer(maxQueryBytes)
   for await (const chunk of socket as AsyncIterable<Buffer>) {
-    received = Buffer.concat([received, chunk])
-    while (received.length >= 2) {
-      const length = received.readUInt16BE(0)
-      if (length > maxQueryBytes) throw new Error("longer than any query")
-      if (received.length < 2 + length) break
-      const message = received.subarray(2, 2 + length)
-      received = received.subarray(2 + length)
+    for (const message of messagesIn(chunk)) {
       if (!bucket.take(source)) throw new Error("asks too often")
       const bytes = await answer(message, source, "tcp")
       if (bytes === undefined) throw new Error("not a query")
-      const head = Buffer.alloc(2)
-      head.writeUInt16BE(bytes.length)
-      socket.write(Buffer.concat([head, bytes]))
+      socket.write(framed(bytes))
     }
   }
 }

@@ -1,4 +1,4 @@
-/** The names that a guest's resolver answers by itself: its private zone, as AmazonProvidedDNS does. */
+/** The names that a guest's resolver answers by itself: its private zone and the public names of our pool, as AmazonProvidedDNS does. */
 import type { Answer } from "dns-packet"
 import { isIPv4 } from "node:net"
 import type { Question } from "./messages.ts"
@@ -20,31 +20,91 @@ function addressOfName(label: string): string | undefined {
   return address !== undefined && isIPv4(address) ? address : undefined
 }
 
-function nameOfAddress(reverse: string, domainName: string): string | undefined {
-  const address = reverse.split(".").toReversed().join(".")
+function nameOfAddress(address: string, domainName: string): string | undefined {
   if (address === metadataAddress) return `instance-data.${domainName}`
   return isPrivate(address) ? `ip-${address.replaceAll(".", "-")}.${domainName}` : undefined
 }
 
+/** First and last address of the pool, as numbers. */
+export interface Pool {
+  readonly first: number
+  readonly last: number
+}
+
+const numberOf = (address: string) => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0)
+
+/** "198.18.0.0/20" as a pool; without one no public name is ours. Throws on anything else. */
+export function poolOf(cidr: string | undefined): Pool | undefined {
+  if (cidr === undefined) return undefined
+  const [, address = "", bits = ""] = /^([0-9.]+)\/([0-9]|[12][0-9]|3[0-2])$/.exec(cidr) ?? []
+  const size = 2 ** (32 - Number(bits))
+  if (!isIPv4(address) || numberOf(address) % size !== 0) throw new Error(`not a pool of addresses: ${cidr}`)
+  return { first: numberOf(address), last: numberOf(address) + size - 1 }
+}
+
+const holds = (pool: Pool | undefined, address: string) =>
+  pool !== undefined && isIPv4(address) && numberOf(address) >= pool.first && numberOf(address) <= pool.last
+
+/** What a guest's resolver knows of the guest. */
+export interface ZoneOf {
+  /** Its private domain: "ec2.internal", or "<region>.compute.internal". */
+  readonly domainName: string
+  readonly pool: Pool | undefined
+  /** Public addresses of its own network, to private ones. Asked for public names only. */
+  readonly privateAddresses: () => Readonly<Record<string, string>>
+}
+
+/** The domain of public names beside a private one's, as EC2 forms them: us-east-1 is older than regions' names are. */
+function publicDomain(domainName: string): string {
+  const region = /^([a-z0-9-]+)\.compute\.internal$/.exec(domainName)?.[1]
+  return region === undefined ? "compute-1.amazonaws.com" : `${region}.compute.amazonaws.com`
+}
+
+const publicName =
+  /^ec2-([0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3})\.((?:compute-1|[a-z0-9-]{1,32}\.compute)\.amazonaws\.com)$/
+
+/**
+ * The address of a public name of our pool: the private one in the network of whoever holds it, else the public one, as on AWS
+ * (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html). Undefined: no such name, or one of AWS's own.
+ */
+function addressOfPublicName(name: string, zone: ZoneOf): string | undefined {
+  const [, dashed = "", domain] = publicName.exec(name) ?? []
+  const address = dashed.replaceAll("-", ".")
+  if (!holds(zone.pool, address)) return undefined
+  const inside = zone.privateAddresses()
+  // One network is in one region: its public addresses have no name in another's domain.
+  const isOwn = Object.hasOwn(inside, address) && domain === publicDomain(zone.domainName.toLowerCase())
+  return isOwn ? inside[address] : address
+}
+
+function reverseOf(address: string, zone: ZoneOf): string | undefined {
+  const domain = zone.domainName.toLowerCase()
+  if (!holds(zone.pool, address)) return nameOfAddress(address, domain)
+  const isOwn = Object.hasOwn(zone.privateAddresses(), address)
+  return isOwn ? `ec2-${address.replaceAll(".", "-")}.${publicDomain(domain)}` : undefined
+}
+
 const wants = (question: Question, type: string) => question.type === type || question.type === "ANY"
 
-/** Answer `question` from the zone of a guest whose domain is `domainName`. */
-export function answerFromZone(question: Question, domainName: string): ZoneAnswer {
+/** The name is there, but perhaps has nothing of the type that is asked for: an empty answer, not "no such name". */
+function found(question: Question, type: "A" | "PTR", data: string): ZoneAnswer {
+  return { kind: "answers", answers: wants(question, type) ? [{ type, name: question.name, ttl, data }] : [] }
+}
+
+/** Answer `question` of a guest for whom `zone` holds. */
+export function answerFromZone(question: Question, zone: ZoneOf): ZoneAnswer {
   const name = question.name.toLowerCase()
-  const domain = domainName.toLowerCase()
+  const domain = zone.domainName.toLowerCase()
   const reverse = /^([0-9.]+)\.in-addr\.arpa$/.exec(name)?.[1]
   if (reverse !== undefined) {
-    const target = isIPv4(reverse) ? nameOfAddress(reverse, domain) : undefined
-    if (target === undefined) return undefined
-    const answers: Answer[] = wants(question, "PTR") ? [{ type: "PTR", name: question.name, ttl, data: target }] : []
-    return { kind: "answers", answers }
+    const target = isIPv4(reverse) ? reverseOf(reverse.split(".").toReversed().join("."), zone) : undefined
+    return target === undefined ? undefined : found(question, "PTR", target)
   }
+  const publicAddress = addressOfPublicName(name, zone)
+  if (publicAddress !== undefined) return found(question, "A", publicAddress)
   const label =
     name === "instance-data" ? name : name.endsWith(`.${domain}`) ? name.slice(0, -domain.length - 1) : undefined
   if (label === undefined) return name === domain ? { kind: "answers", answers: [] } : undefined
   const address = addressOfName(label)
-  if (address === undefined) return { kind: "none" }
-  // The name is there, but has no address of version 6: an empty answer, not "no such name".
-  const answers: Answer[] = wants(question, "A") ? [{ type: "A", name: question.name, ttl, data: address }] : []
-  return { kind: "answers", answers }
+  return address === undefined ? { kind: "none" } : found(question, "A", address)
 }

@@ -21,6 +21,17 @@ export interface MetadataDocument {
   readonly domainName: string
 }
 
+/** A guest's document as it is served to one of its interfaces. */
+export interface ServedDocument extends MetadataDocument {
+  /** The interface's network; its `NetworkDocument` has its names. */
+  readonly network: string
+}
+/** What the metadata service knows of a network. */
+export interface NetworkDocument {
+  /** Public address -> private address of the interfaces that have one. */
+  readonly privateAddresses: Readonly<Record<string, string>>
+}
+
 export interface GuestSpec {
   readonly kind: "guest"
   /** "off" keeps the machine's volumes; the assignment's removal is what ends it. */

@@ -141,7 +141,8 @@ const metadata: Step<Scene> = {
   name: "metadata document",
   holds: ({ wish, memory }) => memory.document === JSON.stringify(wish.metadata),
   make: async ({ wish, record, memory, world }) => {
-    for (const { number } of record?.ports ?? []) await world.metadata.write(infraAddress(number), wish.metadata)
+    for (const { network, number } of record?.ports ?? [])
+      await world.metadata.write(infraAddress(number), { ...wish.metadata, network })
     memory.document = JSON.stringify(wish.metadata)
   },
 }

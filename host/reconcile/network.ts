@@ -2,13 +2,20 @@
  * A network is exactly as said, with the groups and the guests' ports that belong to it; or it is gone, once no guest holds a
  * port of it. A group is ready once its network's filters hold it.
  */
-import type { NetworkSpec } from "../protocol/types.ts"
+import type { NetworkDocument, NetworkSpec } from "../protocol/types.ts"
 import { runSteps, type Outcome, type Step } from "./steps.ts"
 import type { Pass, World } from "./world.ts"
 
 interface Scene {
   readonly spec: NetworkSpec
   readonly world: World
+  /** Documents last written, by network. */
+  readonly written: Map<string, string>
+}
+
+function addressesOf({ ports }: NetworkSpec): NetworkDocument {
+  const held = ports.flatMap(({ publicAddress, address }) => (publicAddress ? [[publicAddress, address] as const] : []))
+  return { privateAddresses: Object.fromEntries(held) }
 }
 
 async function strayPorts({ spec, world }: Scene): Promise<readonly string[]> {
@@ -28,6 +35,15 @@ const filters: Step<Scene> = {
   holds: () => false,
   make: ({ spec, world }) => world.network.ensureNetwork(spec),
 }
+/** Before a guest that waits for its port here goes on: its name is there when it starts. */
+const names: Step<Scene> = {
+  name: "names of public addresses",
+  holds: ({ spec, written }) => written.get(spec.id) === JSON.stringify(addressesOf(spec)),
+  make: async ({ spec, written, world }) => {
+    await world.metadata.writeNetwork(spec.id, addressesOf(spec))
+    written.set(spec.id, JSON.stringify(addressesOf(spec)))
+  },
+}
 const ports: Step<Scene> = {
   name: "stray ports",
   holds: async (scene) => (await strayPorts(scene)).length === 0,
@@ -39,19 +55,22 @@ const ports: Step<Scene> = {
 export function createNetworkReconciler(): (pass: Pass) => Promise<Outcome> {
   /** Monotonic times of the last full looks, at what is common to all and by network: between them only changes are handed on. */
   const looks = new Map<string, number>()
+  const written = new Map<string, string>()
   let commonMs = -Infinity
   return async (pass) => {
     const { entry, world, report } = pass
     if (entry.wish?.kind !== "network") {
       looks.delete(entry.resource)
+      written.delete(entry.resource)
       return removed(pass)
     }
     const spec = world.networkSpec(entry.wish)
     const nowMs = world.clock.monotonicMs()
     const common = nowMs - commonMs >= world.fullLookMs
     const full = nowMs - (looks.get(spec.id) ?? -Infinity) >= world.fullLookMs
-    const steps = [...(common ? [infrastructure] : []), filters, ...(full ? [ports] : [])]
-    const outcome = await runSteps(steps, { spec, world }, pass.superseded)
+    if (full) written.delete(spec.id)
+    const steps = [...(common ? [infrastructure] : []), filters, names, ...(full ? [ports] : [])]
+    const outcome = await runSteps(steps, { spec, world, written }, pass.superseded)
     if (outcome.kind !== "settled") return outcome
     if (common) commonMs = nowMs
     if (full) looks.set(spec.id, nowMs)
@@ -69,6 +88,8 @@ async function removed({ entry, world, report }: Pass): Promise<Outcome> {
   if (holder !== undefined) return { kind: "waiting", resource: holder }
   entry.applied = undefined
   const there = (await world.network.list()).some((network) => network.id === entry.resource)
+  // First: once the network is gone, nobody looks for what else there was of it.
+  await world.metadata.removeNetwork(entry.resource)
   if (there) await world.network.removeNetwork(entry.resource)
   report({ kind: "network", phase: "absent" })
   return { kind: "gone" }

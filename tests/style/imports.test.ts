@@ -16,7 +16,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   host: ["host/protocol", "engine", "lib"],
   cloud: ["store", "lib", "host/protocol"],
   services: ["cloud", "store", "lib", "wire", "host/protocol"],
-  daemon: ["services", "cloud", "store", "wire", "host", "host/protocol", "engine", "images", "lib"],
+  daemon: ["services", "cloud", "store", "wire", "host", "host/protocol", "engine", "images", "guest-services", "lib"],
   cli: ["images", "lib"],
 }
 /** Tests may look at what they test and at what they test it with. */

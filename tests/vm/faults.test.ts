@@ -1,7 +1,7 @@
 /**
  * SIGKILL of any of our processes while guests are launched, stopped, started, rebooted and terminated. After each round the machine
- * and the API must agree. FRACTUS_VM_ROUNDS and FRACTUS_VM_GUESTS set how much, FRACTUS_VM_SEED repeats a run's choices: two rounds
- * with three guests are what a usual test run has time for.
+ * and the API must agree. FRACTUS_VM_ROUNDS and FRACTUS_VM_GUESTS set how much, FRACTUS_VM_SEED repeats a run's choices. Fifty rounds
+ * with five guests are the long run, ten are what a usual one has time for.
  */
 import assert from "node:assert/strict"
 import { readdirSync, readFileSync } from "node:fs"
@@ -20,9 +20,9 @@ import { countFrom, seeded, seedFrom, type Random } from "../faults/random.ts"
 import { banner, type Cloud, inGuest, startCloud, until } from "./cloud.ts"
 import { leftOf, wrongIn } from "./orphans.ts"
 
-const rounds = countFrom("FRACTUS_VM_ROUNDS", 2)
+const rounds = countFrom("FRACTUS_VM_ROUNDS", 10)
 const seed = seedFrom("FRACTUS_VM_SEED", 12)
-const guests = countFrom("FRACTUS_VM_GUESTS", 3)
+const guests = countFrom("FRACTUS_VM_GUESTS", 5)
 const longestWorkMs = 2_500
 
 type Wish = "launch" | "stop" | "start" | "reboot" | "terminate"

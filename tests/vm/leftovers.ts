@@ -35,7 +35,9 @@ function processes(): readonly string[] {
     .flatMap((pid) => {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim()
-        return /^\S*qemu-system|dnsmasq .*\/run\/fractus\/|guest-services\/main|daemon\/(main|qemu\/api)/.test(command)
+        return /^\S*qemu-system|dnsmasq .*\/run\/fractus\/|guest-services\/(main|relay)|daemon\/(main|qemu\/api)/.test(
+          command,
+        )
           ? [command]
           : []
       } catch {

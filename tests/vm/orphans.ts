@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { DescribeVolumesCommand, type Instance } from "@aws-sdk/client-ec2"
+import type { NetworkDocument } from "#host/protocol/types.ts"
 import { banner, type Cloud, until } from "./cloud.ts"
 
 const run = (command: string, ...words: readonly string[]) =>
@@ -118,6 +119,8 @@ function wrongProcesses({ run: folder, home }: Cloud, running: readonly Instance
   const known = (command: string) =>
     guestOf(command) !== undefined ||
     command.startsWith("dnsmasq ") ||
+    // Only where the host's resolvers need it.
+    command.includes("guest-services/relay/main.ts") ||
     Object.keys(kinds).some((k) => command.includes(k))
   return [
     ...differences(
@@ -159,6 +162,12 @@ function wrongNetwork(
       chains: [...rules.matchAll(/chain in-(\d+) /g)].map((match) => match[1] ?? ""),
     }
   })
+  const documents = list(join(folder, "metadata"))
+  const ofNetwork = (name: string) => name.startsWith("vpc-")
+  const publicAddresses = (name: string) => {
+    const { privateAddresses } = JSON.parse(readFileSync(join(folder, "metadata", name), "utf8")) as NetworkDocument
+    return Object.keys(privateAddresses)
+  }
   const all = (part: "taps" | "privates" | "publics" | "chains") => inside.flatMap((each) => each[part])
   return [
     ...differences(
@@ -192,9 +201,11 @@ function wrongNetwork(
       present.map(({ InstanceId }) => portNumber(folder, InstanceId ?? "")),
       true,
     ),
+    ...differences("number of networks' documents", [`${documents.filter(ofNetwork).length}`], [`${networks.length}`]),
+    ...differences("public address with a name", documents.filter(ofNetwork).flatMap(publicAddresses), pools),
     ...differences(
       "metadata document",
-      list(join(folder, "metadata")),
+      documents.filter((name) => !ofNetwork(name)),
       numbers.map((number) => `${infraAddress(Number(number))}.json`).concat("token.key"),
     ),
     ...differences(

@@ -230,12 +230,25 @@ function hooks({ cidr }: NetworkSpec, names: Names, publicCidr: string): [string
   ]
 }
 
-/** How the namespace of `spec` filters. Pure: the same spec gives the same rules. */
-export function filtersOf(spec: NetworkSpec, names: Names, publicCidr: string): RuleSet {
+/** What was built before, and of what. */
+export interface Built {
+  readonly spec: NetworkSpec
+  readonly rules: RuleSet
+}
+
+const withoutRules = (spec: NetworkSpec) => JSON.stringify({ ...spec, groups: spec.groups.map(({ id }) => id) })
+
+/**
+ * How the namespace of `spec` filters. Pure: the same spec gives the same rules. Where only rules of groups differ from `last`, all else
+ * is taken from there: with hundreds of ports that is most of the work.
+ */
+export function filtersOf(spec: NetworkSpec, names: Names, publicCidr: string, last?: Built): RuleSet {
   const known = new Set(spec.groups.map((group) => group.id))
   const addresses = new Map(spec.groups.map((group) => [group.id, [] as string[]]))
   for (const port of spec.ports) for (const group of port.groups) addresses.get(group)?.push(port.address)
   const groups = spec.groups.map((group) => groupParts(group, addresses.get(group.id) ?? [], known))
+  if (last !== undefined && withoutRules(last.spec) === withoutRules(spec))
+    return { ...last.rules, chains: new Map([...last.rules.chains, ...groups.flatMap(({ chains }) => chains)]) }
   return {
     table: filterTable,
     sets: new Map([[refused, counting], ...portSets(spec, names), ...groups.flatMap(({ sets }) => sets)]),

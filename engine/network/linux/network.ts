@@ -5,7 +5,7 @@ import { infrastructureAddress } from "../addresses.ts"
 import type { NetworkSpec, PortSpec } from "../types.ts"
 import { type Dhcp, dhcpOf, gatewayDevice, stopDhcp } from "./dhcp.ts"
 import { replaceFile } from "./files.ts"
-import { claimsOf, filtersOf, withPublicAddress } from "./filters.ts"
+import { type Built, claimsOf, filtersOf, withPublicAddress } from "./filters.ts"
 import { installGuard, renewGuard } from "./guard.ts"
 import { infrastructureDevice, linkNames } from "./infrastructure.ts"
 import { insideMtu, type Names, transit } from "./names.ts"
@@ -138,6 +138,8 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
   let ready = false
   let looked = found
   let forgotten = 0
+  let built: Built | undefined
+  let recorded: string | undefined
   let applied: Applied = { filters: undefined, destinations: new Set(), gateways: new Set(), addresses: new Map() }
 
   /** What is there already, once per process. */
@@ -166,8 +168,15 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
       ),
     }
   }
+  const record = async (text: string) => {
+    if (ready && text === recorded) return
+    await mkdir(directory, { recursive: true, mode: 0o755 })
+    await replaceFile(join(directory, "spec.json"), text)
+    recorded = text
+  }
   const applyFilters = async () => {
-    const filters = [filtersOf(spec, names, publicCidr), claimsOf(spec, names)]
+    built = { spec, rules: filtersOf(spec, names, publicCidr, built) }
+    const filters = [built.rules, claimsOf(spec, names)]
     const whole = () => filters.map(wholeTransaction).join("")
     const { filters: before } = applied
     const change = before?.map((was, at) => changeTransaction(was, filters[at] ?? was)).join("") ?? whole()
@@ -232,14 +241,14 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
   }
   const ensure = async (wanted: NetworkSpec) => {
     const text = JSON.stringify(wanted)
-    if (!ready || text !== JSON.stringify(spec)) {
-      await mkdir(directory, { recursive: true, mode: 0o755 })
-      await replaceFile(join(directory, "spec.json"), text)
-    }
     spec = wanted
-    if (!ready) await look()
-    // Filters first: no route leads anywhere before they hold.
-    await applyFilters()
+    if (!ready) {
+      await record(text)
+      await look()
+    }
+    // Filters first: no route leads anywhere before they hold. What stands already is found by its old record as well.
+    const done = await Promise.allSettled([applyFilters(), ready ? record(text) : undefined])
+    for (const each of done) if (each.status === "rejected") throw each.reason
     await applyTransit()
     await applyGateways()
     await applyPorts()

@@ -57,6 +57,7 @@ const entries = (elements: ReadonlyMap<string, string>, missingIn: ReadonlyMap<s
   [...elements].filter(([key, value]) => missingIn.get(key) !== value)
 
 function elementLines(table: string, name: string, before: NamedSet | undefined, after: NamedSet) {
+  if (before === after) return { removals: [], additions: [] }
   const old: ReadonlyMap<string, string> = before?.elements ?? new Map()
   const gone = entries(old, after.elements).map(([key]) => key)
   const come = entries(after.elements, old).map(element)
@@ -66,7 +67,8 @@ function elementLines(table: string, name: string, before: NamedSet | undefined,
   }
 }
 
-const sameRules = (a: Chain | undefined, b: Chain) => a !== undefined && a.rules.join("\n") === b.rules.join("\n")
+const sameRules = (a: Chain | undefined, b: Chain) =>
+  a === b || (a !== undefined && a.rules.join("\n") === b.rules.join("\n"))
 
 /** Turn `before` into `after` in one transaction; "" when they are the same. Types and hooks must be the same in both. */
 export function changeTransaction(before: RuleSet, after: RuleSet): string {

@@ -1,0 +1,17 @@
+/** Where a child sees the code and its Node: a clone in a closed folder is run from the home, which may be in one too. */
+import { dirname, join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** Of every child, as of the daemon (cli/daemon/start.ts): young objects die at once, and room for more of them is never given back. */
+export const youngObjects = "--max-semi-space-size=4"
+
+/** The folder that all our code is in. */
+export const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+
+/** Paths of the tree as they are for a child that sees it at `place`. */
+export const codeAt =
+  (place: string) =>
+  (path: string): string =>
+    path.startsWith(`${tree}/`) ? join(place, relative(tree, path)) : path
+
+export const isInside = (folder: string) => tree.startsWith(`${folder}/`)

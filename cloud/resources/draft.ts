@@ -111,7 +111,8 @@ export function createDraft(scope: DraftScope): Draft {
           claim.length +
           release.length +
           assign.size +
-          unassign.size ===
+          unassign.size +
+          event.length ===
         0
       )
     },

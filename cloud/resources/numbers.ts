@@ -14,8 +14,21 @@ export async function findNumbers(
   count: number,
   taken: ReadonlySet<number> = new Set(),
 ): Promise<readonly number[] | undefined> {
-  const found = new Set<number>()
   if (to - from + 1 < count) return undefined
+  const found = await findSomeNumbers(store, scope, from, to, count, taken)
+  return found.length === count ? found : undefined
+}
+
+/** The same, but as many as there are where they are fewer. */
+export async function findSomeNumbers(
+  store: Store,
+  scope: string,
+  from: number,
+  to: number,
+  count: number,
+  taken: ReadonlySet<number> = new Set(),
+): Promise<readonly number[]> {
+  const found = new Set<number>()
   for (let round = 0; round < 4 && found.size < count; round++) {
     const candidates = new Set<number>()
     for (let i = 0; i < Math.min(count * 2 + 4, to - from + 1); i++) candidates.add(randomInt(from, to + 1))
@@ -23,7 +36,6 @@ export async function findNumbers(
     const held = new Set(claims.map((claim) => Number(claim.key)))
     for (const n of candidates) if (!held.has(n) && !taken.has(n) && found.size < count) found.add(n)
   }
-  if (found.size === count) return [...found]
   // Nearly full: take the free ones in order.
   let next: number | undefined = from
   while (found.size < count && next !== undefined && next <= to) {
@@ -32,5 +44,5 @@ export async function findNumbers(
     if (!taken.has(next)) found.add(next)
     next++
   }
-  return found.size === count ? [...found] : undefined
+  return [...found]
 }

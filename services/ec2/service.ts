@@ -5,12 +5,15 @@ import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
 import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
+import { handlers as credits } from "./credits/handlers.ts"
+import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import type { Handlers } from "./handler.ts"
 import { handlers as images } from "./images/handlers.ts"
 import { handlers as instanceTypes } from "./instance-types/handlers.ts"
 import { handlers as instances } from "./instances/handlers.ts"
 import { observeGuest, observeVolume } from "./instances/observe.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
+import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
@@ -23,10 +26,13 @@ import { handlers as vpcs } from "./vpcs/handlers.ts"
 export const handlers = {
   ...account,
   ...addresses,
+  ...credits,
+  ...eventWindows,
   ...images,
   ...instances,
   ...instanceTypes,
   ...keyPairs,
+  ...metadataDefaults,
   ...networkInterfaces,
   ...regions,
   ...securityGroups,

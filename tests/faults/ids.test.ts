@@ -22,6 +22,7 @@ const rows = {
   networkInterface: ["eni", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound"],
   routeTable: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   internetGateway: ["igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"],
+  eventWindow: ["iew", "InvalidInstanceEventWindowID.Malformed", "InvalidInstanceEventWindowID.NotFound"],
   allocation: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
 } as const
 type Row = (typeof rows)[keyof typeof rows]
@@ -48,7 +49,12 @@ const kinds: Readonly<Record<string, Row>> = {
   RouteTableIds: rows.routeTable,
   InternetGatewayIds: rows.internetGateway,
   AllocationIds: rows.allocation,
+  InstanceEventWindowId: rows.eventWindow,
+  InstanceEventWindowIds: rows.eventWindow,
 }
+
+/** Parameters whose name says another kind than their operation means. */
+const ofAnotherKind: ReadonlySet<string> = new Set(["ModifyInstancePlacement GroupId"])
 
 interface Scene {
   readonly instance: string
@@ -70,6 +76,12 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     CreateSecurityGroup: { GroupName: "of-no-vpc", GroupDescription: "x" },
     DescribeInstanceAttribute: { Attribute: "userData" },
     ModifyInstanceAttribute: { "DisableApiStop.Value": "true" },
+    AssociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
+    DisassociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
+    ModifyInstanceEventWindow: { Name: "x" },
+    ModifyInstanceMaintenanceOptions: { AutoRecovery: "disabled" },
+    ModifyInstancePlacement: { Affinity: "default" },
+    ResetInstanceAttribute: { Attribute: "sourceDestCheck" },
     "ModifyInstanceAttribute GroupId.1": { InstanceId: instance },
     ModifySecurityGroupRules: {
       "SecurityGroupRule.1.SecurityGroupRuleId": "sgr-0123456789abcdef0",
@@ -101,7 +113,7 @@ test("ids that are none and ids of nothing are refused by name, everywhere, and 
   const schemas = await loadSchemas("ec2")
   let places = 0
   for (const operation of Object.keys(handlers))
-    for (const [path, row] of placesOf(operationShapes(schemas[operation]).input)) {
+    for (const [path, row] of placesOf(operation, operationShapes(schemas[operation]).input)) {
       places++
       const [prefix, malformed, missing] = row
       const place = `${operation} ${path}`
@@ -119,11 +131,11 @@ test("ids that are none and ids of nothing are refused by name, everywhere, and 
 })
 
 /** Parameters of an input, one level deep, that take ids of a kind. */
-function placesOf(input: Shape): readonly (readonly [string, Row])[] {
+function placesOf(operation: string, input: Shape): readonly (readonly [string, Row])[] {
   if (input.kind !== "struct") return []
   return input.members().flatMap(({ name, names, shape }) => {
     const row = kinds[name]
-    if (row === undefined) return []
+    if (row === undefined || ofAnotherKind.has(`${operation} ${name}`)) return []
     const given = names.ec2QueryName ?? names.xmlName ?? name
     const key = `${given[0]?.toUpperCase()}${given.slice(1)}`
     return [[shape.kind === "list" ? `${key}.1` : key, row] as const]

@@ -14,7 +14,9 @@ let daemon: SimDaemon
 let owner: Client
 let stranger: Client
 let elsewhere: Client
-let own: Readonly<Record<"instance" | "group" | "rule" | "subnet" | "vpc" | "volume" | "eni" | "key", string>>
+let own: Readonly<
+  Record<"instance" | "group" | "rule" | "subnet" | "vpc" | "volume" | "eni" | "key" | "window", string>
+>
 
 before(async () => {
   daemon = await startSimDaemon()
@@ -56,6 +58,7 @@ async function furnish(client: Client): Promise<typeof own> {
       KeyName: "shared-name",
     }),
     subnet: await first("subnetId", "DescribeSubnets"),
+    window: await first("instanceEventWindowId", "CreateInstanceEventWindow", { CronExpression: "* 0-4 * * 0" }),
     vpc: await first("vpcId", "DescribeVpcs"),
     volume: await first("volumeId", "DescribeVolumes"),
     eni: await first("networkInterfaceId", "DescribeNetworkInterfaces"),
@@ -68,11 +71,12 @@ function trespasses(): readonly (readonly [
   parameters: Readonly<Record<string, string>>,
   code: string,
 ])[] {
-  const { instance, group, rule, subnet, vpc, volume, eni, key } = own
+  const { instance, group, rule, subnet, vpc, volume, eni, key, window } = own
   const run = { ...launch, MinCount: "1", MaxCount: "1" }
   const port = { IpProtocol: "tcp", FromPort: "23", ToPort: "23" }
   const tag = { "Tag.1.Key": "a", "Tag.1.Value": "b" }
   const noInstance = "InvalidInstanceID.NotFound"
+  const noWindow = "InvalidInstanceEventWindowID.NotFound"
   const noGroup = "InvalidGroup.NotFound"
   const stolen = { "IpPermissions.1.IpProtocol": "tcp", "IpPermissions.1.FromPort": "1", "IpPermissions.1.ToPort": "1" }
   return [
@@ -83,6 +87,18 @@ function trespasses(): readonly (readonly [
     ["DescribeInstanceStatus", { "InstanceId.1": instance }, noInstance],
     ["DescribeInstanceAttribute", { InstanceId: instance, Attribute: "userData" }, noInstance],
     ["ModifyInstanceAttribute", { InstanceId: instance, "DisableApiStop.Value": "true" }, noInstance],
+    ["ResetInstanceAttribute", { InstanceId: instance, Attribute: "sourceDestCheck" }, noInstance],
+    ["MonitorInstances", { "InstanceId.1": instance }, noInstance],
+    ["UnmonitorInstances", { "InstanceId.1": instance }, noInstance],
+    ["ModifyInstanceMaintenanceOptions", { InstanceId: instance, AutoRecovery: "disabled" }, noInstance],
+    ["ModifyInstanceMetadataOptions", { InstanceId: instance, HttpTokens: "required" }, noInstance],
+    ["ModifyInstancePlacement", { InstanceId: instance, Affinity: "default" }, noInstance],
+    ["DescribeInstanceCreditSpecifications", { "InstanceId.1": instance }, noInstance],
+    ["DescribeInstanceTopology", { "InstanceId.1": instance }, noInstance],
+    ["GetPasswordData", { InstanceId: instance }, noInstance],
+    ["DescribeInstanceEventWindows", { "InstanceEventWindowId.1": window }, noWindow],
+    ["ModifyInstanceEventWindow", { InstanceEventWindowId: window, Name: "mine" }, noWindow],
+    ["DeleteInstanceEventWindow", { InstanceEventWindowId: window, ForceDelete: "true" }, noWindow],
     ["RunInstances", { ...run, SubnetId: subnet }, "InvalidSubnetID.NotFound"],
     ["RunInstances", { ...run, "SecurityGroupId.1": group }, noGroup],
     ["RunInstances", { ...run, "SecurityGroup.1": "shared-name" }, noGroup],
@@ -114,7 +130,9 @@ function trespasses(): readonly (readonly [
 /** All that one account and region has, save the ids of the answers themselves. */
 async function everything(client: Client): Promise<string> {
   const actions =
-    "Instances Volumes NetworkInterfaces SecurityGroups SecurityGroupRules KeyPairs Vpcs Subnets Tags".split(" ")
+    "Instances Volumes NetworkInterfaces SecurityGroups SecurityGroupRules KeyPairs Vpcs Subnets Tags InstanceEventWindows".split(
+      " ",
+    )
   const answers = await Promise.all(actions.map((what) => client.ok(`Describe${what}`)))
   return JSON.stringify(answers.map(({ children }) => children.filter(({ name }) => name !== "requestId")))
 }

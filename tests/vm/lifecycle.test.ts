@@ -29,7 +29,7 @@ test("guests live as EC2 says", async (t) => {
   // At the same time, since most of it is waiting for kernels to boot.
   const [main, stopper] = await Promise.all([firstRun(life), leavesToStop(life), leavesForGood(life)])
   await t.test("a QEMU that was killed leaves an instance that is stopped, with a reason", () => killed(cloud, stopper))
-  await t.test("a type changed while stopped is what the next start gives, on the same disks", () =>
+  await t.test("a type and user data changed while stopped are what the next start gives, on the same disks", () =>
     anotherType(cloud, main),
   )
   await t.test("a forced stop asks nobody, and the next start works", () => forced(cloud, main))
@@ -178,12 +178,21 @@ async function killed(cloud: Cloud, id: string): Promise<void> {
   assert.equal((await look(cloud, id)).State?.Name, "stopped", "it stays so")
 }
 
+const readUserData =
+  "m=http://169.254.169.254/latest; " +
+  "t=$(curl -sX PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $m/api/token); " +
+  'curl -sH "X-aws-ec2-metadata-token: $t" $m/user-data'
+
 async function anotherType(cloud: Cloud, id: string): Promise<void> {
   const old = await look(cloud, id)
   await cloud.client.send(new ModifyInstanceAttributeCommand({ InstanceId: id, InstanceType: { Value: "t3.small" } }))
+  await cloud.client.send(
+    new ModifyInstanceAttributeCommand({ InstanceId: id, UserData: { Value: Buffer.from("said later") } }),
+  )
   await cloud.client.send(new StartInstancesCommand({ InstanceIds: [id] }))
   const address = await login(cloud, id)
   await assertShape(cloud, address, 2, 2048)
+  assert.equal(await inGuest(cloud, address, readUserData), "said later")
   assert.equal((await look(cloud, id)).PrivateIpAddress, old.PrivateIpAddress)
   const read =
     "until [ -b /dev/xvdf ]; do usleep 100000; done; sudo mount /dev/xvdf /mnt && cat /mnt/kept && sudo cat /root/kept"

@@ -3,12 +3,13 @@ import type { Call } from "#cloud/call.ts"
 import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
+import { groupsPerInterface } from "../security-groups/quotas.ts"
 import { defaultVpcOf } from "../vpcs/default.ts"
 
 /** Every attribute of an account with its values: the quotas are those of a new account on EC2. */
 const attributes: Readonly<Record<string, (call: Call) => string | Promise<string>>> = {
   "supported-platforms": () => "VPC",
-  "vpc-max-security-groups-per-interface": () => "5",
+  "vpc-max-security-groups-per-interface": () => String(groupsPerInterface),
   "max-elastic-ips": () => "5",
   "max-instances": () => "20",
   "vpc-max-elastic-ips": () => "5",

@@ -7,6 +7,7 @@ import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
+import { platformDetails, toPlatform, usageOperation } from "./platform.ts"
 import { everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
 
 const filterNames = [
@@ -114,14 +115,15 @@ function toImage({ id, account, record }: Resource<ImageRecord>): Image {
     ImageLocation: `${account === publicOwner ? "amazon" : account}/${record.name}`,
     ImageType: "machine",
     OwnerId: account,
-    PlatformDetails: "Linux/UNIX",
+    PlatformDetails: platformDetails(record.platform),
     Public: record.public,
     RootDeviceName: record.rootDeviceName,
     RootDeviceType: "ebs",
     State: record.state,
     Tags: toTags(record.tags),
-    UsageOperation: "RunInstances",
+    UsageOperation: usageOperation(record.platform),
     VirtualizationType: "hvm",
+    ...toPlatform(record.platform),
     ...(account === publicOwner ? { ImageOwnerAlias: "amazon" } : {}),
   }
 }

@@ -10,6 +10,7 @@ export interface ImageRecord extends Tagged {
   readonly name: string
   readonly description: string
   readonly architecture: "x86_64" | "arm64"
+  readonly platform?: "windows"
   readonly state: "pending" | "available" | "failed"
   readonly createdMs: number
   readonly rootDeviceName: string
@@ -40,6 +41,7 @@ export const imageKind = defineKind<ImageRecord>({
     "image-type": "machine",
     "is-public": record.public,
     name: record.name,
+    platform: record.platform,
     "owner-alias": account === publicOwner ? "amazon" : undefined,
     "owner-id": account,
     "root-device-name": record.rootDeviceName,

@@ -10,6 +10,7 @@ export interface PublicImage {
   readonly name: string
   readonly description: string
   readonly architecture: "x86_64" | "arm64"
+  readonly platform?: "windows"
   readonly rootDeviceName: string
   readonly sizeBytes: number
   readonly createdMs: number
@@ -49,5 +50,6 @@ function recordOf(image: PublicImage): ImageRecord {
     rootSizeGiB: Math.ceil(image.sizeBytes / 2 ** 30),
     public: true,
     tags: [],
+    ...(image.platform === undefined ? {} : { platform: image.platform }),
   }
 }

@@ -1,6 +1,15 @@
 /** Instances as answers show them. */
-import type { Instance, InstanceStateChange, InstanceStateName, Reservation } from "@aws-sdk/client-ec2"
+import type {
+  GroupIdentifier,
+  Instance,
+  InstanceBlockDeviceMapping,
+  InstanceMaintenanceOptions,
+  InstanceStateChange,
+  InstanceStateName,
+  Reservation,
+} from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { platformDetails, toPlatform, usageOperation } from "../images/platform.ts"
 import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
@@ -32,21 +41,34 @@ export function toStateChange(id: string, before: InstanceState, after: Instance
   return { InstanceId: id, PreviousState: toState(before), CurrentState: toState(after) }
 }
 
+export function toBlockDeviceMappings(record: InstanceRecord): InstanceBlockDeviceMapping[] {
+  return record.blockDevices.map((device) => ({
+    DeviceName: device.device,
+    Ebs: {
+      AttachTime: new Date(device.attachedMs),
+      DeleteOnTermination: device.deleteOnTermination,
+      Status: device.status,
+      VolumeId: device.volume,
+    },
+  }))
+}
+
+export function toGroups(record: InstanceRecord): GroupIdentifier[] {
+  return record.groups.map((group) => ({ GroupId: group.id, GroupName: group.name }))
+}
+
+export function toMaintenanceOptions({ attributes }: InstanceRecord): InstanceMaintenanceOptions {
+  const { autoRecovery = "default", rebootMigration = "default" } = attributes.maintenance ?? {}
+  return { AutoRecovery: autoRecovery, RebootMigration: rebootMigration }
+}
+
 function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces): Instance {
   const { id, record } = instance
   return {
     InstanceId: id,
     AmiLaunchIndex: record.launchIndex,
     Architecture: record.architecture,
-    BlockDeviceMappings: record.blockDevices.map((device) => ({
-      DeviceName: device.device,
-      Ebs: {
-        AttachTime: new Date(device.attachedMs),
-        DeleteOnTermination: device.deleteOnTermination,
-        Status: device.status,
-        VolumeId: device.volume,
-      },
-    })),
+    BlockDeviceMappings: toBlockDeviceMappings(record),
     BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     CapacityReservationSpecification: { CapacityReservationPreference: "open" },
     ClientToken: record.clientToken ?? "",
@@ -60,7 +82,7 @@ function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces):
     ImageId: record.image,
     InstanceType: record.type as never,
     LaunchTime: new Date(record.launchedMs),
-    MaintenanceOptions: { AutoRecovery: "default" },
+    MaintenanceOptions: toMaintenanceOptions(record),
     MetadataOptions: toMetadataOptions(record.attributes.metadata),
     Monitoring: { State: record.attributes.monitoring },
     NetworkInterfaces: record.networkInterfaces.flatMap((networkInterface) => {
@@ -68,7 +90,7 @@ function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces):
       return found === undefined ? [] : [toInstanceNetworkInterface(found)]
     }),
     Placement: { AvailabilityZone: record.zone, AvailabilityZoneId: record.zoneId, GroupName: "", Tenancy: "default" },
-    PlatformDetails: "Linux/UNIX",
+    PlatformDetails: platformDetails(record.platform),
     PrivateDnsName: record.dnsName,
     PrivateDnsNameOptions: {
       HostnameType: "ip-name",
@@ -79,16 +101,18 @@ function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces):
     PublicDnsName: record.publicDnsName ?? "",
     RootDeviceName: record.rootDevice,
     RootDeviceType: "ebs",
-    SecurityGroups: record.groups.map((group) => ({ GroupId: group.id, GroupName: group.name })),
+    SecurityGroups: toGroups(record),
     SourceDestCheck: record.attributes.sourceDestCheck,
     State: toState(record.state),
     StateTransitionReason: record.transitionReason,
     Tags: toTags(record.tags),
-    UsageOperation: "RunInstances",
+    UsageOperation: usageOperation(record.platform),
     UsageOperationUpdateTime: new Date(record.launchedMs),
     VirtualizationType: "hvm",
     ...(record.address === "" ? {} : { PrivateIpAddress: record.address, SubnetId: record.subnet, VpcId: record.vpc }),
+    ...toPlatform(record.platform),
     ...(record.publicAddress === undefined ? {} : { PublicIpAddress: record.publicAddress }),
+    ...(record.attributes.sriovNetSupport === undefined ? {} : { SriovNetSupport: record.attributes.sriovNetSupport }),
     ...(record.keyName === undefined ? {} : { KeyName: record.keyName }),
     ...(record.stateReason === undefined
       ? {}

@@ -3,6 +3,7 @@ import type { InstanceStatus } from "@aws-sdk/client-ec2"
 import { matches } from "#cloud/resources/match.ts"
 import type { Filter } from "#cloud/resources/describe.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
@@ -31,6 +32,8 @@ export const describeInstanceStatus: Handler<"DescribeInstanceStatus"> = async (
   const stored: Filter[] = []
   const computed: Filter[] = []
   for (const filter of input.Filters ?? []) (isComputed(filter.Name) ? computed : stored).push(filter)
+  const empty = computed.find(({ Values }) => Values === undefined || Values.length === 0)
+  if (empty !== undefined) throw raise("InvalidParameterValue", { detail: `The filter '${empty.Name}' has no values` })
   const running = input.IncludeAllInstances === true ? [] : [{ name: "instance-state-name", values: ["running"] }]
   const page = await call.describe({
     kind: instanceKind,

@@ -290,6 +290,13 @@ test("attributes: changed one at a time, the type only while stopped, and the ho
   const { GroupId } = await rig.ec2("CreateSecurityGroup", { GroupName: "web", Description: "web" })
   await modify({ Groups: [GroupId ?? ""] })
   assert.deepEqual((await guestWish(rig, id)).ports[0]?.port.groups, [GroupId])
+  const six = await Promise.all(
+    ["a", "b", "c", "d", "e", "f"].map((name) =>
+      rig.ec2("CreateSecurityGroup", { GroupName: name, Description: "one of six" }),
+    ),
+  )
+  const many = { InstanceId: id, Groups: six.map((group) => group.GroupId ?? "") }
+  assert.match(await rig.fault("ModifyInstanceAttribute", many), /^SecurityGroupsPerInterfaceLimitExceeded/)
   assert.match(await rig.fault("DeleteSecurityGroup", { GroupId }), /^DependencyViolation/)
 
   await rig.ec2("StopInstances", { InstanceIds: [id] })
@@ -339,6 +346,10 @@ test("a guest that a full disk stopped is impaired until it goes on; one that pa
   const full = { code: "disk-full", message: "paused: a write to its disk failed", final: false } as const
   await see(rig, id, { trouble: full })
   assert.deepEqual(await shown(), ["impaired", "impaired", "impaired"])
+  const [status] = (await rig.ec2("DescribeInstanceStatus", { InstanceIds: [id] })).InstanceStatuses ?? []
+  const [detail] = status?.SystemStatus?.Details ?? []
+  assert.deepEqual([detail?.Name, detail?.Status], ["reachability", "failed"])
+  assert.ok((detail?.ImpairedSince?.getTime() ?? 0) > Date.now() - 60_000)
   const Filters = [{ Name: "system-status.status", Values: ["impaired"] }]
   assert.equal((await rig.ec2("DescribeInstanceStatus", { Filters })).InstanceStatuses?.length, 1)
   await see(rig, id, {})

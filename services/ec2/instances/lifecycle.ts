@@ -13,8 +13,10 @@ import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-in
 import { toNumber } from "../vpcs/addresses.ts"
 import { toStateChange } from "./answer.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
+import { readInstances } from "./ids.ts"
 import { requireRoom } from "./launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
+import { requireTypeSupport } from "./type-support.ts"
 
 type InstanceResource = Resource<InstanceRecord>
 
@@ -26,7 +28,10 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
     if (record.state === "stopped") return true
     throw notInState(id, "started")
   })
-  for (const instance of stopped) await requireRoom(call, instance.record)
+  for (const { record } of stopped) {
+    requireTypeSupport(record.type, record.attributes)
+    await requireRoom(call, record)
+  }
   const needing = stopped
     .flatMap((instance) => ownInterfaces(instance, interfaces))
     .filter((i) => i.record.autoPublic && i.record.publicAddress === undefined)
@@ -174,13 +179,8 @@ export function notInState(id: string, done: string) {
   })
 }
 
-const maxIds = 1000
-
 async function readAll(call: Call, ids: readonly string[] | undefined) {
-  if (ids === undefined || ids.length === 0) throw raise("MissingParameter", { name: "InstanceId" })
-  if (ids.length > maxIds)
-    throw raise("InvalidParameterValue", { detail: `At most ${maxIds} instances can be named in one call` })
-  const instances = await call.requireMany(instanceKind, ids)
+  const instances = await readInstances(call, ids)
   const interfaces = await call.load(
     networkInterfaceKind,
     instances.flatMap((instance) => instance.record.networkInterfaces),

@@ -1,5 +1,6 @@
 /** Metadata options of an instance, as RunInstances takes and DescribeInstances shows them. */
 import type { InstanceMetadataOptionsRequest, InstanceMetadataOptionsResponse } from "@aws-sdk/client-ec2"
+import type { MetadataDefaults } from "../account/settings.ts"
 import { raise } from "../errors.ts"
 import type { InstanceAttributes } from "./record.ts"
 
@@ -11,6 +12,28 @@ export const defaultMetadataOptions: Options = {
   hopLimit: 1,
   endpoint: "enabled",
   tags: "disabled",
+}
+
+/**
+ * A launch's own options first, then the account's defaults, then what everybody gets. OperationNotPermitted where the account enforces
+ * tokens and they would be optional.
+ */
+export function launchMetadataOptions(
+  request: InstanceMetadataOptionsRequest | undefined,
+  account: MetadataDefaults,
+): Options {
+  const { tokensEnforced: _, ...defaults } = account
+  const options = readMetadataOptions(request, { ...defaultMetadataOptions, ...defaults })
+  requireEnforced(options, account)
+  return options
+}
+
+/** OperationNotPermitted where the account enforces tokens and these options leave them optional. */
+export function requireEnforced(options: Options, { tokensEnforced }: MetadataDefaults): void {
+  if (tokensEnforced === "enabled" && options.tokens !== "required")
+    throw raise("OperationNotPermitted", {
+      detail: "HttpTokens must be 'required': HttpTokensEnforced is enabled for this account in this Region.",
+    })
 }
 
 export function readMetadataOptions(request: InstanceMetadataOptionsRequest | undefined, before: Options): Options {

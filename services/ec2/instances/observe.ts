@@ -7,6 +7,7 @@ import { localHost } from "#cloud/hosts/local.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { GuestStatus, PlainStatus } from "#host/protocol/types.ts"
 import { publicAddressScope } from "../addresses/pool.ts"
+import { leaveEventWindow } from "../event-windows/targets.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
@@ -182,6 +183,7 @@ async function finishTermination(call: Call, instance: InstanceResource): Promis
     address: "",
     dnsName: "",
   })
+  await leaveEventWindow(call, instance.id)
   draft.release("guest-number", record.number)
   draft.event("instance-state", instance.id, { state: "terminated" })
   await call.commit()

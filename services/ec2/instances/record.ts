@@ -1,5 +1,7 @@
 /** Instances as they are stored. Addresses stand in their network interfaces. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+import { platformDetails, usageOperation } from "../images/platform.ts"
+import { type CpuCredits, creditsOf } from "../credits/families.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
 
@@ -29,6 +31,8 @@ export interface InstanceRecord extends Tagged {
   readonly image: string
   readonly type: string
   readonly architecture: "x86_64" | "arm64"
+  /** Of the image it was launched from; absent is Linux. */
+  readonly platform?: "windows"
   readonly vcpus: number
   readonly memoryMiB: number
   readonly keyName?: string
@@ -68,13 +72,18 @@ export interface InstanceRecord extends Tagged {
   readonly attributes: InstanceAttributes
 }
 
-/** What ModifyInstanceAttribute changes. */
+/** What the operations that modify an instance change. */
 export interface InstanceAttributes {
   readonly disableApiTermination: boolean
   readonly disableApiStop: boolean
   readonly shutdownBehavior: "stop" | "terminate"
   readonly ebsOptimized: boolean
   readonly enaSupport: boolean
+  readonly sriovNetSupport?: "simple"
+  /** Of a burstable type, or of a type that was one. */
+  readonly cpuCredits?: CpuCredits
+  /** Absent: both are "default". */
+  readonly maintenance?: MaintenanceOptions
   readonly sourceDestCheck: boolean
   readonly monitoring: "disabled" | "enabled"
   readonly metadata: {
@@ -83,6 +92,11 @@ export interface InstanceAttributes {
     readonly endpoint: "enabled" | "disabled"
     readonly tags: "enabled" | "disabled"
   }
+}
+
+export interface MaintenanceOptions {
+  readonly autoRecovery: "default" | "disabled"
+  readonly rebootMigration: "default" | "disabled"
 }
 
 export const instanceKind = defineKind<InstanceRecord>({
@@ -99,6 +113,9 @@ export const instanceKind = defineKind<InstanceRecord>({
     "image-id": record.image,
     "instance-type": record.type,
     architecture: record.architecture,
+    platform: record.platform,
+    "platform-details": platformDetails(record.platform),
+    "usage-operation": usageOperation(record.platform),
     "key-name": record.keyName,
     "vpc-id": record.vpc,
     "subnet-id": record.subnet,
@@ -117,6 +134,13 @@ export const instanceKind = defineKind<InstanceRecord>({
     "virtualization-type": "hvm",
     tenancy: "default",
     "monitoring-state": record.attributes.monitoring,
+    "ebs-optimized": record.attributes.ebsOptimized,
+    "ena-support": record.attributes.enaSupport,
+    "enclave-options.enabled": false,
+    "hibernation-options.configured": false,
+    "maintenance-options.auto-recovery": record.attributes.maintenance?.autoRecovery ?? "default",
+    // No filter of DescribeInstances: DescribeInstanceCreditSpecifications looks for it.
+    "cpu-credits": creditsOf(record),
     "source-dest-check": record.attributes.sourceDestCheck,
     "private-ip-address": record.address || undefined,
     "private-dns-name": record.dnsName || undefined,

@@ -1,27 +1,18 @@
 /** Terminated instances are seen for an hour, then forgotten. */
 import type { Cloud } from "#cloud/call.ts"
 import { commitDraft, createDraft } from "#cloud/resources/draft.ts"
-import { fromStored } from "#cloud/resources/kind.ts"
+import { fromStored, type Resource } from "#cloud/resources/kind.ts"
 import { ConflictError } from "#store/types.ts"
-import { instanceKind, type InstanceRecord } from "./record.ts"
+import { instanceKind, type InstanceRecord, type InstanceState } from "./record.ts"
 
 const visibleMs = 3_600_000
 const batch = 1000
 
-/** Removes instances that were terminated an hour of cloud time ago, at most 1,000. */
+/** Removes instances that were terminated an hour of cloud time ago. */
 export async function sweepTerminated(cloud: Cloud): Promise<void> {
-  const page = await cloud.store.query({
-    kind: instanceKind.name,
-    accounts: [],
-    regions: [],
-    facets: [{ name: "instance-state-name", values: ["terminated"] }],
-    limit: batch,
-  })
   const nowMs = cloud.clock.cloudMs()
-  const old = page.items
-    .map((stored) => fromStored<InstanceRecord>(stored))
-    .filter(({ record }) => nowMs - (record.terminatedMs ?? nowMs) >= visibleMs)
-  for (const instance of old) {
+  for await (const instance of inState(cloud, "terminated")) {
+    if (nowMs - (instance.record.terminatedMs ?? nowMs) < visibleMs) continue
     const draft = createDraft({ account: instance.account, region: instance.region, nowMs })
     draft.remove(instance)
     try {
@@ -36,18 +27,23 @@ export async function sweepTerminated(cloud: Cloud): Promise<void> {
 /** Instances whose end was asked for and not yet seen. */
 export async function endingInstances(cloud: Cloud): Promise<readonly string[]> {
   const ids: string[] = []
+  for await (const instance of inState(cloud, "shutting-down")) ids.push(instance.id)
+  return ids
+}
+
+/** All of every account and region, a page at a time. */
+async function* inState(cloud: Cloud, state: InstanceState): AsyncGenerator<Resource<InstanceRecord>> {
   let after: number | undefined
   do {
     const page = await cloud.store.query({
       kind: instanceKind.name,
       accounts: [],
       regions: [],
-      facets: [{ name: "instance-state-name", values: ["shutting-down"] }],
+      facets: [{ name: "instance-state-name", values: [state] }],
       limit: batch,
       ...(after === undefined ? {} : { after }),
     })
-    ids.push(...page.items.map((stored) => stored.id))
+    for (const stored of page.items) yield fromStored<InstanceRecord>(stored)
     after = page.next
   } while (after !== undefined)
-  return ids
 }

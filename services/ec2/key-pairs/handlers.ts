@@ -12,6 +12,8 @@ import { createdFingerprint, importedFingerprint, readPublicKey, toAuthorizedKey
 import { type KeyPairRecord, keyPairKind } from "./record.ts"
 
 const maxNameLength = 255
+/** "Amazon EC2 endpoints and quotas". */
+const maxPerRegion = 5000
 
 /** CreateKeyPair. rsa and PEM unless asked otherwise. InvalidKeyPair.Duplicate. */
 const createKeyPair: Handler<"CreateKeyPair"> = async (input, call) => {
@@ -19,7 +21,7 @@ const createKeyPair: Handler<"CreateKeyPair"> = async (input, call) => {
   const type = oneOf("KeyType", input.KeyType, ["rsa", "ed25519"])
   const format = oneOf("KeyFormat", input.KeyFormat, ["pem", "ppk"])
   const tags = tagsFor(input.TagSpecifications, "key-pair")
-  await refuseDuplicate(call, name)
+  await requireRoomFor(call, name)
   const key = await newKey(type)
   const keyPair = draftKeyPair(call, {
     name,
@@ -40,7 +42,7 @@ const importKeyPair: Handler<"ImportKeyPair"> = async (input, call) => {
   if (input.PublicKeyMaterial === undefined) throw raise("MissingParameter", { name: "PublicKeyMaterial" })
   const tags = tagsFor(input.TagSpecifications, "key-pair")
   const key = readPublicKey(input.PublicKeyMaterial)
-  await refuseDuplicate(call, name)
+  await requireRoomFor(call, name)
   const keyPair = draftKeyPair(call, {
     name,
     type: typeOf(key),
@@ -108,8 +110,12 @@ async function idsOf(call: Call, names: readonly string[]): Promise<readonly str
 
 const nameScope = (call: Call) => `key-pair-name:${call.account}:${call.region}`
 
-async function refuseDuplicate(call: Call, name: string): Promise<void> {
-  if ((await call.store.claims(nameScope(call), [name])).length > 0) throw raise("InvalidKeyPair.Duplicate")
+/** InvalidKeyPair.Duplicate; KeyPairLimitExceeded where the region has all that it may have. */
+async function requireRoomFor(call: Call, name: string): Promise<void> {
+  const scope = nameScope(call)
+  if ((await call.store.claims(scope, [name])).length > 0) throw raise("InvalidKeyPair.Duplicate")
+  const count = (await call.store.countClaims([scope])).get(scope) ?? 0
+  if (count >= maxPerRegion) throw raise("KeyPairLimitExceeded")
 }
 
 function draftKeyPair(call: Call, record: KeyPairRecord): Resource<KeyPairRecord> {

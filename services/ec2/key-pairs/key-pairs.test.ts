@@ -198,3 +198,16 @@ test("deleting is by name or id, and deleting what is not there succeeds", async
   })
   assert.deepEqual((await rig.ec2("DescribeKeyPairs", {})).KeyPairs, [])
 })
+
+test("a region holds 5,000 key pairs, and another one its own", async (t) => {
+  const rig = await openRig(t)
+  await rig.change((call) => {
+    for (let n = 0; n < 4999; n++) call.draft.claim(`key-pair-name:${call.account}:${call.region}`, `full-${n}`, "full")
+  })
+  await rig.ec2("CreateKeyPair", { KeyName: "last", KeyType: "ed25519" })
+  const more = { KeyName: "one more", KeyType: "ed25519" } as const
+  assert.match(await rig.fault("CreateKeyPair", more), /^KeyPairLimitExceeded/)
+  await rig.ec2("CreateKeyPair", more, { region: "eu-west-1" })
+  await rig.ec2("DeleteKeyPair", { KeyName: "last" })
+  await rig.ec2("CreateKeyPair", more)
+})

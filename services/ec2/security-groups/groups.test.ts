@@ -173,3 +173,17 @@ test("the default group stays, and so does one that another group's rule names",
   await rig.ec2("RevokeSecurityGroupIngress", { GroupId: database.GroupId, IpPermissions: [permission] })
   await rig.ec2("DeleteSecurityGroup", { GroupId: web.GroupId })
 })
+
+test("a region holds 2,500 groups that were made, and another one its own", async (t) => {
+  const rig = await openRig(t)
+  const group = (name: string) => rig.ec2("CreateSecurityGroup", { GroupName: name, Description: "one of many" })
+  const { GroupId = "" } = await group("first")
+  await rig.change((call) => {
+    for (let n = 0; n < 2499; n++) call.draft.claim(`security-group:${call.account}:${call.region}`, `sg-${n}`, "full")
+  })
+  const more = { GroupName: "one more", Description: "too many" }
+  assert.match(await rig.fault("CreateSecurityGroup", more), /^SecurityGroupLimitExceeded/)
+  await rig.ec2("CreateSecurityGroup", more, { region: "eu-west-1" })
+  await rig.ec2("DeleteSecurityGroup", { GroupId })
+  await rig.ec2("CreateSecurityGroup", more)
+})

@@ -11,6 +11,7 @@ import { groupArn, showGroup } from "./answer.ts"
 import { assignGroup } from "./assignment.ts"
 import { allowAllEgress, defaultGroupName, groupNameScope } from "./default.ts"
 import { idsOfNames, requireGroup } from "./find.ts"
+import { countGroup, requireRoomForGroup } from "./quotas.ts"
 import { securityGroupKind } from "./record.ts"
 
 /** CreateSecurityGroup, in the default VPC if none is named. VPCIdNotSpecified, InvalidGroup.Duplicate, InvalidParameterValue. */
@@ -23,6 +24,7 @@ export const createSecurityGroup: Handler<"CreateSecurityGroup"> = async (input,
   if (vpc === undefined) throw raise("VPCIdNotSpecified")
   if ((await call.store.claims(groupNameScope(vpc.id), [name])).length > 0)
     throw raise("InvalidGroup.Duplicate", { name, vpc: vpc.id })
+  await requireRoomForGroup(call)
   const group = call.draft.create(securityGroupKind, {
     name,
     description,
@@ -31,6 +33,7 @@ export const createSecurityGroup: Handler<"CreateSecurityGroup"> = async (input,
     tags,
   })
   call.draft.claim(groupNameScope(vpc.id), name, group.id)
+  countGroup(call, group.id)
   call.draft.link(group.id, vpc.id, "blocks")
   assignGroup(call, group)
   await call.commit()

@@ -14,9 +14,9 @@ export interface GivenTag {
   readonly Value?: string | undefined
 }
 
-/** Throws InvalidParameterValue for a tag that cannot be put on anything. */
-export function readTag({ Key: key, Value: value }: GivenTag): Tag {
-  checkKey(key)
+/** Throws InvalidParameterValue for a tag that cannot be put on anything. `reserved`: those that the system makes will do too. */
+export function readTag({ Key: key, Value: value }: GivenTag, reserved = false): Tag {
+  checkKey(key, reserved)
   if (value === undefined) throw invalid("Tag value cannot be null. Use empty string instead.")
   if (lengthOf(value) > maxValueLength)
     throw invalid(`Tag value exceeds the maximum length of ${maxValueLength} characters`)
@@ -25,10 +25,10 @@ export function readTag({ Key: key, Value: value }: GivenTag): Tag {
 }
 
 /** Throws InvalidParameterValue for a key that no user's tag can have. */
-export function checkKey(key: string | undefined): asserts key is string {
+export function checkKey(key: string | undefined, reserved = false): asserts key is string {
   if (key === undefined || key === "") throw invalid("Tag key cannot be empty")
   if (lengthOf(key) > maxKeyLength) throw invalid(`Tag key exceeds the maximum length of ${maxKeyLength} characters`)
-  if (isReserved(key))
+  if (!reserved && isReserved(key))
     throw invalid(
       `Value ( ${key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use`,
     )
@@ -38,7 +38,7 @@ export function checkKey(key: string | undefined): asserts key is string {
 /** Reads a list of tags: each key once, not more than a resource may have. */
 export function readTags(given: readonly GivenTag[]): readonly Tag[] {
   const seen = new Set<string>()
-  const tags = given.map(readTag)
+  const tags = given.map((tag) => readTag(tag))
   for (const { key } of tags) {
     if (seen.has(key)) throw invalid(`Duplicate tag key '${key}' specified.`)
     seen.add(key)

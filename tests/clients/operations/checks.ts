@@ -3,7 +3,11 @@
  * looks whether the operation was served, and docs/reference/generate.ts takes the names: an operation counts as done only here.
  */
 import type { Ec2Operation, StsOperation, TestCloud } from "./cloud.ts"
+import { credits } from "./credits.ts"
+import { eventWindows } from "./event-windows.ts"
 import { fixedLists } from "./fixed-lists.ts"
+import { instanceAttributes } from "./instance-attributes.ts"
+import { instanceSettings } from "./instance-settings.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
 import { resources } from "./resources.ts"
@@ -15,8 +19,12 @@ export type Check = (cloud: TestCloud) => Promise<void>
 export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 export const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
+  ...credits,
+  ...eventWindows,
   ...fixedLists,
   ...groups,
+  ...instanceAttributes,
+  ...instanceSettings,
   ...instances,
   ...keyPairs,
   ...resources,

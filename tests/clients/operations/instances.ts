@@ -96,6 +96,24 @@ export const instances = {
     assert.deepEqual((await ec2("DescribeInstanceStatus", { InstanceIds: [id] })).InstanceStatuses, [])
     const all = await ec2("DescribeInstanceStatus", { InstanceIds: [id], IncludeAllInstances: true })
     assert.equal(all.InstanceStatuses?.[0]?.SystemStatus?.Status, "not-applicable")
+    const stopped = [{ Name: "instance-state-name", Values: ["stopped"] }]
+    const ids = { InstanceIds: [id] }
+    const found = await ec2("DescribeInstanceStatus", { ...ids, IncludeAllInstances: true, Filters: stopped })
+    assert.equal(found.InstanceStatuses?.[0]?.InstanceState?.Code, 80)
+    const health = (Name: string, value: string) => ({
+      ...ids,
+      IncludeAllInstances: true,
+      Filters: [{ Name, Values: [value] }],
+    })
+    const count = async (Name: string, value: string) =>
+      (await ec2("DescribeInstanceStatus", health(Name, value))).InstanceStatuses?.length
+    assert.equal(await count("instance-status.status", "not-applicable"), 1)
+    assert.equal(await count("system-status.reachability", "passed"), 0)
+    assert.equal(await count("event.code", "instance-stop"), 0)
+    const wrong = { Filters: [{ Name: "mood", Values: ["good"] }] }
+    assert.equal(await refusal("DescribeInstanceStatus", wrong), "400 InvalidParameterValue")
+    const valueless = { Filters: [{ Name: "instance-status.status", Values: [] }] }
+    assert.equal(await refusal("DescribeInstanceStatus", valueless), "400 InvalidParameterValue")
     assert.equal(await refusal("DescribeInstanceStatus", { InstanceIds: [nobody] }), "400 InvalidInstanceID.NotFound")
   },
 
@@ -192,36 +210,6 @@ export const instances = {
     await ec2("StopInstances", { InstanceIds: [id], Force: true })
     await daemon.settled()
     assert.equal(await refusal("GetConsoleScreenshot", { InstanceId: id }), "400 IncorrectInstanceState")
-  },
-
-  async DescribeInstanceAttribute({ ec2, refusal, launch }) {
-    const UserData = Buffer.from("#!/bin/sh\n").toString("base64")
-    const [InstanceId] = await launch({ UserData, InstanceInitiatedShutdownBehavior: "terminate" })
-    const of = (Attribute: string) => ec2("DescribeInstanceAttribute", { InstanceId, Attribute: Attribute as "kernel" })
-    assert.equal((await of("userData")).UserData?.Value, UserData)
-    assert.equal((await of("instanceInitiatedShutdownBehavior")).InstanceInitiatedShutdownBehavior?.Value, "terminate")
-    assert.equal((await of("rootDeviceName")).RootDeviceName?.Value, "/dev/xvda")
-    assert.equal((await of("disableApiStop")).DisableApiStop?.Value, false)
-    const unknown = { InstanceId, Attribute: "mood" as never }
-    assert.equal(await refusal("DescribeInstanceAttribute", unknown), "400 InvalidParameterValue")
-  },
-
-  async ModifyInstanceAttribute(cloud) {
-    const { ec2, refusal, launch, daemon } = cloud
-    const [InstanceId] = await launch()
-    const type = { InstanceId, InstanceType: { Value: "t3.small" } }
-    assert.equal(await refusal("ModifyInstanceAttribute", type), "400 IncorrectInstanceState")
-    await ec2("StopInstances", { InstanceIds: [InstanceId] })
-    await daemon.settled()
-    await ec2("ModifyInstanceAttribute", type)
-    await ec2("ModifyInstanceAttribute", { InstanceId, UserData: { Value: Buffer.from("later") } })
-    const { UserData } = await ec2("DescribeInstanceAttribute", { InstanceId, Attribute: "userData" })
-    assert.equal(Buffer.from(UserData?.Value ?? "", "base64").toString(), "later")
-    assert.equal((await shown(cloud, InstanceId)).InstanceType, "t3.small")
-    const nothing = await refusal("ModifyInstanceAttribute", { InstanceId })
-    assert.equal(nothing, "400 InvalidParameterCombination")
-    const groups = { InstanceId, Groups: ["sg-00000000"] }
-    assert.equal(await refusal("ModifyInstanceAttribute", groups), "400 InvalidGroup.NotFound")
   },
 
   async ModifyInstanceMetadataOptions(cloud) {

@@ -3,6 +3,7 @@
  * what an earlier step kept.
  */
 import type { Service } from "./client.ts"
+import { settings } from "./settings.ts"
 
 export interface Step {
   readonly service?: Service
@@ -169,4 +170,4 @@ const end: readonly Step[] = [
   { operation: "DeleteKeyPair", input: { KeyName: "scenario" } },
 ]
 
-export const steps: readonly Step[] = [...prepare, ...start, ...use, ...refuse, ...end]
+export const steps: readonly Step[] = [...prepare, ...start, ...use, ...settings, ...refuse, ...end]

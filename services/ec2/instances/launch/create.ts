@@ -143,6 +143,7 @@ function instanceRecord(
     image: image.id,
     type: machine.name,
     architecture: machine.architecture,
+    ...(image.record.platform === undefined ? {} : { platform: image.record.platform }),
     vcpus: machine.vcpus,
     memoryMiB: machine.memoryMiB,
     vpc: subnet.record.vpc,

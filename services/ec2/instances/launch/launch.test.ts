@@ -6,6 +6,8 @@ import type { Input } from "../../handler.ts"
 import { openRig, type Rig } from "../../../../tests/ec2/rig.ts"
 import { registerPublicImages } from "../../images/register.ts"
 import { createEc2 } from "../../service.ts"
+import { toAddress, usableRange } from "../../vpcs/addresses.ts"
+import { subnetScope } from "../../vpcs/subnet-scope.ts"
 
 const name = "fractus-micro-test-x86_64"
 const image = imageIdOf(name)
@@ -75,6 +77,11 @@ const refused: readonly Row[] = [
     "io2 without iops",
     { BlockDeviceMappings: [{ DeviceName: "/dev/sdf", Ebs: { VolumeSize: 8, VolumeType: "io2" } }] },
     /^MissingParameter/,
+  ],
+  [
+    "EBS optimization of a type without it",
+    { InstanceType: "t2.micro", EbsOptimized: true },
+    /^Unsupported: EBS-optimized/,
   ],
   ["an address outside the subnet", { PrivateIpAddress: "10.0.0.9" }, /^InvalidParameterValue/],
   ["the router's address", { PrivateIpAddress: "172.31.0.1" }, /^InvalidParameterValue/],
@@ -173,6 +180,32 @@ test("on a host that is small, types that cannot fit are refused and MaxCount is
   await assert.rejects(run({ MinCount: 4, MaxCount: 4 }), { code: "InsufficientInstanceCapacity" })
   assert.equal((await run({ MaxCount: 5 })).Instances.length, 3)
   await assert.rejects(run({}), { code: "InsufficientInstanceCapacity" })
+})
+
+test("where addresses are short, MaxCount is cut to those there are, and MinCount above them makes nothing", async (t) => {
+  const rig = await rigWithImage(t)
+  // The rig's pool has 239 public addresses.
+  const { Instances = [] } = await rig.ec2("RunInstances", { ...base, MinCount: 2, MaxCount: 400 })
+  assert.equal(Instances.length, 239)
+  assert.match(await rig.fault("RunInstances", base), /^InsufficientAddressCapacity/)
+
+  const subnet = Instances[0]?.SubnetId ?? ""
+  const [record] = (await rig.ec2("DescribeSubnets", { SubnetIds: [subnet] })).Subnets ?? []
+  const { first, last } = usableRange(record?.CidrBlock ?? "")
+  const taken = new Set((await rig.cloud.store.claims(subnetScope(subnet))).map(({ key }) => Number(key)))
+  const free = Array.from({ length: last - first + 1 }, (_, n) => first + n).filter((n) => !taken.has(n))
+  await rig.change((call) => {
+    for (const number of free.slice(3)) call.draft.claim(subnetScope(subnet), number, subnet)
+  })
+  const privately = {
+    ...base,
+    NetworkInterfaces: [{ DeviceIndex: 0, SubnetId: subnet, AssociatePublicIpAddress: false }],
+  }
+  const four = await rig.fault("RunInstances", { ...privately, MinCount: 4, MaxCount: 9 })
+  assert.match(four, /^InsufficientFreeAddressesInSubnet/)
+  assert.equal((await launched(rig)).length, 239)
+  const some = await rig.ec2("RunInstances", { ...privately, MinCount: 2, MaxCount: 9 })
+  assert.deepEqual(some.Instances?.map((each) => each.PrivateIpAddress).toSorted(), free.slice(0, 3).map(toAddress))
 })
 
 test("an unknown image is replaced where the home says so", async (t) => {

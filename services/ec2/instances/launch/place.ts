@@ -6,6 +6,7 @@ import { visibleImages } from "../../images/handlers.ts"
 import { type ImageRecord, imageKind } from "../../images/record.ts"
 import { findInstanceType } from "../../instance-types/data.ts"
 import { keyPairKind } from "../../key-pairs/record.ts"
+import { requireFewGroups } from "../../security-groups/quotas.ts"
 import { type SecurityGroupRecord, securityGroupKind } from "../../security-groups/record.ts"
 import { defaultVpcOf } from "../../vpcs/default.ts"
 import { type SubnetRecord, subnetKind } from "../../vpcs/record.ts"
@@ -108,7 +109,7 @@ export async function findGroups(
   for (const group of groups)
     if (group.record.vpc !== vpc)
       throw raise("InvalidParameter", { detail: `Security group ${group.id} and subnet belong to different networks.` })
-  if (groups.length > 16) throw raise("SecurityGroupsPerInterfaceLimitExceeded")
+  requireFewGroups(groups)
   if (groups.length > 0) return groups
   return ofVpc.filter((group) => group.record.name === "default")
 }

@@ -4,12 +4,14 @@
  */
 import { newId } from "#cloud/resources/kind.ts"
 import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
-import { findNumbers } from "#cloud/resources/numbers.ts"
+import { findSomeNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
+import { readSettings } from "../../account/settings.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { toReservations } from "../answer.ts"
 import { instanceKind } from "../record.ts"
+import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
 import { vpcKind } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
@@ -21,26 +23,26 @@ import { volumeSettings } from "./devices.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
 
 export const runInstances: Handler<"RunInstances"> = async (input, call) => {
-  const wish = readLaunch(input)
+  const wish = readLaunch(input, await readSettings(call))
   const { ClientToken: _token, DryRun: _dryRun, ...parameters } = input
   const earlier = await earlierResult(call, wish.clientToken, parameters)
   if (earlier !== undefined) return answerEarlier(call, earlier)
 
   const image = await findImage(call, wish.image)
   const machine = findMachine(call, wish.type, image)
+  requireTypeSupport(wish.type, wish.attributes)
   const subnet = await findSubnet(call, wish)
   const groups = await findGroups(call, wish.network, subnet.record.vpc)
   const vpc = await call.require(vpcKind, subnet.record.vpc)
   const publicKey = await findPublicKey(call, wish.keyName)
   call.authorize("ec2:RunInstances", subnet, ...groups)
   const devices = allDevices(wish, image.record)
-  const count = await roomFor(call, machine, wish, subnet.record.zone)
-  const numbers = await takeNumbers(call, subnet, wish, count)
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
-  const publicAddresses = associate ? await freePublicAddresses(call, count) : []
+  const most = await roomFor(call, machine, wish, subnet.record.zone)
+  const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)
 
   const reservation = newId("r")
-  const instances = numbers.addresses.map((address, launchIndex) =>
+  const instances = addresses.slice(0, count).map((address, launchIndex) =>
     createInstance(call, {
       wish,
       image,
@@ -52,8 +54,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       launchIndex,
       address,
       vpcCidr: vpc.record.cidr,
-      number: numbers.guests[launchIndex] as number,
-      portNumber: numbers.ports[launchIndex] as number,
+      number: guests[launchIndex] as number,
+      portNumber: ports[launchIndex] as number,
       autoPublic: associate,
       publicAddress: publicAddresses[launchIndex],
       publicKey,
@@ -115,25 +117,31 @@ const lastPort = 4_194_303
 /** On a host every guest has a user of its own, out of its home's ten thousand. */
 const lastGuest = { qemu: 9_899, sim: lastPort }
 
+/** Between MinCount and `most`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
 async function takeNumbers(
   call: Call,
   subnet: Parameters<typeof createInstance>[1]["subnet"],
   wish: LaunchWish,
-  count: number,
+  most: number,
+  associate: boolean,
 ) {
   const { store, cloud } = call
-  const guests = await findNumbers(store, guestNumberScope, 1, lastGuest[cloud.settings.engine], count)
-  const ports = await findNumbers(store, portNumberScope, 1, lastPort, count)
-  if (guests === undefined || ports === undefined)
-    throw raise("InstanceLimitExceeded", { wanted: count, limit: lastGuest[cloud.settings.engine] })
-  return { guests, ports, addresses: await takeAddresses(call, subnet, wish.network.address, count) }
+  const last = lastGuest[cloud.settings.engine]
+  const guests = await findSomeNumbers(store, guestNumberScope, 1, last, most)
+  const ports = await findSomeNumbers(store, portNumberScope, 1, lastPort, most)
+  if (Math.min(guests.length, ports.length) < wish.min)
+    throw raise("InstanceLimitExceeded", { wanted: wish.min, limit: last })
+  const addresses = await takeAddresses(call, subnet, wish, most)
+  const publicAddresses = associate ? await freePublicAddresses(call, most, wish.min) : []
+  const found = [guests, ports, addresses, ...(associate ? [publicAddresses] : [])]
+  return { guests, ports, addresses, publicAddresses, count: Math.min(...found.map((each) => each.length)) }
 }
 
 async function takeAddresses(
   call: Call,
   subnet: Parameters<typeof createInstance>[1]["subnet"],
-  wanted: string | undefined,
-  count: number,
+  { network: { address: wanted }, min }: LaunchWish,
+  most: number,
 ): Promise<readonly string[]> {
   const { first, last } = usableRange(subnet.record.cidr)
   const scope = subnetScope(subnet.id)
@@ -147,7 +155,7 @@ async function takeAddresses(
       throw raise("InvalidIPAddress.InUse", { address: wanted })
     return [wanted]
   }
-  const numbers = await findNumbers(call.store, scope, first, last, count)
-  if (numbers === undefined) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
+  const numbers = await findSomeNumbers(call.store, scope, first, last, most)
+  if (numbers.length < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
   return numbers.map(toAddress)
 }

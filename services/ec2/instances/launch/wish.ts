@@ -2,11 +2,15 @@
  * What a RunInstances asks for, read and checked without a look at the store. What this version does not do is refused by name: nothing is
  * acknowledged and dropped.
  */
+import type { SettingsRecord } from "../../account/settings.ts"
+import { defaultCredits, readCredits } from "../../credits/defaults.ts"
+import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
 import { tagsFor } from "../../tags/specifications.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
-import { defaultMetadataOptions, readMetadataOptions } from "../metadata-options.ts"
+import { readMaintenanceOptions } from "../maintenance.ts"
+import { launchMetadataOptions } from "../metadata-options.ts"
 import type { InstanceAttributes } from "../record.ts"
 import { type DeviceWish, readDevices } from "./devices.ts"
 import { type InterfaceWish, readInterface } from "./interface.ts"
@@ -42,7 +46,6 @@ const notDone = [
   "AdditionalInfo",
   "CapacityReservationSpecification",
   "CpuOptions",
-  "CreditSpecification",
   "ElasticGpuSpecification",
   "ElasticInferenceAccelerators",
   "EnclaveOptions",
@@ -55,7 +58,6 @@ const notDone = [
   "KernelId",
   "LaunchTemplate",
   "LicenseSpecifications",
-  "MaintenanceOptions",
   "NetworkPerformanceOptions",
   "Operator",
   "PrivateDnsNameOptions",
@@ -63,17 +65,20 @@ const notDone = [
   "SecondaryInterfaces",
 ] as const
 
-export function readLaunch(input: Run): LaunchWish {
+/** `settings` are the account's defaults, for what the launch itself does not say. */
+export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
   refuseWhatIsNotDone(input)
   const [min, max] = readCounts(input)
   if (input.ImageId === undefined || input.ImageId === "") throw raise("MissingParameter", { name: "ImageId" })
   const allowed = ["instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu"]
   const tags = (type: string) => tagsFor(input.TagSpecifications, type, allowed)
+  const type = input.InstanceType ?? defaultType
+  const cpuCredits = readCreditSpecification(input, type, settings)
   return {
     min,
     max,
     image: input.ImageId,
-    type: input.InstanceType ?? defaultType,
+    type,
     network: readInterface(input, max),
     devices: readDevices(input.BlockDeviceMappings ?? []),
     attributes: {
@@ -84,7 +89,11 @@ export function readLaunch(input: Run): LaunchWish {
       enaSupport: true,
       sourceDestCheck: true,
       monitoring: input.Monitoring?.Enabled === true ? "enabled" : "disabled",
-      metadata: readMetadataOptions(input.MetadataOptions, defaultMetadataOptions),
+      metadata: launchMetadataOptions(input.MetadataOptions, settings.metadata),
+      ...(cpuCredits === undefined ? {} : { cpuCredits }),
+      ...(input.MaintenanceOptions === undefined
+        ? {}
+        : { maintenance: readMaintenanceOptions(input.MaintenanceOptions) }),
     },
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
     ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),
@@ -108,6 +117,18 @@ function isOff(value: unknown): boolean {
     value !== null &&
     Object.values(value).every((member) => member === false || member === undefined)
   )
+}
+
+function readCreditSpecification(input: Run, type: string, settings: SettingsRecord): CpuCredits | undefined {
+  const given = input.CreditSpecification
+  if (given === undefined) return defaultCredits(settings, type)
+  if (given.CpuCredits === undefined) throw raise("MissingParameter", { name: "CreditSpecification.CpuCredits" })
+  const credits = readCredits(given.CpuCredits)
+  if (!isBurstable(type))
+    throw raise("InvalidParameterCombination", {
+      detail: `The parameter CreditSpecification cannot be used with the instance type ${type}: it is not burstable.`,
+    })
+  return credits
 }
 
 function readCounts(input: Run): readonly [number, number] {

@@ -14,7 +14,7 @@ import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
 import { toMetadataOptions } from "./metadata-options.ts"
-import { type InstanceRecord, type InstanceState, stateCodes } from "./record.ts"
+import { type InstanceRecord, type InstanceState, stateCodes, stateReasonOf } from "./record.ts"
 
 type Interfaces = ReadonlyMap<string, Resource<NetworkInterfaceRecord>>
 
@@ -64,6 +64,7 @@ export function toMaintenanceOptions({ attributes }: InstanceRecord): InstanceMa
 
 function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces): Instance {
   const { id, record } = instance
+  const reason = stateReasonOf(record)
   return {
     InstanceId: id,
     AmiLaunchIndex: record.launchIndex,
@@ -114,8 +115,6 @@ function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces):
     ...(record.publicAddress === undefined ? {} : { PublicIpAddress: record.publicAddress }),
     ...(record.attributes.sriovNetSupport === undefined ? {} : { SriovNetSupport: record.attributes.sriovNetSupport }),
     ...(record.keyName === undefined ? {} : { KeyName: record.keyName }),
-    ...(record.stateReason === undefined
-      ? {}
-      : { StateReason: { Code: record.stateReason.code, Message: record.stateReason.message } }),
+    ...(reason === undefined ? {} : { StateReason: { Code: reason.code, Message: reason.message } }),
   }
 }

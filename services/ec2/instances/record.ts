@@ -99,6 +99,11 @@ export interface MaintenanceOptions {
   readonly rebootMigration: "default" | "disabled"
 }
 
+/** Why an instance is in its state. One that is on its way up says so in both parts, as EC2 does. */
+export function stateReasonOf(record: InstanceRecord): InstanceRecord["stateReason"] {
+  return record.state === "pending" ? { code: "pending", message: "pending" } : record.stateReason
+}
+
 export const instanceKind = defineKind<InstanceRecord>({
   name: "instance",
   prefix: "i",
@@ -123,8 +128,8 @@ export const instanceKind = defineKind<InstanceRecord>({
     "availability-zone-id": record.zoneId,
     "instance-state-name": record.state,
     "instance-state-code": stateCodes[record.state],
-    "state-reason-code": record.stateReason?.code,
-    "state-reason-message": record.stateReason?.message,
+    "state-reason-code": stateReasonOf(record)?.code,
+    "state-reason-message": stateReasonOf(record)?.message,
     reason: record.transitionReason,
     "launch-time": new Date(record.launchedMs).toISOString(),
     "client-token": record.clientToken,

@@ -32,10 +32,10 @@ export const instances = {
     const token = { ...one, MinCount: 2, MaxCount: 2, ClientToken: "operations-run" }
     const { Instances = [], ReservationId } = await ec2("RunInstances", token)
     assert.deepEqual(
-      Instances.map((instance) => [instance.State?.Name, instance.AmiLaunchIndex]),
+      Instances.map((instance) => [instance.State?.Name, instance.StateReason?.Code, instance.AmiLaunchIndex]),
       [
-        ["pending", 0],
-        ["pending", 1],
+        ["pending", "pending", 0],
+        ["pending", "pending", 1],
       ],
     )
     assert.equal((await ec2("RunInstances", token)).ReservationId, ReservationId)

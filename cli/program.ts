@@ -81,7 +81,7 @@ const addUse = (root: Command): void => {
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (args: string[], options: Home) => (await import("./commands/aws.ts")).aws(args, options))
-  onHome(root, "ssh", "log in to an instance as ec2-user")
+  onHome(root, "ssh", "log in to an instance as its image's user")
     .argument("<instance>", "its id or its Name tag")
     .argument("[args...]", "ssh's own options, then a command")
     .option("-i, --identity <file>", "private key (else KEYNAME.pem here or in ~/.ssh)")

@@ -21,7 +21,8 @@ export interface ControlPlaneOptions {
   readonly store: Store
   readonly connection: HostConnection
   readonly facts: HostFacts
-  readonly images: readonly PublicImage[]
+  /** The images there are now. Asked at the start, after a reset and by `lookAtImages`. */
+  readonly images: () => Promise<readonly PublicImage[]>
   readonly credentials: Credentials
   /** Pid that `status` names as the daemon's. */
   readonly daemonPid: number
@@ -32,6 +33,8 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   readonly endpoint: string
   readonly server: WireServer
+  /** Makes the public images what `images` gives now. */
+  lookAtImages(): Promise<void>
   close(): Promise<void>
 }
 
@@ -62,7 +65,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const ec2 = createEc2(cloud)
   const furnish = async () => {
     await ensureRootAccount(cloud, options.credentials)
-    await registerPublicImages(cloud, options.images)
+    await registerPublicImages(cloud, await options.images())
   }
   await furnish()
   await link.start(await endingInstances(cloud))
@@ -99,6 +102,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   return {
     endpoint,
     server,
+    lookAtImages: async () => registerPublicImages(cloud, await options.images()),
     async close() {
       clearInterval(sweeper)
       await server.drain(drainMs)

@@ -66,7 +66,7 @@ export async function runSim(config: Config): Promise<void> {
     store,
     connection,
     facts: await connection.facts(),
-    images,
+    images: async () => images,
     credentials: ensureCredentials(config.home, config.account, config.region),
     daemonPid: process.pid,
     shutdown: stop,

@@ -2,7 +2,7 @@
  * GRUB for a BIOS, written by hand into the sectors before the first partition: no loop device, no grub-install.
  * https://www.gnu.org/software/grub/manual/grub/html_node/Images.html
  */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ImageError, run } from "./command.ts"
 
@@ -12,6 +12,7 @@ export const partitionOffsetBytes = 1024 * 1024
 /** The part of the first sector that holds code: the disk's signature and the table of partitions follow. */
 const codeBytes = 440
 const linux = 0x83
+const modulesFolder = "usr/lib/grub/i386-pc"
 
 /** What GRUB reads a configuration with, and what it loads a kernel with; nothing is loaded from the disk later. */
 const modules = [
@@ -36,7 +37,6 @@ const modules = [
  * from that partition of the disk it was started from. GRUB comes from the unpacked packages and runs inside of them.
  */
 export async function bootSectors(packages: string, sizeBytes: number): Promise<Buffer> {
-  const modulesFolder = "usr/lib/grub/i386-pc"
   const output = join(packages, "tmp/core.img")
   await mkdir(join(packages, "tmp"), { recursive: true })
   const format = ["--format", "i386-pc", "--directory", `/${modulesFolder}`]
@@ -76,17 +76,31 @@ export async function installBoot(
   await mkdir(join(root, "boot/grub"), { recursive: true })
   await run("cp", ["--preserve=timestamps", "--reflink=auto", files.kernel, join(root, "boot/vmlinuz")])
   await writeFile(join(root, "boot/initrd"), files.initrd)
-  await writeFile(join(root, "boot/grub/grub.cfg"), configuration(commandLine))
+  await writeFile(join(root, "boot/grub/grub.cfg"), configuration(commandLine, "/boot/vmlinuz", "/boot/initrd"))
 }
 
-function configuration(commandLine: string): string {
+/**
+ * GRUB's configuration and modules inside a distribution whose own tools keep both from then on: until `update-grub` first runs there, what is
+ * started is whatever kernel the links in / lead to.
+ */
+export async function installBootOfDistribution(root: string, commandLine: string): Promise<void> {
+  const folder = join(root, "boot/grub/i386-pc")
+  await mkdir(folder, { recursive: true })
+  const modules = join(root, modulesFolder)
+  for (const name of await readdir(modules)) {
+    if (/\.(mod|lst)$/.test(name)) await copyFile(join(modules, name), join(folder, name))
+  }
+  await writeFile(join(root, "boot/grub/grub.cfg"), configuration(commandLine, "/vmlinuz", "/initrd.img"))
+}
+
+function configuration(commandLine: string, kernel: string, initrd: string): string {
   return `serial --unit=0 --speed=115200
 terminal_input serial console
 terminal_output serial console
 set timeout=0
 menuentry Linux {
-  linux /boot/vmlinuz ${commandLine}
-  initrd /boot/initrd
+  linux ${kernel} ${commandLine}
+  initrd ${initrd}
 }
 `
 }

@@ -10,9 +10,11 @@ import { systemClock } from "#lib/clock.ts"
 import { buildImage } from "./build.ts"
 import { catalog, imageIdOf, microImage } from "./catalog.ts"
 import { ImageError } from "./command.ts"
+import { debianRecipe } from "./debian/recipe.ts"
 import { readImage } from "./image-folder.ts"
 import { archive } from "./initrd.ts"
 import { microRecipe } from "./micro/recipe.ts"
+import { indexOptions } from "./package-index.ts"
 import { downloadPackages } from "./packages.ts"
 import { publishFolder } from "./publish.ts"
 import { recipeHash } from "./recipe-hash.ts"
@@ -95,6 +97,41 @@ test("a damaged image in a home is not replaced under its volumes", async (conte
   await writeFile(join(folder, "disk.qcow2"), "bytes that volumes stand on")
   await assert.rejects(buildImage(microRecipe, { directory: home }), /is damaged/)
   assert.deepEqual(await readdir(folder), ["disk.qcow2"])
+})
+
+test("a release that the machine is not has an index of its own, and keys that must be there", async (context) => {
+  const cache = await temporary(context)
+  assert.deepEqual(await indexOptions(microRecipe, cache, 0), [])
+  const other = { ...debianRecipe, release: { ...debianRecipe.release, version: /^99[.]/ } }
+  const keyring = { package: "some-keyring", path: "/nowhere/some.gpg" }
+  await assert.rejects(indexOptions({ ...other, keyring }, cache, 0), /^ImageError: some-keyring is not installed$/)
+  await mkdir(join(cache, "packages", "index-bookworm", "partial"), { recursive: true })
+  const options = await indexOptions(other, cache, Date.now())
+  assert.ok(options.includes(`Dir::State::lists=${join(cache, "packages", "index-bookworm")}`), options.join(" "))
+})
+
+test("an image that starts by firmware is whole without a kernel beside it", async (context) => {
+  const folder = await temporary(context)
+  const words = [
+    "id",
+    "name",
+    "description",
+    "architecture",
+    "rootDeviceName",
+    "commandLine",
+    "loginUser",
+    "recipeHash",
+  ]
+  const facts = { ...Object.fromEntries(words.map((word) => [word, ""])), sizeBytes: 1, createdMs: 1, packages: {} }
+  await writeFile(join(folder, "disk.qcow2"), "")
+  for (const [bootKind, whole] of [
+    ["firmware", true],
+    ["kernel", false],
+    ["other", false],
+  ] as const) {
+    await writeFile(join(folder, "image.json"), JSON.stringify({ ...facts, bootKind }))
+    assert.equal((await readImage(folder)) !== undefined, whole, bootKind)
+  }
 })
 
 test("a folder without all of its files, or with broken facts, is no image", async (context) => {

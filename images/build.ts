@@ -7,19 +7,21 @@ import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } f
 import { join } from "node:path"
 import { systemClock } from "#lib/clock.ts"
 import type { Clock } from "#lib/clock.ts"
-import { installBoot } from "./boot-loader.ts"
+import { installBoot, installBootOfDistribution } from "./boot-loader.ts"
 import { imageIdOf } from "./catalog.ts"
 import { ImageError } from "./command.ts"
 import { writeDisk } from "./disk.ts"
 import { imageFiles, isWhole, readImage } from "./image-folder.ts"
 import type { BuiltImage, ImageFacts } from "./image-folder.ts"
+import { installDistribution } from "./distribution.ts"
 import { buildInitrd } from "./initrd.ts"
+import { indexOptions } from "./package-index.ts"
 import { findKernel } from "./modules.ts"
 import { downloadPackages, missingPackages, resolvePackages, unpackPackages } from "./packages.ts"
 import type { Package } from "./packages.ts"
 import { publishFolder } from "./publish.ts"
 import { recipeHash } from "./recipe-hash.ts"
-import type { ImageRecipe } from "./recipe.ts"
+import type { DistributionRecipe, ImageRecipe, ProgramsRecipe } from "./recipe.ts"
 import { buildRootTree } from "./root-tree.ts"
 
 export type { BuiltImage, ImageFacts } from "./image-folder.ts"
@@ -61,7 +63,9 @@ export async function buildImage(recipe: ImageRecipe, options: BuildOptions): Pr
   }
   const cached = await buildInCache(build)
   build.onProgress({ step: "publish", fraction: 0.99, message: "putting the image into the home" })
-  await publishFolder(directory, isWhole, build.clock, (folder) => placeFiles(cached, folder))
+  await publishFolder(directory, isWhole, build.clock, (folder) =>
+    placeFiles(cached, imageFiles(bootKindOf(recipe)), folder),
+  )
   const built = await readImage(directory)
   if (!built) throw new ImageError("failed", `${directory} is not a whole image`)
   return built
@@ -129,19 +133,40 @@ async function removeOld(parent: string, keep: string, clock: Clock): Promise<vo
 }
 
 async function fillImage(build: Build, work: string): Promise<void> {
-  const { recipe, cacheDirectory, onProgress } = build
+  const { recipe, cacheDirectory, onProgress, clock } = build
   onProgress({ step: "packages", fraction: 0, message: "looking up packages" })
-  const packages = await resolvePackages(recipe, cacheDirectory)
+  const packages = await resolvePackages(recipe, cacheDirectory, clock.wallMs())
   const missing = await missingPackages(packages, cacheDirectory)
   const fetchMB = Math.ceil(totalBytes(missing) / megabyte)
   const reportDownload = (done: number): void =>
-    onProgress({ step: "download", fraction: 0.05 + done * 0.6, message: `fetching ${fetchMB} MB of packages` })
+    onProgress({ step: "download", fraction: 0.05 + done * 0.45, message: `fetching ${fetchMB} MB of packages` })
   if (missing.length > 0) reportDownload(0)
-  await downloadPackages(packages, cacheDirectory, reportDownload)
-  onProgress({ step: "unpack", fraction: 0.65, message: "unpacking packages" })
+  const index = await indexOptions(recipe, cacheDirectory, clock.wallMs())
+  await downloadPackages(packages, cacheDirectory, reportDownload, index)
   const scratch = await mkdtemp(join(work, "scratch-"))
-  const unpacked = join(scratch, "packages")
   const root = join(scratch, "root")
+  const parts = { packages, cacheDirectory, scratch, root, work, onProgress }
+  const bootLoader = await (recipe.kind === "programs" ? fillPrograms(recipe, parts) : fillDistribution(recipe, parts))
+  onProgress({ step: "disk", fraction: 0.9, message: "writing the disk" })
+  await writeDisk(recipe, bootLoader, root, join(scratch, "disk.raw"), join(work, "disk.qcow2"))
+  await writeFacts(build, packages, work)
+  await rm(scratch, { recursive: true })
+}
+
+interface Parts {
+  readonly packages: readonly Package[]
+  readonly cacheDirectory: string
+  readonly scratch: string
+  /** The root file system; what is given back is the folder that holds the boot loader's packages. */
+  readonly root: string
+  readonly work: string
+  readonly onProgress: Build["onProgress"]
+}
+
+async function fillPrograms(recipe: ProgramsRecipe, parts: Parts): Promise<string> {
+  const { packages, cacheDirectory, scratch, root, work, onProgress } = parts
+  onProgress({ step: "unpack", fraction: 0.65, message: "unpacking packages" })
+  const unpacked = join(scratch, "packages")
   await mkdir(root)
   await chmod(root, 0o755)
   await unpackPackages(packages, cacheDirectory, unpacked)
@@ -152,10 +177,17 @@ async function fillImage(build: Build, work: string): Promise<void> {
   await writeFile(join(work, "initrd"), initrd)
   await copyFile(kernel.imagePath, join(work, "vmlinuz"))
   await installBoot(root, { kernel: kernel.imagePath, initrd }, recipe.commandLine)
-  onProgress({ step: "disk", fraction: 0.9, message: "writing the disk" })
-  await writeDisk(recipe, unpacked, root, join(scratch, "disk.raw"), join(work, "disk.qcow2"))
-  await writeFacts(build, packages, work)
-  await rm(scratch, { recursive: true })
+  return unpacked
+}
+
+async function fillDistribution(recipe: DistributionRecipe, parts: Parts): Promise<string> {
+  const { packages, cacheDirectory, scratch, root, onProgress } = parts
+  const report = (done: number): void =>
+    onProgress({ step: "root", fraction: 0.5 + done * 0.4, message: `installing ${packages.length} packages` })
+  report(0)
+  await installDistribution(recipe, packages, cacheDirectory, scratch, root, report)
+  await installBootOfDistribution(root, recipe.commandLine)
+  return root
 }
 
 async function writeFacts({ recipe, clock }: Build, packages: readonly Package[], work: string): Promise<void> {
@@ -166,7 +198,7 @@ async function writeFacts({ recipe, clock }: Build, packages: readonly Package[]
     architecture: recipe.architecture,
     sizeBytes: recipe.sizeBytes,
     rootDeviceName: recipe.rootDeviceName,
-    bootKind: "kernel",
+    bootKind: bootKindOf(recipe),
     commandLine: recipe.commandLine,
     loginUser: recipe.loginUser,
     createdMs: clock.wallMs(),
@@ -176,9 +208,11 @@ async function writeFacts({ recipe, clock }: Build, packages: readonly Package[]
   await writeFile(join(work, "image.json"), `${JSON.stringify(facts, null, 2)}\n`)
 }
 
+const bootKindOf = ({ kind }: ImageRecipe): ImageFacts["bootKind"] => (kind === "programs" ? "kernel" : "firmware")
+
 /** Hard links where the file system allows: the files never change. */
-async function placeFiles(source: string, folder: string): Promise<void> {
-  for (const name of imageFiles) {
+async function placeFiles(source: string, names: readonly string[], folder: string): Promise<void> {
+  for (const name of names) {
     const target = join(folder, name)
     await link(join(source, name), target).catch(() => copyFile(join(source, name), target, constants.COPYFILE_FICLONE))
   }

@@ -14,8 +14,8 @@ export interface CatalogImage {
   /** Virtual size in bytes: a volume made from it is at least as large. */
   readonly sizeBytes: number
   readonly loginUser: string
-  /** `recipe`: made by this release. `notBuilt`: known by name, made by a later one. */
-  readonly build: "recipe" | "notBuilt"
+  /** `always`: made before a home with real guests first serves. `asked`: made by `fractus image build`. */
+  readonly build: "always" | "asked"
 }
 
 /** The id of an image: the same in every region of every home, since it follows from the name alone. */
@@ -42,7 +42,7 @@ export const microImage: CatalogImage = {
   description: "Fractus micro 1.2: a small Linux with curl, sudo and ssh",
   sizeBytes: gibibyte,
   loginUser: "ec2-user",
-  build: "recipe",
+  build: "always",
 }
 
 export const debianImage: CatalogImage = {
@@ -52,7 +52,12 @@ export const debianImage: CatalogImage = {
   description: "Debian 12 with cloud-init",
   sizeBytes: 2 * gibibyte,
   loginUser: "admin",
-  build: "notBuilt",
+  build: "asked",
+}
+
+/** The catalog's image of this name, with or without its version, or of this id. */
+export function findInCatalog(word: string): CatalogImage | undefined {
+  return catalog.find(({ id, name }) => id === word || name === word || name.replace(/-[\d.]+-x86_64$/, "") === word)
 }
 
 export const catalog: readonly CatalogImage[] = [microImage, debianImage]

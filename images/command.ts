@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process"
+import { createInterface } from "node:readline"
 
 /** An image could not be built: says what is missing and what to do. */
 export class ImageError extends Error {
@@ -13,11 +14,12 @@ export class ImageError extends Error {
 /**
  * Runs a program, never through a shell; gives what it printed. Ended after `timeoutMs` (two minutes).
  * Throws ImageError with the program's last words.
+ * `onLine` hears each line of both outputs as it comes.
  */
 export function run(
   program: string,
   args: readonly string[],
-  options: { cwd?: string; timeoutMs?: number } = {},
+  options: { cwd?: string; timeoutMs?: number; onLine?: (line: string) => void } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const settings = {
@@ -27,11 +29,14 @@ export function run(
       maxBuffer: 16 * 1024 * 1024,
       env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
     } as const
-    execFile(program, args, settings, (error, stdout, stderr) => {
+    const child = execFile(program, args, settings, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
       if (error.code === "ENOENT") return reject(new ImageError("missing-tool", `${program} is not installed`))
       const words = stderr.trim().split("\n").slice(-3).join("; ")
       reject(new ImageError("failed", `${program} failed: ${words || error.message}`, { cause: error }))
     })
+    const { onLine } = options
+    if (onLine === undefined) return
+    for (const input of [child.stdout, child.stderr]) if (input) createInterface({ input }).on("line", onLine)
   })
 }

@@ -5,6 +5,8 @@ import { run } from "./command.ts"
 import type { ImageRecipe } from "./recipe.ts"
 
 const blockBytes = 4096
+/** Writing and packing whole distributions takes a slow machine minutes. */
+const timeoutMs = 900_000
 
 /**
  * What every kernel and boot loader of the last ten years reads. Said in full, because defaults differ between versions of mke2fs, and
@@ -25,8 +27,22 @@ export async function writeDisk(
   await truncate(rawPath, recipe.sizeBytes)
   // Few inodes and no lazy work: what mke2fs leaves to the first mount, every guest would do again on its own volume.
   const extended = `nodiscard,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,offset=${partitionOffsetBytes}`
-  const layout = ["-t", "ext4", "-b", String(blockBytes), "-i", "32768", "-m", "1", "-O", features, "-E", extended]
+  const layout = [
+    "-t",
+    "ext4",
+    "-b",
+    String(blockBytes),
+    "-i",
+    String(recipe.bytesPerInode),
+    "-m",
+    "1",
+    "-O",
+    features,
+    "-E",
+    extended,
+  ]
   const blocks = String((recipe.sizeBytes - partitionOffsetBytes) / blockBytes)
-  await run("mke2fs", ["-q", "-F", ...layout, "-L", recipe.rootLabel, "-d", root, rawPath, blocks])
-  await run("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", rawPath, target])
+  await run("mke2fs", ["-q", "-F", ...layout, "-L", recipe.rootLabel, "-d", root, rawPath, blocks], { timeoutMs })
+  const packing = ["-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd"]
+  await run("qemu-img", ["convert", ...packing, rawPath, target], { timeoutMs })
 }

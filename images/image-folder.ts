@@ -1,4 +1,4 @@
-/** An image as a folder: disk.qcow2, vmlinuz, initrd and image.json, whole or not an image. */
+/** An image as a folder: disk.qcow2, image.json and, for a direct start, vmlinuz and initrd; whole or not an image. */
 import { readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 
@@ -11,7 +11,8 @@ export interface ImageFacts {
   /** Virtual size of the disk. */
   readonly sizeBytes: number
   readonly rootDeviceName: string
-  readonly bootKind: "kernel"
+  /** `kernel`: started with the vmlinuz and initrd beside the disk. `firmware`: with what the disk itself holds. */
+  readonly bootKind: "kernel" | "firmware"
   readonly commandLine: string
   readonly loginUser: string
   readonly createdMs: number
@@ -23,18 +24,24 @@ export interface ImageFacts {
 export interface BuiltImage extends ImageFacts {
   readonly directory: string
   readonly diskPath: string
+  /** Only with `bootKind` "kernel" is there a file at these two. */
   readonly kernelPath: string
   readonly initrdPath: string
 }
 
-export const imageFiles: readonly string[] = ["disk.qcow2", "vmlinuz", "initrd", "image.json"]
+/** The files of an image's folder. */
+export function imageFiles(bootKind: ImageFacts["bootKind"]): readonly string[] {
+  return bootKind === "kernel" ? ["disk.qcow2", "vmlinuz", "initrd", "image.json"] : ["disk.qcow2", "image.json"]
+}
 
 /** An image folder as it stands, or undefined when it is absent or not whole. */
 export async function readImage(directory: string): Promise<BuiltImage | undefined> {
   const text = await readFile(join(directory, "image.json"), "utf8").catch(() => undefined)
   if (text === undefined) return undefined
+  const facts = parseFacts(text)
+  if (!facts) return undefined
   const found = await Promise.all(
-    imageFiles.map((name) =>
+    imageFiles(facts.bootKind).map((name) =>
       stat(join(directory, name)).then(
         () => true,
         () => false,
@@ -42,8 +49,6 @@ export async function readImage(directory: string): Promise<BuiltImage | undefin
     ),
   )
   if (found.includes(false)) return undefined
-  const facts = parseFacts(text)
-  if (!facts) return undefined
   return {
     ...facts,
     directory,
@@ -82,6 +87,7 @@ function isImageFacts(value: unknown): value is ImageFacts {
   const fields = new Map<string, unknown>(Object.entries(value))
   return (
     strings.every((key) => typeof fields.get(key) === "string") &&
+    ["kernel", "firmware"].includes(String(fields.get("bootKind"))) &&
     ["sizeBytes", "createdMs"].every((key) => Number.isSafeInteger(fields.get(key))) &&
     typeof fields.get("packages") === "object"
   )

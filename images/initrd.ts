@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import type { Kernel } from "./modules.ts"
-import type { ImageRecipe } from "./recipe.ts"
+import type { ProgramsRecipe } from "./recipe.ts"
 
 export interface ArchiveEntry {
   readonly path: string
@@ -19,7 +19,7 @@ const plain = 0o100644
  * Busybox, the modules that lead to the root disk, and the recipe's `initrd/init`. Not packed: a guest under emulation unpacks slower
  * than the machine hands over plain bytes.
  */
-export async function buildInitrd(recipe: ImageRecipe, packages: string, kernel: Kernel): Promise<Buffer> {
+export async function buildInitrd(recipe: ProgramsRecipe, packages: string, kernel: Kernel): Promise<Buffer> {
   const modules = await kernel.modules(recipe.initrdModules, recipe.optionalModules)
   const files = modules.map(async ({ source }) => ({
     path: `modules/${basename(source).replace(/\.(xz|zst)$/, "")}`,

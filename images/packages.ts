@@ -4,7 +4,13 @@ import { spawn } from "node:child_process"
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ImageError, run } from "./command.ts"
+import { indexOptions, updateIndex } from "./package-index.ts"
 import type { ImageRecipe } from "./recipe.ts"
+
+const groupBytes = 24_000_000
+
+/** Options for apt: where its index is. */
+type Index = readonly string[]
 
 export interface Package {
   readonly name: string
@@ -16,8 +22,12 @@ export interface Package {
   readonly digest: string
 }
 
-/** The packages of a recipe with their dependencies, as this distribution's index has them now. */
-export async function resolvePackages(recipe: ImageRecipe, cacheDirectory: string): Promise<Package[]> {
+/** The packages of a recipe with their dependencies, as the index has them now. */
+export async function resolvePackages(
+  recipe: ImageRecipe,
+  cacheDirectory: string,
+  nowMs = Date.now(),
+): Promise<Package[]> {
   await mkdir(join(cacheDirectory, "packages"), { recursive: true })
   const architecture = (await run("dpkg", ["--print-architecture"])).trim()
   if (architecture !== "amd64") {
@@ -26,24 +36,26 @@ export async function resolvePackages(recipe: ImageRecipe, cacheDirectory: strin
       `${recipe.name} is built of amd64 packages; this machine has ${architecture}`,
     )
   }
+  const index = await indexOptions(recipe, cacheDirectory, nowMs)
   try {
-    return await resolveOnce(recipe, cacheDirectory)
+    return await resolveOnce(recipe, cacheDirectory, index)
   } catch (error) {
     if (error instanceof ImageError && error.code === "missing-tool") throw error
     // An index that is absent or from before a name changed: fetch it once.
-    await run("apt-get", ["update", "-qq"], { timeoutMs: 300_000 }).catch((reason: unknown) => {
-      const text = `packages are not in the index (${message(error)}), and it cannot be fetched anew: ${message(reason)}`
+    await updateIndex(index).catch((reason: unknown) => {
+      const text = `packages are not in the index (${message(error)}), and ${message(reason)}`
       throw new ImageError("no-network", text, { cause: reason })
     })
-    return await resolveOnce(recipe, cacheDirectory)
+    return await resolveOnce(recipe, cacheDirectory, index)
   }
 }
 
-async function resolveOnce(recipe: ImageRecipe, cacheDirectory: string): Promise<Package[]> {
-  const kernel = await firstKnown(recipe.kernelPackages)
+async function resolveOnce(recipe: ImageRecipe, cacheDirectory: string, index: Index): Promise<Package[]> {
+  const kernel = await firstKnown(recipe.kernelPackages, index)
+  if (recipe.kind === "distribution") return await closure([...recipe.packages, kernel], cacheDirectory, index)
   const [programs, kernels] = await Promise.all([
-    closure(recipe.packages, cacheDirectory),
-    closure([kernel], cacheDirectory),
+    closure(recipe.packages, cacheDirectory, index),
+    closure([kernel], cacheDirectory, index),
   ])
   return [
     ...programs.filter(({ name }) => !recipe.withoutPackages.test(name)),
@@ -51,8 +63,8 @@ async function resolveOnce(recipe: ImageRecipe, cacheDirectory: string): Promise
   ]
 }
 
-async function firstKnown(names: readonly string[]): Promise<string> {
-  const listed = await run("apt-cache", ["policy", ...names])
+async function firstKnown(names: readonly string[], index: Index): Promise<string> {
+  const listed = await run("apt-cache", ["policy", ...index, ...names])
   for (const name of names) {
     const candidate = new RegExp(`^${name}:\\n.*\\n +Candidate: (.*)$`, "m").exec(listed)?.[1]
     if (candidate && candidate !== "(none)") return name
@@ -61,7 +73,7 @@ async function firstKnown(names: readonly string[]): Promise<string> {
 }
 
 /** What apt would install into an empty machine. */
-async function closure(names: readonly string[], cacheDirectory: string): Promise<Package[]> {
+async function closure(names: readonly string[], cacheDirectory: string, index: Index): Promise<Package[]> {
   const status = join(cacheDirectory, "packages", "empty-status")
   await writeFile(status, "")
   // apt leaves out what its own folder of archives already has: give it an empty one.
@@ -80,6 +92,7 @@ async function closure(names: readonly string[], cacheDirectory: string): Promis
     "-qq",
     "--print-uris",
     "--no-install-recommends",
+    ...index,
     ...options,
     ...names,
   ])
@@ -115,19 +128,62 @@ export async function downloadPackages(
   packages: readonly Package[],
   cacheDirectory: string,
   onFraction: (fraction: number) => void,
+  index: Index = [],
 ): Promise<void> {
   const missing = await missingPackages(packages, cacheDirectory)
   if (missing.length === 0) return
-  const folder = await mkdtemp(join(cacheDirectory, "packages", ".download-"))
-  try {
-    await aptDownload(missing, folder, onFraction)
-    for (const file of await readdir(folder)) await rename(join(folder, file), join(cacheDirectory, "packages", file))
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+  await sweepDownloads(join(cacheDirectory, "packages"))
+  const total = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  let done = 0
+  for (const group of groupsOf(missing)) {
+    const size = group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    await downloadGroup(
+      group,
+      join(cacheDirectory, "packages"),
+      (part) => onFraction((done + part * size) / total),
+      index,
+    )
+    done += size
   }
   const absent = await missingPackages(missing, cacheDirectory)
   if (absent.length > 0)
     throw new ImageError("no-network", `packages could not be fetched: ${absent.map(({ file }) => file).join(", ")}`)
+}
+
+/** Some at a time, each lot kept as it comes: what is interrupted goes on from there. */
+function groupsOf(packages: readonly Package[]): Package[][] {
+  const groups: Package[][] = []
+  let room = 0
+  for (const item of packages) {
+    if (room < item.sizeBytes) groups.push([])
+    room = (room < item.sizeBytes ? groupBytes : room) - item.sizeBytes
+    groups.at(-1)?.push(item)
+  }
+  return groups
+}
+
+async function downloadGroup(
+  group: readonly Package[],
+  target: string,
+  onFraction: (fraction: number) => void,
+  index: Index,
+): Promise<void> {
+  const folder = await mkdtemp(join(target, `.download-${process.pid}-`))
+  try {
+    await aptDownload(group, folder, onFraction, index)
+    for (const file of await readdir(folder)) await rename(join(folder, file), join(target, file))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** What downloads of processes that are gone left behind. */
+async function sweepDownloads(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, pid] = /^\.download-(\d+)-/.exec(name) ?? []
+    if (pid === undefined || (await stat(`/proc/${pid}`).catch(() => undefined))) continue
+    await rm(join(folder, name), { recursive: true, force: true })
+  }
 }
 
 /** apt checks each file against the signed index before it shows up. */
@@ -135,15 +191,20 @@ function aptDownload(
   packages: readonly Package[],
   folder: string,
   onFraction: (fraction: number) => void,
+  index: Index,
 ): Promise<void> {
   const names = packages.map(({ name, version }) => `${name}=${version}`)
   const settings = ["APT::Sandbox::User=root", "APT::Status-Fd=3", "Acquire::Retries=2", "Acquire::http::Timeout=30"]
-  const child = spawn("apt-get", ["download", "-qq", ...settings.flatMap((setting) => ["-o", setting]), ...names], {
-    cwd: folder,
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
-    timeout: 900_000,
-    killSignal: "SIGKILL",
-  })
+  const child = spawn(
+    "apt-get",
+    ["download", "-qq", ...index, ...settings.flatMap((setting) => ["-o", setting]), ...names],
+    {
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+      timeout: 900_000,
+      killSignal: "SIGKILL",
+    },
+  )
   let words = ""
   child.stderr?.on("data", (chunk: Buffer) => (words = (words + chunk.toString()).slice(-2000)))
   child.stdio[3]?.on("data", (chunk: Buffer) => {

@@ -13,7 +13,7 @@ export async function publishFolder(
   const parent = join(folder, "..")
   await mkdir(parent, { recursive: true })
   await sweep(parent, clock)
-  const work = await mkdtemp(join(parent, ".building-"))
+  const work = await mkdtemp(join(parent, `.building-${process.pid}-`))
   try {
     await fill(work)
     await chmod(work, 0o755)
@@ -47,12 +47,14 @@ async function renamed(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Removes what builds that were killed left behind: nothing takes an hour. */
+/** Removes what builds that were killed left behind: their process is gone, or it has become another; nothing takes an hour. */
 async function sweep(parent: string, clock: Clock): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith(".building-")) continue
+    const [, pid] = /^\.building-(\d+)-/.exec(name) ?? []
+    const gone = pid !== undefined && (await stat(`/proc/${pid}`).catch(() => undefined)) === undefined
     const facts = await stat(join(parent, name)).catch(() => undefined)
-    if (facts && clock.wallMs() - facts.mtimeMs > 3_600_000)
+    if (gone || (facts && clock.wallMs() - facts.mtimeMs > 3_600_000))
       await rm(join(parent, name), { recursive: true, force: true })
   }
 }

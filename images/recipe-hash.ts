@@ -3,6 +3,9 @@ import { readFile, readdir } from "node:fs/promises"
 import { join, relative } from "node:path"
 import type { ImageRecipe } from "./recipe.ts"
 
+/** Beside the code that builds, and without a say in what comes out. */
+const bystanders = /^(asked|catalog|recipes|remove)\.ts$|\.(test\.ts|md)$/
+
 /**
  * Name of an image in the cache: over the recipe, its files and the code that builds. Versions of packages are not in it: they are
  * recorded in image.json, and an image does not change because a distribution did.
@@ -22,7 +25,7 @@ export async function recipeHash(recipe: ImageRecipe): Promise<string> {
 async function sources(folder: string, deep: boolean): Promise<string[]> {
   const entries = await readdir(folder, { recursive: deep, withFileTypes: true })
   return entries
-    .filter((entry) => entry.isFile() && !/\.(test\.ts|md)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && !bystanders.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .toSorted()
 }

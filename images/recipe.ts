@@ -1,16 +1,31 @@
 /** What a machine image is made of: the input of `buildImage`. Plain data; knows no packages beyond their names. */
 
-export interface ImageRecipe {
+interface Recipe {
   /** Name of the image, from which its id follows. A changed recipe is a new version and a new name. */
   readonly name: string
   readonly description: string
   readonly architecture: "x86_64"
-  /** Folder of this recipe: `root/` is laid over the root file system, `initrd/` over the initrd. */
+  /** Folder of this recipe: `root/` is laid over the root file system. */
   readonly folder: string
   /** Packages whose closure of dependencies is fetched. */
   readonly packages: readonly string[]
   /** Names of the kernel's package, by distribution; the first that is known is taken. */
   readonly kernelPackages: readonly string[]
+  /** Modes of single files of `root/`; others are 0755 when executable, else 0644. */
+  readonly modes: Readonly<Record<string, number>>
+  /** Label of the root file system: at most 16 bytes. */
+  readonly rootLabel: string
+  /** Virtual size of the disk, which its one partition fills. A multiple of 1 GiB. */
+  readonly sizeBytes: number
+  readonly bytesPerInode: number
+  readonly rootDeviceName: string
+  readonly commandLine: string
+  readonly loginUser: string
+}
+
+/** An image of single programs: named files of packages, the libraries they need, files of ours. Starts by direct kernel. */
+export interface ProgramsRecipe extends Recipe {
+  readonly kind: "programs"
   /** Dependencies that are needed by maintainer scripts only and are not fetched. */
   readonly withoutPackages: RegExp
   /** Globs of what goes from the packages into the root file system; the libraries they need follow by themselves. */
@@ -18,21 +33,27 @@ export interface ImageRecipe {
   /** Links in the root file system: path -> target. */
   readonly links: Readonly<Record<string, string>>
   readonly directories: readonly { readonly path: string; readonly mode: number; readonly uid?: number }[]
-  /** Modes of single files of `root/`; others are 0755 when executable, else 0644. */
-  readonly modes: Readonly<Record<string, number>>
   /** Applets of busybox that get no link. */
   readonly withoutApplets: readonly string[]
-  /** Modules loaded by the initrd, in this order, each after what it depends on. */
+  /** Modules loaded by the initrd, in this order, each after what it depends on. The initrd is laid over with `initrd/`. */
   readonly initrdModules: readonly string[]
   /** Modules that may be missing from a kernel (built in under another name). */
   readonly optionalModules: readonly string[]
   /** Modules on the root file system besides those of the initrd. */
   readonly rootModules: readonly string[]
-  /** Label of the root file system: at most 16 bytes. The initrd takes the first disk that has it. */
-  readonly rootLabel: string
-  /** Virtual size of the disk, which its one partition fills. A multiple of 1 GiB. */
-  readonly sizeBytes: number
-  readonly rootDeviceName: string
-  readonly commandLine: string
-  readonly loginUser: string
 }
+
+/** A whole distribution, its packages installed by its own tools. Starts by firmware, with the kernel that its own disk holds. */
+export interface DistributionRecipe extends Recipe {
+  readonly kind: "distribution"
+  /** Code name, as the package tools take it. */
+  readonly suite: string
+  /** How its release is told from others: a package and what its version looks like. */
+  readonly release: { readonly package: string; readonly version: RegExp }
+  /** What signed its packages, on a machine that is none of its own; `root/etc/apt/sources.list.d` says where they are. */
+  readonly keyring: { readonly package: string; readonly path: string }
+  /** A program beside the recipe that is called with the root folder once all is installed. */
+  readonly customize: string
+}
+
+export type ImageRecipe = ProgramsRecipe | DistributionRecipe

@@ -19,11 +19,11 @@ import { ImageError, run } from "./command.ts"
 import { dynamicNeeds } from "./elf.ts"
 import { installModules } from "./modules.ts"
 import type { Kernel } from "./modules.ts"
-import type { ImageRecipe } from "./recipe.ts"
+import type { ImageRecipe, ProgramsRecipe } from "./recipe.ts"
 
 /** Fills `root` (an empty folder): everything owned by root save the login user's home. */
 export async function buildRootTree(
-  recipe: ImageRecipe,
+  recipe: ProgramsRecipe,
   packages: string,
   kernel: Kernel,
   root: string,
@@ -47,7 +47,7 @@ export async function buildRootTree(
   for (const { path, uid } of recipe.directories) if (uid !== undefined) await chown(join(root, path), uid, uid)
 }
 
-async function copyPrograms(recipe: ImageRecipe, packages: string, root: string): Promise<void> {
+async function copyPrograms(recipe: ProgramsRecipe, packages: string, root: string): Promise<void> {
   const done = new Set<string>()
   for (const pattern of recipe.rootFiles) {
     const matches = await Array.fromAsync(glob(pattern, { cwd: packages }))
@@ -101,13 +101,15 @@ function merged(path: string): string {
   return /^(bin|sbin|lib|lib64)\//.test(plain) ? join("usr", plain) : plain
 }
 
-async function layOver(recipe: ImageRecipe, root: string): Promise<void> {
+/** The recipe's `root/` over what is there: owned by root, with the modes that the recipe gives. */
+export async function layOver(recipe: ImageRecipe, root: string): Promise<void> {
   const overlay = join(recipe.folder, "root")
   for (const entry of await readdir(overlay, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
     const path = relative(overlay, join(entry.parentPath, entry.name))
     const target = join(root, path)
     const executable = ((await lstat(join(overlay, path))).mode & 0o100) !== 0
+    await mkdir(dirname(target), { recursive: true })
     await cp(join(overlay, path), target)
     await lchown(target, 0, 0)
     await chmod(target, recipe.modes[path] ?? (executable ? 0o755 : 0o644))
@@ -115,7 +117,7 @@ async function layOver(recipe: ImageRecipe, root: string): Promise<void> {
 }
 
 /** Links for busybox's applets wherever no real program stands. */
-async function linkApplets(recipe: ImageRecipe, root: string): Promise<void> {
+async function linkApplets(recipe: ProgramsRecipe, root: string): Promise<void> {
   const folder = join(root, "usr/bin")
   const listed = await run(join(folder, "busybox"), ["--list"])
   const taken = new Set([...(await readdir(folder)), ...recipe.withoutApplets])

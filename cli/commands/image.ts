@@ -1,32 +1,131 @@
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { isRoot } from "../caller.ts"
 import { readStatus } from "../daemon/api.ts"
-import { requireDaemon } from "../daemon/require.ts"
-import { notYet } from "../failure.ts"
-import { existingHome, homeFolder, makeHome } from "../home.ts"
-import { print, printJson, table } from "../terminal.ts"
-import { buildFirstImage, checkDisk, checkPrivileges } from "../up/prepare.ts"
+import { runningDaemon } from "../daemon/process.ts"
+import { Failure, messageOf, program } from "../failure.ts"
+import { type DaemonRecord, existingHome, homeFiles, homeFolder, homeWords, makeHome } from "../home.ts"
+import { note, print, printJson, progressLine, table } from "../terminal.ts"
+import { checkDisk, checkPrivileges } from "../up/prepare.ts"
 
 type Options = { home?: string; json?: boolean }
+type Row = { id: string; name: string; state: string }
 
-/** `fractus image list`: the images that this home serves. */
+/** Longest time until the daemon has seen what changed in the home, and how often it is asked. */
+const seenWithinMs = 15_000
+const askEveryMs = 200
+
+/** `fractus image list`: the images that this home serves or holds, and those that it could build. */
 export const listImages = async (options: Options): Promise<void> => {
-  const { images } = await readStatus(requireDaemon(existingHome(options.home)).endpoint)
+  const home = existingHome(options.home)
+  const { catalog } = await import("#images/catalog.ts")
+  const present = await imagesOf(home, runningDaemon(home))
+  const others = catalog.filter(({ id }) => !present.some((image) => image.id === id))
+  const images = [...present, ...others.map(({ id, name }) => ({ id, name, state: "not built" }))]
   if (options.json === true) printJson({ images })
   else print(table(images.map(({ id, name, state }) => [id, name, state])))
 }
 
-/** `fractus image build [NAME]`: builds the machine image into the home, as `up` does. */
-export const buildImageOf = async (name: string, options: Options): Promise<void> => {
-  if (name !== "fractus-micro") throw notYet(`the image ${name} (there is: fractus-micro)`)
+/** As the daemon says; without one, as the folder does. */
+const imagesOf = async (home: string, daemon: DaemonRecord | undefined): Promise<Row[]> => {
+  if (daemon !== undefined) return (await readStatus(daemon.endpoint)).images
+  const { readAsked } = await import("#images/asked.ts")
+  const { catalog } = await import("#images/catalog.ts")
+  const { readImage } = await import("#images/image-folder.ts")
+  const directory = homeFiles(home).images
+  const built = catalog.map(async ({ id }) => (await readImage(join(directory, id))) ?? [])
+  return [
+    ...(await Promise.all(built)).flat().map(({ id, name }) => ({ id, name, state: "available" })),
+    ...(await readAsked(directory)).map(({ id, name }) => ({ id, name, state: "pending" })),
+  ]
+}
+
+/** `fractus image build [NAME]`: builds a machine image into the home, or takes it from the cache. Meanwhile it is "pending". */
+export const buildImageOf = async (word: string, options: Options): Promise<void> => {
+  const { id, name } = await imageNamed(word)
   const home = homeFolder(options.home)
   checkPrivileges(home)
   makeHome(home)
   checkDisk(home)
-  const image = await buildFirstImage(home)
-  if (options.json === true) printJson({ id: image.id, name: image.name })
-  else print(table([[image.id, image.name]]))
+  const { askFor } = await import("#images/asked.ts")
+  const built = await askFor(homeFiles(home).images, id, Date.now())
+  try {
+    note(`Building ${name}, which will be ${id}`)
+    await build(home, word, name)
+  } finally {
+    await built()
+  }
+  const daemon = runningDaemon(home)
+  if (daemon?.engine === "qemu") await untilListed(daemon, id, "available")
+  if (options.json === true) printJson({ id, name })
+  else print(table([[id, name]]))
 }
 
-/** `fractus image remove ID`. */
-export const removeImage = (id: string): never => {
-  throw notYet(`removing an image (${id})`)
+const build = async (home: string, word: string, name: string): Promise<void> => {
+  const { buildImage } = await import("#images/build.ts")
+  const { recipes } = await import("#images/recipes.ts")
+  const recipe = recipes.find((candidate) => candidate.name === name)
+  if (recipe === undefined) throw new Failure(2, `there is no recipe of ${name}`, `${program} image list`)
+  const line = progressLine()
+  const onProgress = ({ message, fraction }: { message: string; fraction: number }) =>
+    line.show(`Image: ${message}`, fraction)
+  try {
+    await buildImage(recipe, { directory: homeFiles(home).images, onProgress })
+  } catch (error) {
+    throw notBuilt(error, `sudo ${program} image build ${word}${homeWords(home)}`)
+  } finally {
+    line.end()
+  }
+}
+
+const notBuilt = (error: unknown, again: string): Failure => {
+  const text = messageOf(error)
+  const [, missing] = /^(\S+) is not installed$/.exec(text) ?? []
+  const first = missing === undefined ? "sudo apt-get update" : `sudo apt-get install ${missing}`
+  return new Failure(missing === undefined ? 1 : 3, `the machine image could not be built: ${text}`, [first, again])
+}
+
+/** `fractus image remove NAME|ID`: refused while instances or volumes stand on it. What was built stays in the machine's cache. */
+export const removeImageOf = async (word: string, options: Options): Promise<void> => {
+  const { id, name } = await imageNamed(word)
+  const home = existingHome(options.home)
+  if (!isRoot()) throw new Failure(3, "removing an image needs root", `sudo ${program} image remove ${word}`)
+  const { removeImage } = await import("#images/remove.ts")
+  const daemon = runningDaemon(home)
+  const users = await removeImage(home, id, async () => {
+    if (daemon === undefined || daemon.engine !== "qemu") return []
+    await untilListed(daemon, id, undefined)
+    const { instances } = await readStatus(daemon.endpoint)
+    return instances.filter(({ image }) => image === id).map((instance) => instance.id)
+  })
+  const list = `${program} image list${homeWords(home)}`
+  if (users === undefined) throw new Failure(1, `${name} is not in ${home}`, list)
+  const standing = [...users.instances, ...users.volumes]
+  if (standing.length > 0) {
+    if (daemon?.engine === "qemu") await untilListed(daemon, id, "available")
+    const status = `${program} status${homeWords(home)}`
+    throw new Failure(1, `${name} is in use by ${standing.slice(0, 5).join(", ")}`, status)
+  }
+  if (options.json === true) printJson({ id, name })
+  else print(table([[id, name]]))
+}
+
+const imageNamed = async (word: string): Promise<{ id: string; name: string }> => {
+  const { catalog, findInCatalog } = await import("#images/catalog.ts")
+  const image = findInCatalog(word)
+  if (image !== undefined) return image
+  const names = catalog.map(({ name }) => name).join(", ")
+  throw new Failure(2, `there is no image ${word} (there are: ${names})`, `${program} image list`)
+}
+
+/** Returns once the daemon lists the image in this state; with undefined, no more. */
+const untilListed = async (daemon: DaemonRecord, id: string, state: string | undefined): Promise<void> => {
+  const end = performance.now() + seenWithinMs
+  for (;;) {
+    const { images } = await readStatus(daemon.endpoint)
+    if (images.find((image) => image.id === id)?.state === state) return
+    if (performance.now() > end)
+      throw new Failure(1, `the daemon has not seen the change of ${id} in ${seenWithinMs / 1000} s`, `${program} logs`)
+    await delay(askEveryMs)
+  }
 }

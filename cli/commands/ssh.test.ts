@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { debianImage } from "#images/catalog.ts"
 import { awsEnvironment } from "./aws.ts"
 import { findInstance, sshArguments } from "./ssh.ts"
 
@@ -25,11 +26,13 @@ test("an instance is found by id and by name, and doubt is refused", () => {
   assert.throws(() => findInstance([{ ...web, publicAddress: null }], "web", "/h"), /no public address/)
 })
 
-test("ssh goes to ec2-user, remembers host keys by instance, and passes the rest on in order", () => {
+test("ssh goes to the image's user, remembers host keys by instance, and passes the rest on in order", () => {
   const argv = sshArguments(web, "/h/known_hosts", "k.pem", ["-v", "uname", "-a"])
   assert.ok(argv.includes("StrictHostKeyChecking=accept-new"))
   assert.ok(argv.includes("HostKeyAlias=i-1"))
   assert.deepEqual(argv.slice(-6), ["-i", "k.pem", "ec2-user@198.18.0.4", "-v", "uname", "-a"])
+  const debian = { ...web, image: debianImage.id }
+  assert.equal(sshArguments(debian, "/h/known_hosts", undefined, []).at(-1), "admin@198.18.0.4")
 })
 
 test("the AWS CLI gets our keys and none of the caller's profile or session", () => {

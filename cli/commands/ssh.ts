@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { catalog } from "#images/catalog.ts"
 import { readStatus, type Status } from "../daemon/api.ts"
 import { requireDaemon } from "../daemon/require.ts"
 import { callingUser } from "../caller.ts"
@@ -35,6 +36,8 @@ const keyFile = (keyName: string | null): string | undefined => {
     .find((path) => existsSync(path))
 }
 
+const loginUser = (image: string): string => catalog.find(({ id }) => id === image)?.loginUser ?? "ec2-user"
+
 /**
  * ssh's words. Host keys are remembered by instance id, not by address: addresses are used again by later instances,
  * and an instance keeps its host key when its address changes.
@@ -54,7 +57,7 @@ export const sshArguments = (
   "-o",
   "CheckHostIP=no",
   ...(key === undefined ? [] : ["-i", key]),
-  `ec2-user@${instance.publicAddress}`,
+  `${loginUser(instance.image)}@${instance.publicAddress}`,
   ...rest,
 ]
 

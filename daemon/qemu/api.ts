@@ -6,7 +6,6 @@ import { enableCompileCache } from "node:module"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { connectHost } from "#host/socket/client.ts"
-import { catalog } from "#images/catalog.ts"
 import { systemClock } from "#lib/clock.ts"
 import { startOverIfCompiling } from "#lib/compiled.ts"
 import { openSqliteStore } from "#store/sqlite/open.ts"
@@ -15,6 +14,7 @@ import { startControlPlane } from "../control-plane.ts"
 import { readCredentials, startOrExplain } from "../home-records.ts"
 import { loadLater } from "../load-later.ts"
 import { upgrades } from "../upgrades.ts"
+import { publicImages, watchImages } from "./images.ts"
 
 enableCompileCache()
 const [home, socket, daemonPid] = process.argv.slice(2)
@@ -36,24 +36,19 @@ await startOrExplain(join(homeFiles(home).store, "failure.json"), async () => {
   // A replaced or dead host: what is said here would reach nobody.
   connection.onClose(() => process.exit(0))
   const facts = await connection.facts()
+  const { images } = homeFiles(home)
   const plane = await startControlPlane({
     config: { ...config, home },
     clock,
     store,
     connection,
     facts,
-    images: facts.images.map((image) => {
-      const known = catalog.find((entry) => entry.id === image.id)
-      return {
-        ...image,
-        description: known?.description ?? image.name,
-        rootDeviceName: known?.rootDeviceName ?? "/dev/xvda",
-      }
-    }),
+    images: () => publicImages(connection, images),
     credentials,
     daemonPid: Number(daemonPid),
     shutdown: (guests) => void connection.shutdown?.(guests),
   })
+  watchImages(images, () => plane.lookAtImages())
   process.once("SIGTERM", () => void plane.close().finally(() => process.exit(0)))
   console.error(
     `${new Date().toISOString()} serving ${plane.endpoint}, uid ${process.getuid?.()}, umask ${readFileSync("/proc/self/status", "utf8").match(/Umask:\s+(\d+)/)?.[1]}`,

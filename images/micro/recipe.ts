@@ -1,10 +1,11 @@
 /** fractus-micro: a cloud kernel, busybox, and the real programs that scripts on EC2 reach for first. */
 import { microImage } from "../catalog.ts"
-import type { ImageRecipe } from "../recipe.ts"
+import type { ProgramsRecipe } from "../recipe.ts"
 
 const rootLabel = "fractus-root"
 
-export const microRecipe: ImageRecipe = {
+export const microRecipe: ProgramsRecipe = {
+  kind: "programs",
   name: microImage.name,
   description: microImage.description,
   architecture: microImage.architecture,
@@ -124,6 +125,7 @@ export const microRecipe: ImageRecipe = {
   ],
   rootLabel,
   sizeBytes: microImage.sizeBytes,
+  bytesPerInode: 32_768,
   rootDeviceName: microImage.rootDeviceName,
   // no_timer_check: trying an emulated timer costs most of a second. No tsc=reliable: a kernel on a busy machine may measure a
   // processor that is thirty times too slow, and only its watchdog then finds that the clock runs away.

@@ -14,6 +14,8 @@ export interface PublicImage {
   readonly rootDeviceName: string
   readonly sizeBytes: number
   readonly createdMs: number
+  /** "available" when absent. "pending": being built, and no instance can be launched of it. */
+  readonly state?: "pending" | "available"
 }
 
 /** Makes the public images be exactly these. One that is gone stays as long as instances may refer to it, but cannot be launched. */
@@ -43,7 +45,7 @@ function recordOf(image: PublicImage): ImageRecord {
     name: image.name,
     description: image.description,
     architecture: image.architecture,
-    state: "available",
+    state: image.state ?? "available",
     createdMs: image.createdMs,
     rootDeviceName: image.rootDeviceName,
     rootSnapshot: `snap-${createHash("sha256").update(`snapshot of ${image.name}`).digest("hex").slice(0, 17)}`,

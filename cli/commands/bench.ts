@@ -11,7 +11,7 @@ const names = (): string[] =>
     .map((entry) => entry.name.slice(0, -".ts".length))
     .toSorted()
 
-const inPairs = new Set(["launch", "network"])
+const inPairs = new Set(["launch", "network", "rules"])
 
 const runForJson = (name: string): unknown => {
   const argv = [inRepository("bench", `${name}.ts`), "--json"]

@@ -40,14 +40,21 @@ const startFailure = (config: Config, exit: string): Failure => {
   return new Failure(exitCodes[error.code] ?? 1, error.message, error.mend === undefined ? logs : [error.mend, logs])
 }
 
+/**
+ * Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load). On qemu this is
+ * the host, which mostly waits for other programs: it does without the optimizing compiler and its threads (8 MB).
+ */
+const flags = {
+  sim: ["--max-semi-space-size=4"],
+  qemu: ["--max-semi-space-size=1", "--no-opt", "--optimize-for-size", "--v8-pool-size=1"],
+} as const
+
 /** How a daemon is run on a home: arguments for Node and the environment. Benchmarks start it the same way. */
 export const daemonCommand = (
   { home, engine }: Pick<Config, "home" | "engine">,
   main: string,
 ): { argv: string[]; env: NodeJS.ProcessEnv } => ({
-  // Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load). With real
-  // guests this is the host, which mostly waits for commands.
-  argv: [`--max-semi-space-size=${engine === "qemu" ? 1 : 4}`, main, homeFiles(home).config],
+  argv: [...flags[engine], main, homeFiles(home).config],
   env: { ...daemonEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
 })
 

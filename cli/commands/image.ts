@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
 import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
+import { requireDaemon } from "../daemon/require.ts"
 import { Failure, messageOf, program } from "../failure.ts"
 import { type DaemonRecord, existingHome, homeFiles, homeFolder, homeWords, makeHome } from "../home.ts"
 import { note, print, printJson, progressLine, table } from "../terminal.ts"
@@ -19,7 +21,9 @@ const askEveryMs = 200
 export const listImages = async (options: Options): Promise<void> => {
   const home = existingHome(options.home)
   const { catalog } = await import("#images/catalog.ts")
-  const present = await imagesOf(home, runningDaemon(home))
+  // A home that was never started is more likely a mistyped one than one whose images are wanted.
+  const daemon = existsSync(homeFiles(home).config) ? runningDaemon(home) : requireDaemon(home)
+  const present = await imagesOf(home, daemon)
   const others = catalog.filter(({ id }) => !present.some((image) => image.id === id))
   const images = [...present, ...others.map(({ id, name }) => ({ id, name, state: "not built" }))]
   if (options.json === true) printJson({ images })

@@ -76,6 +76,7 @@ test("commands on a home that was never started exit 1 with the command that sta
     ["ssh", "i-1"],
     ["logs"],
     ["restart"],
+    ["image", "list"],
     ["account", "list"],
   ]
   for (const argv of commands) {

@@ -12,6 +12,8 @@ export interface Config {
   /** Cloud seconds in a real second; 1 on qemu. */
   readonly simSpeed: number
   readonly publicCidr?: string
+  /** Whether guests may be clones of warm templates; on unless it says otherwise. */
+  readonly warm?: "on" | "off"
   readonly region: string
   readonly account: string
 }
@@ -45,6 +47,7 @@ export function readConfig(path: string): Config {
     simSpeed: field("simSpeed", number(0.001, 1_000_000)),
     region: field("region", text),
     account: field("account", (v): v is string => text(v) && /^\d{12}$/.test(v)),
+    ...("warm" in value ? { warm: field("warm", among("on", "off")) } : {}),
     ...(text(publicCidr) ? { publicCidr } : {}),
   }
   if (config.auth === "off" && config.engine !== "sim") throw new Error(`${path}: auth off is for engine sim only`)

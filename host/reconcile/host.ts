@@ -20,6 +20,7 @@ import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
 import { reconcileVolume } from "./volume.ts"
+import { createWarmer } from "./warmer.ts"
 import type { Pass, World } from "./world.ts"
 
 /**
@@ -36,6 +37,17 @@ export function createHost(options: HostOptions): Host {
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
   const said = new Map<string, string>()
+  const templates = options.templates && options.hypervisor.templates
+  const warmer =
+    templates &&
+    createWarmer({
+      templates,
+      uid: options.templates.uid,
+      quietMs: options.templates.quietMs ?? 3_000,
+      timer,
+      pending: () => queue.pending(),
+      log,
+    })
   let synced = false
   let closed = false
 
@@ -48,6 +60,7 @@ export function createHost(options: HostOptions): Host {
     clock,
     uidBase: options.uidBase,
     records,
+    warmer,
     bootId: options.bootId ?? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
     fullLookMs: resyncMs / 2,
     shutdownMs: options.shutdownMs ?? 60_000,
@@ -241,6 +254,7 @@ export function createHost(options: HostOptions): Host {
     },
     async close() {
       closed = true
+      warmer?.close()
       cancelResync()
       unsubscribe()
       // A call that hangs must not keep the process from ending: the next one starts over.

@@ -57,12 +57,16 @@ export function openTemplateFolder(directory: string) {
     /** Throws when a file is not what was written. */
     load: (key: string): Promise<Template> => load(folderOf(key), key),
     remove: (key: string) => rmSync(folderOf(key), { recursive: true, force: true }),
-    /** Takes over a folder with the two files in it. They are the superuser's from now on. */
-    async publish(work: string, key: string, madeMs: number): Promise<void> {
+    /** Writes down what the two files in a folder are, which are the superuser's from now on, and reads them back. */
+    async seal(work: string, key: string, madeMs: number): Promise<Template> {
       const files = {} as Record<FileName, FileFacts>
       for (const name of fileNames) files[name] = await settle(path.join(work, name))
       const facts: Facts = { schema: 1, key, madeMs, files }
       writeFileSync(path.join(work, factsFile), JSON.stringify(facts), { mode: 0o600, flush: true })
+      return load(work, key)
+    },
+    /** Takes over a sealed folder. */
+    async publish(work: string, key: string): Promise<void> {
       rmSync(folderOf(key), { recursive: true, force: true })
       await rename(work, folderOf(key))
     },

@@ -94,8 +94,10 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     const way = { key, like, uid, work, directory: machine, namespace, workshop, agentMs, signal: closing.signal }
     try {
       await makeTemplate(way)
-      await folder.publish(work, key.key, clock.wallMs())
-      await tryTemplate({ ...way, work: runDirectory }, await load(key.key))
+      const template = await folder.seal(work, key.key, clock.wallMs())
+      loaded.set(key.key, Promise.resolve(template))
+      await tryTemplate({ ...way, work: runDirectory }, template)
+      await folder.publish(work, key.key)
       folder.tidy(clock.wallMs(), key.key)
     } catch (error) {
       if (!closing.signal.aborted) drop(key.key, error instanceof Error ? error.message : String(error))

@@ -61,6 +61,14 @@ test("clones answer ssh as who they are told to be, and share nothing", { timeou
       await engine.resume(spec.id)
       t.diagnostic(`${spec.id} is somebody after ${(performance.now() - startMs) | 0} ms`)
     }
+    for (const spec of [one, two]) {
+      const { pid } = await engine.inspect(spec.id)
+      const status = readFileSync(`/proc/${pid}/status`, "utf8")
+      assert.match(status, new RegExp(`^Uid:\\s+${spec.uid}\\s[^]*^CapEff:\\s+0+$[^]*^Seccomp:\\s+2$`, "m"))
+      const shared = /^Shared_Dirty:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))
+      t.diagnostic(`${spec.id} shares ${shared?.[1]} kB of RAM`)
+      assert.ok(Number(shared?.[1]) > 10_000)
+    }
     const [first, second] = [await facts(lab, 1), await facts(lab, 2)]
     for (const [key, value] of Object.entries(first)) {
       assert.ok(value !== "", key)
@@ -134,5 +142,11 @@ test("a template that is not what was written is refused with the reason, and th
     const { identity: _, ...plain } = lab.spec(2, "i-plain")
     assert.equal(await prepareTraced(engine, plain), "", "without an identity a machine boots")
     assert.match(await prepareTraced(engine, { ...lab.spec(3, "i-large"), memoryMiB: 192 }), /boots: there is no warm/)
+  })
+  const proven = path.join(lab.home, "state", "accelerator.json")
+  writeFileSync(proven, readFileSync(proven, "utf8").replace(/"version":"[^"]+"/, '"version":"7.2.999"'))
+  await withEngine(async (engine) => {
+    const said = await prepareTraced(engine, lab.spec(1, "i-later"))
+    assert.match(said, /boots: there is no warm template/, "another QEMU, another template")
   })
 })

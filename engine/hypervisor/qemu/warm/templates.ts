@@ -33,8 +33,11 @@ export interface Templates extends WarmTemplates {
 
 /** What could not be made is not tried again for this long. */
 const patienceMs = 600_000
-/** Each template in use holds its RAM, as far as it is not zeroes, in ours. */
+/** A template in use holds its RAM, as far as it is not zeroes, in the host's: so many, and so long after the last clone was made. */
 const loadedLimit = 4
+const idleMs = 600_000
+/** A clone that is being started needs it open for this long at most. */
+const startMs = 60_000
 
 export async function openTemplates(options: TemplatesOptions): Promise<Templates> {
   const { workshop, directory, runDirectory, namespace, agentMs } = options
@@ -44,15 +47,30 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   await clearLeftovers(options)
   const folder = openTemplateFolder(directory)
   folder.tidy(clock.wallMs())
-  const loaded = new Map<string, Promise<Template>>()
+  /** The last one used stands last. */
+  const loaded = new Map<string, { readonly template: Promise<Template>; readonly usedMs: number }>()
   const failures = new Map<string, { readonly why: string; readonly atMs: number }>()
   let making: Promise<unknown> = Promise.resolve()
   const closing = new AbortController()
 
   const unload = (key: string) => {
-    const template = loaded.get(key)
+    const template = loaded.get(key)?.template
     loaded.delete(key)
     void template?.then(({ memory, state }) => [memory, state].forEach((each) => each.close())).catch(() => {})
+  }
+  const unloadIdle = () => {
+    for (const [key, { usedMs }] of loaded) {
+      const idle = clock.monotonicMs() - usedMs
+      if (idle > idleMs || (idle > startMs && loaded.size > loadedLimit)) unload(key)
+    }
+  }
+  const timer = setInterval(unloadIdle, startMs)
+  timer.unref()
+  const keep = (key: string, template: Promise<Template>) => {
+    loaded.delete(key)
+    loaded.set(key, { template, usedMs: clock.monotonicMs() })
+    unloadIdle()
+    return template
   }
   /** One that is damaged goes. */
   const drop = (key: string, why: string) => {
@@ -61,15 +79,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     unload(key)
     folder.remove(key)
   }
-  const load = (key: string): Promise<Template> => {
-    const known = loaded.get(key)
-    // The last one used stands last.
-    loaded.delete(key)
-    const template = known ?? folder.load(key)
-    loaded.set(key, template)
-    for (const old of loaded.keys()) if (loaded.size > loadedLimit) unload(old)
-    return template
-  }
+  const load = (key: string) => keep(key, loaded.get(key)?.template ?? folder.load(key))
   const failure = (key: string) => {
     const found = failures.get(key)
     if (!found || clock.monotonicMs() - found.atMs > patienceMs) return undefined
@@ -95,7 +105,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     try {
       await makeTemplate(way)
       const template = await folder.seal(work, key.key, clock.wallMs())
-      loaded.set(key.key, Promise.resolve(template))
+      await keep(key.key, Promise.resolve(template))
       await tryTemplate({ ...way, work: runDirectory }, template)
       await folder.publish(work, key.key)
       folder.tidy(clock.wallMs(), key.key)
@@ -143,6 +153,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     },
     distrust: (key) => drop(key, "a clone of it did not take its identity"),
     async close() {
+      clearInterval(timer)
       closing.abort(new Error("the engine is closed"))
       await making
       for (const key of loaded.keys()) unload(key)

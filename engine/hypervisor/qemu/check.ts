@@ -1,5 +1,4 @@
-import { isIPv4 } from "node:net"
-import type { Identity, MachineSpec } from "../types.ts"
+import type { MachineSpec } from "../types.ts"
 import { rootPorts } from "./argv.ts"
 
 const text = /^[\x20-\x7e]{1,64}$/
@@ -28,7 +27,6 @@ export function checkSpec(spec: MachineSpec): void {
   demand(spec.machineVersion === undefined || /^pc-q35-\d+\.\d+$/.test(spec.machineVersion), "bad machineVersion")
   demand(spec.boot.kind === "firmware" || /^[\x20-\x7e]{0,2000}$/.test(spec.boot.commandLine), "bad commandLine")
   demand(spec.disks.length + spec.nics.length <= rootPorts, `more than ${rootPorts} disks and nics`)
-  if (spec.identity) demand(isIdentity(spec.identity), "bad identity")
   for (const disk of spec.disks) {
     demand(partId.test(disk.id), `bad disk id ${JSON.stringify(disk.id)}`)
     demand(/^[\x20-\x7e]{0,20}$/.test(disk.serial), `disk ${disk.id}: bad serial`)
@@ -46,13 +44,3 @@ export function checkSpec(spec: MachineSpec): void {
   const parts = [...spec.disks, ...spec.nics].map((part) => part.id)
   demand(new Set(parts).size === parts.length, "two parts with one id")
 }
-
-/** The limits of the agent that is told it: images/agent. */
-const isIdentity = (identity: Identity): boolean =>
-  /^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$/.test(identity.hostName) &&
-  /^[\x20-\x7e]{0,8000}$/.test(identity.authorizedKey) &&
-  isIPv4(identity.address) &&
-  isIPv4(identity.gateway) &&
-  within(identity.prefixLength, 1, 32) &&
-  /^[\x20-\x7e\n]{0,512}$/.test(identity.resolver) &&
-  identity.userData.length <= 16_384

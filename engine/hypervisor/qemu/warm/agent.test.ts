@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { type TestContext, test } from "node:test"
 import { NotPersonalised } from "../../types.ts"
-import { connectAgent, type FullIdentity, identityMessage } from "./agent.ts"
+import { connectAgent, type FullIdentity, identityMessage, isTellable } from "./agent.ts"
 
 const identity: FullIdentity = {
   hostName: "ip-10-0-0-5",
@@ -48,6 +48,19 @@ test("an identity has a host key of its own that works, a seed of its own, and e
   const privateKey = createPrivateKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", d, x } })
   const publicKey = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } })
   assert.ok(verify(null, Buffer.from("text"), publicKey, sign(null, Buffer.from("text"), privateKey)))
+})
+
+test("what an agent does not take is not told", () => {
+  assert.ok(isTellable(identity))
+  for (const change of [
+    { hostName: "x".repeat(65) },
+    { authorizedKey: "ssh-ed25519 AAAA\nssh-ed25519 BBBB" },
+    { gateway: "fe80::1" },
+    { prefixLength: 33 },
+    { resolver: "\0" },
+    { userData: Buffer.alloc(16_385) },
+  ])
+    assert.ok(!isTellable({ ...identity, ...change }), JSON.stringify(change).slice(0, 80))
 })
 
 /** An agent's end that does as told with whoever connects. */

@@ -1,6 +1,6 @@
 /** Talks with the agent in a guest (images/agent): the other end is hostile, and says no more than a few short lines. */
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto"
-import { createConnection } from "node:net"
+import { createConnection, isIPv4 } from "node:net"
 import { type Identity, NotPersonalised } from "../../types.ts"
 import { printable } from "../qmp.ts"
 
@@ -23,6 +23,17 @@ export interface FullIdentity extends Identity {
   readonly uuid: string
   readonly mac: string
 }
+
+/** Whether the agent takes it: the limits of images/agent, and no character that ends a line where there is only one. */
+export const isTellable = (identity: Identity): boolean =>
+  /^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$/.test(identity.hostName) &&
+  /^[\x20-\x7e]{0,8000}$/.test(identity.authorizedKey) &&
+  [identity.address, identity.gateway].every((each) => isIPv4(each)) &&
+  Number.isInteger(identity.prefixLength) &&
+  identity.prefixLength >= 1 &&
+  identity.prefixLength <= 32 &&
+  /^[\x20-\x7e\n]{0,512}$/.test(identity.resolver) &&
+  identity.userData.length <= 16_384
 
 /** The message, with a new ed25519 host key and seed in it. Neither is kept here or anywhere else outside of the guest. */
 export function identityMessage(identity: FullIdentity, wallMs: number): Buffer {

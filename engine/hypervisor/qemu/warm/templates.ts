@@ -6,6 +6,7 @@ import type { MachineSpec, WarmTemplates } from "../../types.ts"
 import { bootId, end, findByArgument, isAlive } from "../process.ts"
 import { readRecord } from "../record.ts"
 import type { Workshop } from "../start.ts"
+import { isTellable } from "./agent.ts"
 import { type Clone, startClone } from "./clone.ts"
 import { makeTemplate, removeNamespace, tryTemplate } from "./make.ts"
 import { openTemplateFolder, type Template } from "./template-folder.ts"
@@ -135,6 +136,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
           () => undefined,
         )
       if (!spec.identity) return undefined
+      if (!isTellable(spec.identity)) return why("an agent cannot be told its identity")
       const found = find(spec)
       if (typeof found === "string") return why(found)
       if (!isUntouched(spec)) return why("its disk has been written to")

@@ -84,15 +84,13 @@ test("clones answer ssh as who they are told to be, and share nothing", { timeou
       const now = Number(await lab.ssh(number, "bash -c 'echo $EPOCHREALTIME'")) * 1000
       assert.ok(now > before - 50 && now < Date.now() + 50, `its clock is ${now - before} ms ahead`)
     }
-    const said = (await engine.consoleOutput("i-one", 65_536)).toString()
-    assert.match(said, /ran clone-1/)
-    assert.match(said, /BEGIN SSH HOST KEY FINGERPRINTS/)
+    const said = async () => (await engine.consoleOutput("i-one", 65_536)).toString()
+    assert.match(await said(), /ran clone-1/)
+    assert.match(await said(), /BEGIN SSH HOST KEY FINGERPRINTS/)
     // It starts over as any machine does, from its own disk.
     await engine.kill("i-two")
     await engine.reset("i-one")
-    await until("a second boot", async () =>
-      /userspace up/.test((await engine.consoleOutput("i-one", 65_536)).toString()),
-    )
+    await until("a second boot", async () => (await said()).includes("userspace up"), 90_000)
     assert.equal(await prepareTraced(engine, { ...two, id: "i-again" }), "boots: its disk has been written to")
   }),
 )

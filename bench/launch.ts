@@ -76,11 +76,13 @@ const medians = (of: typeof steps) => {
   return Object.fromEntries(names.map((name) => [name, median(of.map((each) => each[name] ?? 0))]))
 }
 const ratios = ours.map((mine, at) => mine / (byHand[at] ?? Number.NaN))
+const ofCold = warm.map((mine, at) => mine / (ours[at] ?? Number.NaN))
 const results = [
   result("cold launch: RunInstances to ssh banner, against the same guest started by hand", "times", 1.1, ratios, {
     byHandMedianMs: median(byHand),
   }),
   result("cold launch: RunInstances to ssh banner", "ms", null, ours, medians(steps)),
+  result("warm launch: RunInstances to ssh banner, against a cold one in turn", "times", null, ofCold),
   result("warm launch: RunInstances to ssh banner", "ms", 700, warm, medians(warmSteps)),
 ]
 const day = new Date().toISOString().slice(0, 10)

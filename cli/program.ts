@@ -102,7 +102,10 @@ const addTry = (root: Command): void => {
         .default("sim"),
     )
     .addOption(
-      new Option("--json", "instead of a command: print the cloud as one line of JSON, serve until standard input ends"),
+      new Option(
+        "--json",
+        "instead of a command: print the cloud as one line of JSON, serve until standard input ends",
+      ),
     )
     .passThroughOptions()
     .action(async (command: string[], options: { engine: "sim" | "qemu"; json?: boolean }) =>

@@ -52,6 +52,10 @@ const serveUntilLeft = async (cloud: ThrowawayCloud): Promise<void> => {
     await once(process, signal)
     process.exitCode = 128 + constants.signals[signal]
   })
-  await Promise.race([...signalled, once(process.stdin.resume(), "close"), cloud.ended.then(() => (process.exitCode = 1))])
+  await Promise.race([
+    ...signalled,
+    once(process.stdin.resume(), "close"),
+    cloud.ended.then(() => (process.exitCode = 1)),
+  ])
   process.stdin.destroy()
 }

@@ -5,17 +5,13 @@ import { constants } from "node:os"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Access } from "../commands/env.ts"
 import { newConfig } from "../config.ts"
-import { codeFolder, nodeOf } from "../daemon/code.ts"
+import { daemonCommand } from "../daemon/command.ts"
 import { withLog } from "../daemon/log.ts"
 import { runningDaemon } from "../daemon/process.ts"
-import { daemonCommand } from "../daemon/start.ts"
-import { takeDown } from "../daemon/stop.ts"
 import { Failure, program } from "../failure.ts"
 import { type Config, homeFiles, readCredentials, readDaemonError, writeWhole } from "../home.ts"
-import { freePort } from "../ports.ts"
-import { repository } from "../repository.ts"
-import { checkDisk, checkPrivileges, placeCachedImages, prepareQemu } from "../up/prepare.ts"
-import { makeTryHome, removeTryHome, sweepTryHomes, tryFolder } from "./home.ts"
+import { inRepository } from "../repository.ts"
+import { makeTryHome, removeTryHome, sweepTryHomes, takeDownTryHome, tryFolder } from "./home.ts"
 
 /** A cloud that is gone when it is closed, or when this process ends, however it ends. */
 export type ThrowawayCloud = {
@@ -30,6 +26,15 @@ export type ThrowawayCloud = {
 
 type Engine = "qemu" | "sim"
 
+/** What to run as the daemon, and the port to tell it. */
+export type DaemonProgram = { node: string; main: string; port: () => Promise<number> }
+
+const here: DaemonProgram = {
+  node: process.execPath,
+  main: inRepository("daemon/main.ts"),
+  port: () => Promise.resolve(0),
+}
+
 const startMs: Record<Engine, number> = { sim: 60_000, qemu: 180_000 }
 const endMs: Record<Engine, number> = { sim: 10_000, qemu: 60_000 }
 const lookEveryMs = 5
@@ -42,17 +47,19 @@ const portTries = 3
  */
 export const openCloud = async (engine: Engine): Promise<ThrowawayCloud> => {
   const folder = tryFolder(engine)
-  if (engine === "qemu") checkPrivileges(folder)
+  // What only real guests need is loaded for them alone: a simulated cloud is to be there at once.
+  const qemu = engine === "qemu" ? await import("./qemu.ts") : undefined
+  qemu?.checkQemu(folder)
   await sweepTryHomes(folder)
   const stopWatching = exitOnSignals()
   const home = makeTryHome(folder, engine)
   const removeAtExit = (): void => removeTryHome(home)
   process.on("exit", removeAtExit)
   try {
-    const code = engine === "qemu" ? await prepareHome(home) : repository
+    const daemon = qemu === undefined ? here : await qemu.prepareHome(home)
     // From here on the daemon does it; on qemu it needs what stands there to take down guests and networks.
     if (engine === "qemu") process.off("exit", removeAtExit)
-    return throwawayCloud(home, engine, await startOnFreePort(home, engine, code))
+    return throwawayCloud(home, engine, await startOnFreePort(home, engine, daemon))
   } catch (error) {
     removeTryHome(home)
     throw error
@@ -71,19 +78,11 @@ const exitOnSignals = (): (() => void) => {
   }
 }
 
-/** What `up` brings as well; every finished image of this machine's cache. Gives the folder to run the daemon from. */
-const prepareHome = async (home: string): Promise<string> => {
-  checkDisk(home)
-  await prepareQemu(home, false)
-  await placeCachedImages(home)
-  return codeFolder(homeFiles(home).code)
-}
-
 /** On sim the daemon takes a port itself. On qemu it must be told one, which another process may take in between. */
-const startOnFreePort = async (home: string, engine: Engine, code: string): Promise<ChildProcess> => {
+const startOnFreePort = async (home: string, engine: Engine, daemon: DaemonProgram): Promise<ChildProcess> => {
   for (let attempt = 1; ; attempt++) {
-    const port = engine === "sim" ? 0 : await freePort()
-    const child = spawnThrowaway({ ...newConfig(home, { engine }, undefined), port }, code)
+    const port = await daemon.port()
+    const child = spawnThrowaway({ ...newConfig(home, { engine }, undefined), port }, daemon)
     if (await serves(home, child, startMs[engine])) return child
     await endOf(child, endMs[engine])
     if (readDaemonError(home)?.code !== "port" || attempt === portTries) throw startFailure(home)
@@ -91,21 +90,20 @@ const startOnFreePort = async (home: string, engine: Engine, code: string): Prom
 }
 
 /** Its standard input is what ties it to us: the kernel closes that with this process. A Ctrl-C is not for it. */
-const spawnThrowaway = (config: Config, code: string): ChildProcess => {
+const spawnThrowaway = (config: Config, { node, main }: DaemonProgram): ChildProcess => {
   const files = homeFiles(config.home)
   writeWhole(files.config, JSON.stringify(config), 0o644)
-  const { argv, env } = daemonCommand(config, `${code}/daemon/main.ts`)
+  const { argv, env } = daemonCommand(config, main)
   return withLog(files.log, (fd) =>
-    spawn(nodeOf(code), [...argv, "--throwaway"], { detached: true, stdio: ["pipe", fd, fd], env, cwd: "/" }),
+    spawn(node, [...argv, "--throwaway"], { detached: true, stdio: ["pipe", fd, fd], env, cwd: "/" }),
   )
 }
 
 /** True when it serves, false when it ended or the time is over. That it serves is the last thing that it writes down. */
 const serves = async (home: string, child: ChildProcess, deadlineMs: number): Promise<boolean> => {
-  let failed = false
-  child.on("error", () => (failed = true))
+  child.on("error", () => undefined) // it has no pid then
   const end = performance.now() + deadlineMs
-  while (!failed && !hasEnded(child) && performance.now() < end) {
+  while (child.pid !== undefined && !hasEnded(child) && performance.now() < end) {
     if (runningDaemon(home)?.pid === child.pid) return true
     await pause(lookEveryMs)
   }
@@ -116,9 +114,11 @@ const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || ch
 
 const startFailure = (home: string): Failure => {
   const error = readDaemonError(home)
-  return new Failure(error?.code === "privilege" ? 3 : 1, `the cloud did not start: ${error?.message ?? ""}\n${logEnd(home)}`, [
-    `${program} doctor`,
-  ])
+  return new Failure(
+    error?.code === "privilege" ? 3 : 1,
+    `the cloud did not start: ${error?.message ?? ""}\n${logEnd(home)}`,
+    [`${program} doctor`],
+  )
 }
 
 const logEnd = (home: string): string => {
@@ -140,9 +140,7 @@ const throwawayCloud = (home: string, engine: Engine, child: ChildProcess): Thro
   })
   const close = async (): Promise<void> => {
     await endOf(child, endMs[engine])
-    // What stands when the daemon did not end by itself, and one that the user started anew on this home.
-    await takeDown({ home, code: repository, node: nodeOf(repository) })
-    removeTryHome(home)
+    await takeDownTryHome(home)
   }
   return {
     access: { endpoint: daemon.endpoint, region, accessKeyId, secretAccessKey },

@@ -1,10 +1,9 @@
-import { chmodSync, lstatSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
+import { chmodSync, existsSync, lstatSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { runningDaemon, startTimeOf } from "../daemon/process.ts"
-import { nodeOf } from "../daemon/code.ts"
-import { takeDown } from "../daemon/stop.ts"
 import { messageOf } from "../failure.ts"
+import { homeFiles } from "../home.ts"
 import { repository } from "../repository.ts"
 import { note } from "../terminal.ts"
 
@@ -31,6 +30,16 @@ export const makeTryHome = (folder: string, engine: "qemu" | "sim"): string => {
 export const removeTryHome = (home: string): void =>
   rmSync(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
 
+/** Ends what stands of a home whose daemon did not end by itself or was started anew, and removes it. Mostly it is gone already. */
+export const takeDownTryHome = async (home: string): Promise<void> => {
+  if (existsSync(homeFiles(home).config)) {
+    const { nodeOf } = await import("../daemon/code.ts")
+    const { takeDown } = await import("../daemon/stop.ts")
+    await takeDown({ home, code: repository, node: nodeOf(repository) })
+  }
+  removeTryHome(home)
+}
+
 /** Whether a home of that name was left behind: by a process of this namespace that is gone, and its daemon too. */
 const isLeft = (folder: string, name: string): boolean => {
   const [, namespace, pid, startTime] = /^fractus-try-(\d+)-(\d+)-(\d+)-/.exec(name) ?? []
@@ -48,8 +57,7 @@ export const sweepTryHomes = async (folder: string): Promise<void> => {
   for (const name of readdirSync(folder).filter((entry) => entry.startsWith(prefix))) {
     try {
       if (!isLeft(folder, name)) continue
-      await takeDown({ home: join(folder, name), code: repository, node: nodeOf(repository) })
-      removeTryHome(join(folder, name))
+      await takeDownTryHome(join(folder, name))
     } catch (error) {
       note(`${join(folder, name)} was left by an earlier run and stays: ${messageOf(error)}`)
     }

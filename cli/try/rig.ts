@@ -1,6 +1,6 @@
 /** For the tests of `fractus try`: a folder in which all of its homes stand, and a look at what is left of them. */
 import assert from "node:assert/strict"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
@@ -11,10 +11,10 @@ import { inRepository } from "../repository.ts"
 
 export type Ran = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 
-export type Running = { child: ChildProcess; ended: Promise<Ran>; line: () => Promise<string> }
+export type Running = { child: ChildProcess; ended: Promise<Ran>; line: (deadlineMs?: number) => Promise<string> }
 
 /** Its input ends after `input`, unless the test keeps it open. */
-export type RunOptions = { input?: string; keepInput?: boolean; env?: NodeJS.ProcessEnv }
+export type RunOptions = { input?: string; keepInput?: boolean; env?: NodeJS.ProcessEnv; cwd?: string }
 
 export type Rig = {
   /** TMPDIR of all that is started: here the homes are. */
@@ -36,11 +36,14 @@ export const openRig = (context: TestContext): Rig => {
   const children = new Set<ChildProcess>()
   context.after(async () => {
     for (const child of children) child.kill("SIGKILL")
+    // Guests and networks of a test that failed; there are no homes after one that passed.
+    for (const home of homesIn(folder))
+      spawnSync(inRepository("fractus"), ["down", "--home", home], { timeout: 90_000, stdio: "ignore" })
     for (const pid of processesNaming(folder)) process.kill(pid, "SIGKILL")
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   })
-  const start: Rig["start"] = ([file = "", ...argv], { input = "", keepInput = false, env = {} } = {}) => {
-    const child = spawn(file, argv, { env: { ...process.env, TMPDIR: folder, ...env }, timeout: patienceMs })
+  const start: Rig["start"] = ([file = "", ...argv], { input = "", keepInput = false, env = {}, cwd } = {}) => {
+    const child = spawn(file, argv, { env: { ...process.env, TMPDIR: folder, ...env }, ...(cwd && { cwd }) })
     children.add(child)
     child.stdin.on("error", () => undefined)
     if (!keepInput) child.stdin.end(input)
@@ -52,16 +55,15 @@ export const openRig = (context: TestContext): Rig => {
       child.once("exit", () => children.delete(child))
       child.once("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
     })
-    const line = async (): Promise<string> => {
-      await until(`a line of ${argv.join(" ")}`, () => stdout.includes("\n") || stderr.includes("fractus:"))
+    const line = async (deadlineMs = patienceMs): Promise<string> => {
+      const seen = (): boolean => stdout.includes("\n") || child.exitCode !== null
+      await until(`a line of ${argv.join(" ")}`, seen, deadlineMs)
+      assert.notEqual(stdout, "", stderr)
       return stdout.split("\n")[0] ?? ""
     }
     return { child, ended, line }
   }
-  const left = (): string[] => [
-    ...readdirSync(folder).filter((name) => name.startsWith("fractus-try-")),
-    ...processesNaming(folder).map((pid) => `process ${pid}`),
-  ]
+  const left = (): string[] => [...homesIn(folder), ...processesNaming(folder).map((pid) => `process ${pid}`)]
   return {
     folder,
     start,
@@ -75,6 +77,11 @@ export const openRig = (context: TestContext): Rig => {
   }
 }
 
+const homesIn = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.startsWith("fractus-try-"))
+    .map((name) => join(folder, name))
+
 /** Daemons and commands carry the folder in their arguments or their environment. */
 const processesNaming = (folder: string): number[] =>
   readdirSync("/proc").flatMap((name) => {
@@ -87,9 +94,13 @@ const processesNaming = (folder: string): number[] =>
     }
   })
 
-/** Looks until it holds; fails in words after a minute. */
-export const until = async (what: string | (() => string), holds: () => boolean | Promise<boolean>): Promise<void> => {
-  const end = performance.now() + patienceMs
+/** Looks until it holds; fails in words when the time is over. */
+export const until = async (
+  what: string | (() => string),
+  holds: () => boolean | Promise<boolean>,
+  deadlineMs = patienceMs,
+): Promise<void> => {
+  const end = performance.now() + deadlineMs
   while (!(await holds())) {
     assert.ok(performance.now() < end, `in vain: ${typeof what === "string" ? what : what()}`)
     await pause(20)

@@ -1,5 +1,6 @@
 import { once } from "node:events"
 import { constants } from "node:os"
+import { readStatus } from "../daemon/api.ts"
 import { codeOf, Failure, program } from "../failure.ts"
 import { runAttached } from "../run-attached.ts"
 import { note, print } from "../terminal.ts"
@@ -45,8 +46,9 @@ const run = async (cloud: ThrowawayCloud, file: string, argv: readonly string[])
 /** docs/reference/cli/try.schema.json. One line, so that a program can read it without a parser of streams. */
 const serveUntilLeft = async (cloud: ThrowawayCloud): Promise<void> => {
   const { access, home, controlToken } = cloud
+  const { images } = await readStatus(access.endpoint)
   const environment = tryEnvironment(access, home)
-  print(JSON.stringify({ ...access, home, controlToken, environment }))
+  print(JSON.stringify({ ...access, images, home, controlToken, environment }))
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
   const signalled = signals.map(async (signal) => {
     await once(process, signal)

@@ -6,6 +6,8 @@ export interface Cloud extends AsyncDisposable {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /** This process's environment, pointing the AWS CLI, every SDK and `fractus` to this cloud: for processes that a test starts. */
   readonly env: Record<string, string>
+  /** The machine images that can be launched. */
+  readonly images: readonly { readonly id: string; readonly name: string }[]
   /** Resolves when nothing is pending: what was launched runs, what was terminated is gone. Rejects after `timeoutS` (30, at most 600). */
   settled(options?: { readonly timeoutS?: number }): Promise<void>
   /** Empties the cloud, keys excepted, in a few milliseconds. Simulated clouds only; others reject. */

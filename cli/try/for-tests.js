@@ -21,7 +21,7 @@ export const cloud = async ({ engine = "sim" } = {}) => {
   const facts = await firstLine(child)
   let closing
   const close = () => (closing ??= end(child))
-  const { endpoint, region, accessKeyId, secretAccessKey, controlToken, environment } = facts
+  const { endpoint, region, accessKeyId, secretAccessKey, images, controlToken, environment } = facts
   const ask = async (method, page) => {
     const answer = await fetch(`${endpoint}${page}`, { method, headers: { "x-fractus-token": controlToken } })
     const text = await answer.text()
@@ -32,6 +32,7 @@ export const cloud = async ({ engine = "sim" } = {}) => {
     region,
     credentials: { accessKeyId, secretAccessKey },
     env: changed(environment),
+    images: images.filter(({ state }) => state === "available").map(({ id, name }) => ({ id, name })),
     settled: ({ timeoutS = 30 } = {}) => ask("GET", `/_fractus/settled?timeout=${timeoutS}`),
     reset: () => ask("POST", "/_fractus/reset"),
     close,

@@ -14,7 +14,7 @@ test("a cloud of a test: launched, settled, seen, emptied, gone with its block",
     await using c = await cloud()
     endpoint = c.endpoint
     const ec2 = new EC2Client({ endpoint, region: c.region, credentials: c.credentials, maxAttempts: 1 })
-    const image = { ImageId: await firstImage(endpoint), InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 } as const
+    const image = { ImageId: c.images[0]?.id, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 } as const
     const { Instances: [{ InstanceId: id = "" } = {}] = [] } = await ec2.send(new RunInstancesCommand(image))
     await c.settled({ timeoutS: 60 })
     const states = async (): Promise<(string | undefined)[]> =>
@@ -31,17 +31,12 @@ test("a cloud of a test: launched, settled, seen, emptied, gone with its block",
     assert.equal(c.env["PATH"], process.env["PATH"])
     assert.deepEqual(
       Object.keys(c).toSorted(),
-      ["close", "credentials", "endpoint", "env", "region", "reset", "settled"], // as for-tests.d.ts says
+      ["close", "credentials", "endpoint", "env", "images", "region", "reset", "settled"], // as for-tests.d.ts says
     )
     ec2.destroy()
   }
   assert.equal(await answers(endpoint), false)
 })
-
-const firstImage = async (endpoint: string): Promise<string> => {
-  const { images }: { images: { id: string }[] } = JSON.parse(await (await fetch(`${endpoint}/_fractus/status`)).text())
-  return images[0]?.id ?? ""
-}
 
 test("a cloud that nobody closes ends with its process: by its last line, and by kill -9", async (context) => {
   const rig = openRig(context)

@@ -121,7 +121,7 @@ for (const program of commandLines()) {
   const version = cliVersion(program)
   const skip = version === undefined ? `there is no ${program}` : false
   test(`the AWS CLI ${version ?? ""} (${program}) is told the same`, { skip }, async (t) => {
-    const lines = await transcriptOf(t, (daemon) => openCli(`aws ${version}`, program, daemon))
+    const lines = await transcriptOf(t, (daemon) => openCli(program, version ?? "", daemon))
     assertSame(lines, isComplete(version ?? "") ? expected : toOldClient(lines))
   })
 }

@@ -91,6 +91,28 @@ const addUse = (root: Command): void => {
     )
 }
 
+const addTry = (root: Command): void => {
+  root
+    .command("try")
+    .description("run a command against a cloud of its own, which is gone afterwards")
+    .argument("[command...]", "the command; its exit code is ours")
+    .addOption(
+      new Option("--engine <engine>", "simulated instances, or real ones (as root)")
+        .choices(["sim", "qemu"])
+        .default("sim"),
+    )
+    .addOption(
+      new Option(
+        "--json",
+        "instead of a command: print the cloud as one line of JSON, serve until standard input ends",
+      ),
+    )
+    .passThroughOptions()
+    .action(async (command: string[], options: { engine: "sim" | "qemu"; json?: boolean }) =>
+      (await import("./commands/try.ts")).tryOut(command, options),
+    )
+}
+
 const addThings = (root: Command): void => {
   const image = root.command("image").description("machine images")
   onHome(image, "list", "the images of this cloud, and those that it could build")
@@ -159,6 +181,7 @@ export const buildProgram = (): Command => {
   addUp(root)
   addLife(root)
   addUse(root)
+  addTry(root)
   addThings(root)
   addWork(root)
   return root

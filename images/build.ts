@@ -86,6 +86,11 @@ export async function imagePlan(
   return { fetchMB: Math.ceil(totalBytes(missing) / megabyte), diskMB: Math.ceil(diskBytes / megabyte), cached: false }
 }
 
+/** Whether the cache holds the image that the recipe makes today. */
+export async function isCached(recipe: ImageRecipe, cacheDirectory = defaultCacheDirectory): Promise<boolean> {
+  return isWhole(await cacheFolder(recipe, cacheDirectory))
+}
+
 function totalBytes(packages: readonly Package[]): number {
   return packages.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }

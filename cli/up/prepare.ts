@@ -162,3 +162,12 @@ export const buildFirstImage = async (home: string): Promise<{ id: string; name:
     line.end()
   }
 }
+
+/** Puts every finished image of this machine's cache into the home, beside the first. Builds none. */
+export const placeCachedImages = async (home: string): Promise<void> => {
+  const { buildImage, isCached } = await import("#images/build.ts")
+  const { recipes } = await import("#images/recipes.ts")
+  for (const recipe of recipes) {
+    if (await isCached(recipe)) await buildImage(recipe, { directory: homeFiles(home).images }).catch(imageFailure)
+  }
+}

@@ -14,7 +14,7 @@ import { withLock } from "../lock.ts"
 import type { UpOptions } from "../options.ts"
 import { profileName, writeProfile } from "../profile/profile.ts"
 import { note, progressLine } from "../terminal.ts"
-import { checkDisk, checkPort, checkPrivileges, prepareQemu } from "../up/prepare.ts"
+import { checkDisk, checkPort, checkPrivileges, checkSystem, prepareQemu } from "../up/prepare.ts"
 import { printReport, upReport } from "../up/report.ts"
 import { checkSystemd, disableUnit, enableUnit } from "../up/unit.ts"
 
@@ -85,7 +85,10 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
   const serving = saved !== undefined && runningDaemon(home) !== undefined
   if (!serving) checkOptions(options)
   const config = newConfig(home, options, saved)
-  if (!serving && config.engine === "qemu") checkPrivileges(home)
+  if (!serving && config.engine === "qemu") {
+    checkSystem()
+    checkPrivileges(home)
+  }
   if (!serving && readCredentials(home) !== undefined) checkEngineOfHome(home, config.engine, saved)
   makeHome(home)
   const wait = (pid: number): void => note(`Another run (pid ${pid}) is working on ${home}; waiting for it ...`)

@@ -5,7 +5,9 @@ import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
 import { Failure, messageOf, program } from "../failure.ts"
 import { type Config, freeBytes, homeFiles, homeWords } from "../home.ts"
-import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing } from "../packages/apt.ts"
+import { systemOf } from "../doctor/system.ts"
+import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing, reinstallCommand } from "../packages/apt.ts"
+import { brokenPrograms } from "../packages/broken.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { note, progressLine } from "../terminal.ts"
@@ -22,6 +24,25 @@ export const checkPrivileges = (home: string, missing = missingPackages(engineNe
     ])
   }
   if (missing.length > 0 && !hasApt()) throw packagesMissing(missing)
+}
+
+/** What ordinary Linux does not have. WSL1's kernel cannot do it: exit 3. On WSL2 nobody has tried it: said, and tried. */
+export const checkSystem = (kernel = readFileSync("/proc/version", "utf8")): void => {
+  const system = systemOf(kernel)
+  if (system.kind === "linux") return
+  const sim = `${program} up --engine sim`
+  if (system.kind === "wsl1") throw new Failure(3, `this is ${system.name}: ${system.works}`, sim)
+  note(`This is ${system.name}: ${system.works}. Simulated: ${sim}`)
+}
+
+/** Packages that are here and do not run are told before anything is made. */
+const checkPrograms = async (): Promise<void> => {
+  const broken = await brokenPrograms(engineNeeds)
+  if (broken.length === 0) return
+  const which = broken.map((each) => `${each.program} (${each.said})`).join(", ")
+  throw new Failure(3, `programs that real guests need do not run: ${which}`, [
+    reinstallCommand(broken.map((each) => each.package)),
+  ])
 }
 
 /** Real guests fill disks: refuse early rather than have them stop in the middle of a write. */
@@ -134,6 +155,7 @@ export const prepareQemu = async (home: string, yes: boolean): Promise<void> => 
   const packages = missing.length === 0 ? undefined : await aptPlan(missing, () => line.show("Reading package lists"))
   line.end()
   const image = await imageWork(home)
+  if (image !== undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
   if (packages !== undefined || image !== undefined) {
     note(describePlan(packages, image, home))
     await agree(yes, `${program} up --yes${homeWords(home)}`)

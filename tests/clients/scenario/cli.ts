@@ -1,14 +1,19 @@
 /** The AWS CLI, one process for each call as in a shell. */
 import { execFile } from "node:child_process"
-import type { SimDaemon } from "#tests/rig/daemon.ts"
-import type { Answer, Client } from "./client.ts"
+import type { Access, Answer, Client } from "./client.ts"
 
 const deadlineMs = 60_000
 
-export function openCli(name: string, program: string, { endpoint, env }: SimDaemon): Client {
+/** `words` stand ahead of the service: by default those that lead an `aws` to the endpoint. */
+export function openCli(
+  name: string,
+  program: string,
+  { endpoint, env }: Access,
+  words: readonly string[] = ["--endpoint-url", endpoint],
+): Client {
   const run = (...args: string[]) =>
     new Promise<Answer>((resolve, reject) => {
-      const all = ["--endpoint-url", endpoint, "--output", "json", ...args]
+      const all = [...words, "--output", "json", ...args]
       execFile(program, all, { env: { ...env }, timeout: deadlineMs }, (error, stdout, stderr) => {
         if (error === null) return resolve({ result: stdout.trim() === "" ? {} : JSON.parse(stdout) })
         const said =

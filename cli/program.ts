@@ -116,11 +116,19 @@ const addThings = (root: Command): void => {
 
 const addWork = (root: Command): void => {
   onHome(root, "test", "run the tests; those with real guests need root")
-    .addArgument(new Argument("[suite]", "which").choices(["unit", "api", "vm", "all"]).default("all"))
+    .addArgument(
+      new Argument("[suites...]", "which (unit api vm; all is these and long)").choices([
+        "unit",
+        "api",
+        "vm",
+        "long",
+        "all",
+      ]),
+    )
     .addOption(yesOption())
     .addOption(jsonOption())
-    .action(async (suite: "unit" | "api" | "vm" | "all", options: Home & { yes?: boolean }) =>
-      (await import("./commands/test.ts")).test(suite, options),
+    .action(async (suites: ("unit" | "api" | "vm" | "long" | "all")[], options: Home & { yes?: boolean }) =>
+      (await import("./commands/test.ts")).test(suites, options),
     )
   onHome(root, "bench", "run a benchmark, or all")
     .argument("[name]")

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { openBoto3 } from "#tests/clients/boto3.ts"
-import { openCli } from "#tests/clients/scenario/cli.ts"
+import { openCli, openFractusAws } from "#tests/clients/scenario/cli.ts"
 import type { Access, Client } from "#tests/clients/scenario/client.ts"
 import { assertSame } from "#tests/clients/scenario/compare.ts"
 import { boto3, commandLines } from "#tests/clients/scenario/installed.ts"
@@ -42,7 +42,7 @@ test("guests by AWS CLI 1 and 2, boto3 and the JavaScript SDK", { concurrency: 2
       }),
     ),
   )
-  const [expected] = told.filter(({ name }) => name === "JavaScript SDK")
+  const expected = told.find(({ name }) => name === "JavaScript SDK")
   assert.ok(expected, "the SDK got through")
   for (const { lines, complete, name } of told) {
     assertSame(lines, expected.lines, complete)
@@ -57,14 +57,11 @@ function clientsOf(cloud: Cloud): readonly { readonly client: Client; readonly c
   const [first, system] = commandLines()
   const python = boto3()
   const viaFractus = { ...access, env: { ...access.env, PATH: "/usr/bin:/bin:/usr/sbin:/sbin" } }
-  const byFractus = (version: string) =>
-    openCli(`fractus aws ${version}`, join(root, "fractus"), viaFractus, ["aws", "--home", cloud.home])
+  const byFractus = (version: string) => openFractusAws(join(root, "fractus"), cloud.home, version, viaFractus)
   return [
     { client: openSdk(access), complete: true },
     ...(python ? [{ client: openBoto3(python.program, access, clientMs), complete: python.complete }] : []),
-    ...(first && system
-      ? [{ client: openCli(`aws ${first.version}`, first.program, access), complete: first.complete }]
-      : []),
+    ...(first && system ? [{ client: openCli(first.program, first.version, access), complete: first.complete }] : []),
     ...[system ?? first].flatMap((each) =>
       each ? [{ client: byFractus(each.version), complete: each.complete }] : [],
     ),

@@ -2,26 +2,32 @@
 import { execFile, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import type { SimDaemon } from "#tests/rig/daemon.ts"
-import type { Answer, Client } from "./client.ts"
+import type { Access, Answer, Client } from "./client.ts"
 
 const deadlineMs = 60_000
 
 /** `version` as the CLI names itself, "1.45.11". */
-export function openCli(program: string, version: string, { endpoint, env }: SimDaemon): Client {
-  const runs = startRuns(program, version, env)
+export const openCli = (program: string, version: string, { endpoint, env }: Access): Client =>
+  clientOf(`aws ${version}`, startRuns(program, version, env), ["--endpoint-url", endpoint])
+
+/** The CLI that `fractus aws` finds, which leads it to the cloud of `home` by itself. */
+export const openFractusAws = (fractus: string, home: string, version: string, { env }: Access): Client =>
+  clientOf(`fractus aws ${version}`, plainRuns(fractus, env), ["aws", "--home", home])
+
+/** `words` stand ahead of those of a call. */
+function clientOf(name: string, runs: Runs, words: readonly string[]): Client {
   const run = async (...args: string[]): Promise<Answer> => {
-    const { status, stdout, stderr } = await runs.run(["--endpoint-url", endpoint, "--output", "json", ...args])
+    const { status, stdout, stderr } = await runs.run([...words, "--output", "json", ...args])
     if (status === 0) return { result: stdout.trim() === "" ? {} : JSON.parse(stdout) }
     const said =
       /An error occurred \(([\w.]+)\) when calling the \w+ operation(?: \(reached max retries: \d+\))?: (.*)/s.exec(
         stderr,
       )
-    if (said === null) throw new Error(`${program} ${args.join(" ")} ended with ${status}\n${stderr}`)
+    if (said === null) throw new Error(`${name} ${args.join(" ")} ended with ${status}\n${stderr}`)
     return { error: { code: said[1] ?? "", message: (said[2] ?? "").trim() } }
   }
   return {
-    name: `aws ${version}`,
+    name,
     call: ({ service, operation, input, cli }) => run(service, kebab(operation), ...(cli ?? optionsOf(input))),
     async wait(waiter, input) {
       const answer = await run("ec2", "wait", kebab(waiter), ...optionsOf(input))

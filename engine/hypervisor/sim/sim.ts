@@ -163,6 +163,16 @@ export async function openSim(options: {
       return simPicture()
     },
 
+    async cpuTimes() {
+      const alive = [...machines].filter(([, { phase }]) => phase !== "exited")
+      return new Map(alive.map(([id, { run }]) => [id, { process: String(run), usedMs: 0 }]))
+    },
+
+    async limitCpu(id) {
+      needAlive(id)
+      return true
+    },
+
     onChange(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)

@@ -33,6 +33,12 @@ const addUp = (root: Command): void => {
     .addOption(new Option("--unknown-ami <what>", "an image id that is not known").choices(["reject", "substitute"]))
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
+    .addOption(
+      new Option("--images <which>", "build debian-12 too, in the background, or not (or FRACTUS_IMAGES)").choices([
+        "all",
+        "first",
+      ]),
+    )
     .option("--tls", "serve HTTPS (not yet)")
     .option("--foreground", "stay attached to the daemon")
     .addOption(

@@ -29,7 +29,8 @@ export const runFiles = async (
   const started = performance.now()
   const result: SuiteResult = { name, files: files.length, passed: 0, failed: 0, skipped: 0, durationMs: 0, times: [] }
   // Every file is a process of its own: most of a short one's time is the compiling of what it imports.
-  const env = { ...process.env, NODE_COMPILE_CACHE: compiledFolder() }
+  // And a cloud of a test builds no image in the background, unless the test asks for it.
+  const env = { ...process.env, NODE_COMPILE_CACHE: compiledFolder(), FRACTUS_IMAGES: "first" }
   const add = (part: string[], atOnce: number) =>
     part.length > 0
       ? addRun(result, { files: part, cwd, env, concurrency: atOnce, timeout: deadlineMs[name] }, output)

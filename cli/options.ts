@@ -9,6 +9,8 @@ export type UpOptions = {
   unknownAmi?: "reject" | "substitute"
   simSpeed?: number
   publicCidr?: string
+  /** what is built besides the first image, in the background */
+  images?: "all" | "first"
   tls?: boolean
   foreground?: boolean
   /** make, or remove, a systemd unit */

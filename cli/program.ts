@@ -33,6 +33,12 @@ const addUp = (root: Command): void => {
     .addOption(new Option("--unknown-ami <what>", "an image id that is not known").choices(["reject", "substitute"]))
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
+    .addOption(
+      new Option("--images <which>", "build debian-12 too, in the background, or not (or FRACTUS_IMAGES)").choices([
+        "all",
+        "first",
+      ]),
+    )
     .option("--tls", "serve HTTPS (not yet)")
     .option("--foreground", "stay attached to the daemon")
     .addOption(
@@ -138,11 +144,19 @@ const addThings = (root: Command): void => {
 
 const addWork = (root: Command): void => {
   onHome(root, "test", "run the tests; those with real guests need root")
-    .addArgument(new Argument("[suite]", "which").choices(["unit", "api", "vm", "all"]).default("all"))
+    .addArgument(
+      new Argument("[suites...]", "which (unit api vm; all is these and long)").choices([
+        "unit",
+        "api",
+        "vm",
+        "long",
+        "all",
+      ]),
+    )
     .addOption(yesOption())
     .addOption(jsonOption())
-    .action(async (suite: "unit" | "api" | "vm" | "all", options: Home & { yes?: boolean }) =>
-      (await import("./commands/test.ts")).test(suite, options),
+    .action(async (suites: ("unit" | "api" | "vm" | "long" | "all")[], options: Home & { yes?: boolean }) =>
+      (await import("./commands/test.ts")).test(suites, options),
     )
   onHome(root, "bench", "run a benchmark, or all")
     .argument("[name]")

@@ -1,8 +1,8 @@
 import { compiledFolder } from "../compiled.ts"
 import { type Config, homeFiles } from "../home.ts"
 
-/** The environment a daemon starts with: the caller's AWS keys and Node options are none of its business. */
-const daemonEnvironment = (): NodeJS.ProcessEnv => {
+/** The environment that daemons and builders start with: the caller's AWS keys and Node options are none of its business. */
+export const cleanEnvironment = (): NodeJS.ProcessEnv => {
   const env: NodeJS.ProcessEnv = {}
   for (const [name, value] of Object.entries(process.env)) {
     if (!/^(AWS_|NODE_|BOTO_|SUDO_|LD_|npm_)/.test(name)) env[name] = value
@@ -27,5 +27,5 @@ export const daemonCommand = (
   main: string,
 ): { argv: string[]; env: NodeJS.ProcessEnv } => ({
   argv: [...flags[engine], main, homeFiles(home).config],
-  env: { ...daemonEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
+  env: { ...cleanEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
 })

@@ -20,14 +20,21 @@ export type Start = {
 }
 export type Started = { daemon: DaemonRecord; status: Status; child: ChildProcess }
 
-const exitCodes: Record<string, 1 | 2 | 3 | 4> = { port: 4, home: 4, privilege: 3 }
+const exitCodes: Record<string, 1 | 2 | 3 | 4> = { port: 4, home: 4, addresses: 4, privilege: 3 }
 
 const startFailure = (config: Config, exit: string): Failure => {
   const error = readDaemonError(config.home)
   const logs = `${program} logs${homeWords(config.home)}`
   if (error === undefined) return new Failure(1, `the daemon ended at its start (${exit})`, logs)
-  return new Failure(exitCodes[error.code] ?? 1, error.message, error.mend === undefined ? logs : [error.mend, logs])
+  const mend = [inOurWords(error.mend ?? logs, config.home), logs]
+  return new Failure(exitCodes[error.code] ?? 1, error.message, [...new Set(mend)])
 }
+
+/** The daemon does not know how its user calls `fractus`, nor which home is the default. */
+const inOurWords = (command: string, home: string): string =>
+  /(^|sudo )\.\/fractus /.test(command)
+    ? command.replace("./fractus", program) + (command.includes(" --home ") ? "" : homeWords(home))
+    : command
 
 const spawnDaemon = ({ config, node, main, foreground }: Start): ChildProcess => {
   const { argv, env } = daemonCommand(config, main)

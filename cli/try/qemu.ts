@@ -12,7 +12,7 @@ export const checkQemu = (folder: string): void => {
 
 /** Brings what `up` brings, and every finished image of this machine's cache. */
 export const prepareHome = async (home: string): Promise<DaemonProgram> => {
-  await prepareQemu(home, false)
+  await prepareQemu(home, false, [])
   await placeCachedImages(home)
   const code = codeFolder(homeFiles(home).code)
   return { node: nodeOf(code), main: `${code}/daemon/main.ts`, port: freePort }

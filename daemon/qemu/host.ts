@@ -5,6 +5,7 @@
 import { chownSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { join, relative } from "node:path"
+import { AddressesInUse } from "#engine/network/linux/host.ts"
 import { fileMetadata } from "#host/metadata.ts"
 import { createHost } from "#host/reconcile/host.ts"
 import { serveHost } from "#host/socket/server.ts"
@@ -60,8 +61,14 @@ async function clearAfterFailure(stack: Stack, log: Log): Promise<void> {
   }
 }
 
+/** The machine's own network is there first: ours goes elsewhere. */
+function poolInUse(error: unknown): never {
+  if (!(error instanceof AddressesInUse)) throw error
+  throw new StartError("addresses", error.message, `./fractus up --public-cidr ${error.free ?? "CIDR"}`)
+}
+
 async function serve(config: Config, stack: Stack, user: User, log: Log, throwaway: boolean): Promise<void> {
-  await stack.network.up()
+  await stack.network.up().catch(poolInUse)
   const metadataDirectory = join(stack.runDirectory, "metadata")
   const metadata = await fileMetadata({ directory: metadataDirectory, gid: stack.slot.uids.guestServices })
   const children: Record<string, Child> = {}

@@ -23,6 +23,7 @@ const variables: Readonly<Record<string, string>> = {
   AWS_CONFIG_FILE: "where `up` writes the profile, else `~/.aws/config`",
   AWS_SHARED_CREDENTIALS_FILE: "where `up` writes the profile's keys, else `~/.aws/credentials`",
   FRACTUS_HOME: "`--home` where it is not given",
+  FRACTUS_IMAGES: "`--images` of `up` where it is not given: `first` builds nothing in the background",
   FRACTUS_PROGRAM: "set by the script `fractus`: how it was called, for messages",
   HOME: "the user's folder",
   NO_COLOR: "no colours",

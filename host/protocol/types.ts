@@ -60,6 +60,8 @@ export interface GuestSpec {
   readonly ports: readonly { readonly network: string; readonly port: PortSpec }[]
   readonly metadata: MetadataDocument
   readonly machineVersion?: string
+  /** When its process ends and neither the guest nor anybody else asked for that; "restart" if missing. */
+  readonly afterCrash?: "restart" | "stay"
 }
 /**
  * A network without its ports, which come with the guests, and without its groups, which are assignments of their own: so neither
@@ -93,6 +95,14 @@ export interface Trouble {
   readonly final: boolean
 }
 
+/** What is known of a guest that is on. */
+export interface GuestChecks {
+  /** It answers ARP. Missing: not yet since its start, or since this host found it running. */
+  readonly instance?: "passed" | "failed"
+  /** The disk of this host can be written. */
+  readonly system: "passed" | "failed"
+}
+
 export interface GuestStatus {
   readonly kind: "guest"
   readonly phase: "absent" | "off" | "starting" | "on" | "stopping"
@@ -103,6 +113,9 @@ export interface GuestStatus {
   readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
   readonly pid?: number
   readonly machineVersion?: string
+  /** Set with "on". */
+  readonly checks?: GuestChecks
+  /** With "off" and "crashed": it stays so until a new wish. */
   readonly trouble?: Trouble
 }
 export interface PlainStatus {

@@ -12,8 +12,10 @@ import type {
   Status,
 } from "../protocol/types.ts"
 import type { Host, HostOptions } from "../types.ts"
+import { type CheckedGuest, checkTimes, startChecks } from "./checks.ts"
 import { bounded, systemTimer, within } from "./deadline.ts"
 import { createGuestReconciler } from "./guest.ts"
+import { runOf } from "./guest-scene.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
@@ -39,6 +41,17 @@ export function createHost(options: HostOptions): Host {
   let synced = false
   let closed = false
 
+  const checks = startChecks({
+    ...options,
+    network,
+    timer,
+    times: { ...checkTimes, ...options.checkTimes },
+    guests: () => [...entries.values()].flatMap(checkedGuest),
+    changed: (guest) => {
+      const entry = entries.get(guest)
+      if (entry) queue.kick(entry, true)
+    },
+  })
   const world: World = {
     hypervisor,
     network,
@@ -54,6 +67,7 @@ export function createHost(options: HostOptions): Host {
     identity: options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" },
     entry: (resource) => entries.get(resource),
     holder: (resource) => holderAmong(entries.values(), resource),
+    checks,
     networkSpec: (assignment) => networkSpec(entries.values(), assignment),
     wake: (resource) => queue.wake(resource),
   }
@@ -242,6 +256,7 @@ export function createHost(options: HostOptions): Host {
     async close() {
       closed = true
       cancelResync()
+      checks.close()
       unsubscribe()
       // A call that hangs must not keep the process from ending: the next one starts over.
       await within("the work in flight", 5_000, timer, queue.close(entries.values())).catch((error: unknown) =>
@@ -254,6 +269,12 @@ export function createHost(options: HostOptions): Host {
 }
 
 const guestPhase = (status: Status | undefined) => (status?.kind === "guest" ? status.phase : undefined)
+
+function checkedGuest({ resource, wish, status }: Entry): readonly CheckedGuest[] {
+  if (wish?.kind !== "guest" || status?.kind !== "guest" || status.phase !== "on" || status.trouble) return []
+  const [first] = wish.ports
+  return first ? [{ id: resource, run: runOf(status, status.pid), network: first.network, port: first.port.id }] : []
+}
 
 function outcomeWords(outcome: Outcome): string {
   if (outcome.kind === "waiting") return `waiting for ${outcome.resource}`

@@ -91,6 +91,7 @@ const guest: Check<GuestSpec> = shape<GuestSpec>({
   ports: list(shape<GuestSpec["ports"][number]>({ network: id, port }), 16),
   metadata,
   machineVersion: optional(text(/^[a-z0-9][a-z0-9.-]*$/, 32)),
+  afterCrash: optional(oneOf("restart", "stay")),
 })
 
 const network: Check<NetworkAssignment> = shape<NetworkAssignment>({

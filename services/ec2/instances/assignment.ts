@@ -7,6 +7,7 @@ import { hostName } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { metadataOf } from "./metadata.ts"
 import type { InstanceRecord } from "./record.ts"
+import { recovers } from "./recovery.ts"
 
 /** Puts the guest into the draft, as the host's wish: on while the instance is pending or running. */
 export function assignGuest(
@@ -67,6 +68,7 @@ export function guestSpec(
     })),
     ports: interfaces.map((resource) => ({ network: resource.record.vpc, port: portSpec(resource) })),
     metadata: metadataOf(instance, interfaces),
+    afterCrash: recovers(record) ? "restart" : "stay",
     ...(record.machineVersion === undefined ? {} : { machineVersion: record.machineVersion }),
   }
 }

@@ -8,6 +8,7 @@ import { asked, nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { toReservations, toState } from "./answer.ts"
+import type { Check, Impairment } from "./checks.ts"
 import { instanceFilters, statusFilters } from "./filter-names.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -25,9 +26,6 @@ export const describeInstances: Handler<"DescribeInstances"> = async (input, cal
   return { Reservations: toReservations(page.items, interfaces), ...nextToken(page) }
 }
 
-/** Cloud seconds from "running" until the guest counts as reachable. */
-const initializingMs = 30_000
-
 export const describeInstanceStatus: Handler<"DescribeInstanceStatus"> = async (input, call) => {
   const stored: Filter[] = []
   const computed: Filter[] = []
@@ -44,7 +42,7 @@ export const describeInstanceStatus: Handler<"DescribeInstanceStatus"> = async (
     nextToken: input.NextToken,
     also: running,
   })
-  const statuses = page.items.map((instance) => toStatus(instance, call.nowMs))
+  const statuses = page.items.map(toStatus)
   return {
     InstanceStatuses: statuses.filter((status) => computed.every((filter) => hasStatus(status, filter))),
     ...nextToken(page),
@@ -65,19 +63,28 @@ function hasStatus(status: InstanceStatus, { Name, Values }: Filter): boolean {
   return (Values ?? []).some((want) => matches(want, value ?? ""))
 }
 
-function toStatus({ id, record }: Resource<InstanceRecord>, nowMs: number): InstanceStatus {
+/** Which checks each impairment fails. A panic is the guest's own; a full disk is the host's, and stops the guest and its volumes too. */
+const failedBy: Readonly<Record<Impairment["code"], readonly (keyof typeof checkOf)[]>> = {
+  crashed: ["instance"],
+  ended: ["instance", "system"],
+  "disk-full": ["instance", "system", "volumes"],
+}
+/** Volumes are reached when their host's disk is. */
+const checkOf = { instance: "instance", system: "system", volumes: "system" } as const
+
+function toStatus({ id, record }: Resource<InstanceRecord>): InstanceStatus {
   const running = record.state === "running"
-  const settled = running && nowMs - (record.runningMs ?? record.launchedMs) >= initializingMs
-  const { impaired } = record
-  const summary = (name: "reachability", hurtBy: readonly string[] = ["disk-full"]) => {
+  const summary = (what: keyof typeof checkOf) => {
     if (!running) return { Status: "not-applicable" as const }
-    if (impaired !== undefined && hurtBy.includes(impaired.code)) {
-      const since = new Date(impaired.sinceMs)
-      return { Status: "impaired" as const, Details: [{ Name: name, Status: "failed" as const, ImpairedSince: since }] }
-    }
+    const { impaired } = record
+    const check = record.checks?.[checkOf[what]]
+    const hurt = impaired !== undefined && failedBy[impaired.code].includes(what)
+    const failed = hurt || check?.status === "failed"
+    if (!failed) return check === undefined ? initializing : passed
+    const since = new Date(Math.min((hurt ? impaired.sinceMs : undefined) ?? Infinity, failedSince(check)))
     return {
-      Status: settled ? ("ok" as const) : ("initializing" as const),
-      Details: [{ Name: name, Status: settled ? ("passed" as const) : ("initializing" as const) }],
+      Status: "impaired" as const,
+      Details: [{ Name: "reachability" as const, Status: "failed" as const, ImpairedSince: since }],
     }
   }
   return {
@@ -85,9 +92,15 @@ function toStatus({ id, record }: Resource<InstanceRecord>, nowMs: number): Inst
     AvailabilityZoneId: record.zoneId,
     InstanceId: id,
     InstanceState: toState(record.state),
-    // A panic is the guest's own; a full disk is the host's, and stops the guest and its volumes too.
-    InstanceStatus: summary("reachability", ["disk-full", "crashed"]),
-    SystemStatus: summary("reachability"),
-    AttachedEbsStatus: summary("reachability"),
+    InstanceStatus: summary("instance"),
+    SystemStatus: summary("system"),
+    AttachedEbsStatus: summary("volumes"),
   }
 }
+
+const initializing = {
+  Status: "initializing" as const,
+  Details: [{ Name: "reachability" as const, Status: "initializing" as const }],
+}
+const passed = { Status: "ok" as const, Details: [{ Name: "reachability" as const, Status: "passed" as const }] }
+const failedSince = (check: Check | undefined) => (check?.status === "failed" ? check.sinceMs : Infinity)

@@ -89,6 +89,9 @@ export const homeFiles = (home: string) => ({
   log: join(home, "daemon.log"),
   knownHosts: join(home, "known_hosts"),
   images: join(home, "images"),
+  /** names the process that builds images in the background, while it lives */
+  imageBuild: join(home, "image-build.json"),
+  imageBuildLog: join(home, "image-build.log"),
   code: join(home, "code"),
   lock: join(home, "up.lock"),
 })

@@ -10,6 +10,8 @@ export type UpOptions = {
   simSpeed?: number
   publicCidr?: string
   vcpuLimit?: number
+  /** what is built besides the first image, in the background */
+  images?: "all" | "first"
   tls?: boolean
   foreground?: boolean
   /** make, or remove, a systemd unit */

@@ -5,7 +5,7 @@ import { Failure, program } from "../failure.ts"
 import { aptInstall, aptPlan } from "../packages/apt.ts"
 import { engineNeeds, missingPackages, type Need } from "../packages/needs.ts"
 import { note, progressLine } from "../terminal.ts"
-import type { SuiteName } from "./suites.ts"
+import { hasGuests, type SuiteName } from "./suites.ts"
 
 const works = (name: string, argv: string[]): boolean =>
   findInPath(name) !== undefined && spawnSync(name, argv, { stdio: "ignore", timeout: 30_000 }).status === 0
@@ -24,16 +24,17 @@ const guestTools: readonly Need[] = [
 
 /** Brings the packages that these suites need; a Failure (3) where that takes root and we are not. */
 export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean): Promise<void> => {
-  if (suites.includes("vm") && !isRoot()) {
+  const guests = suites.find(hasGuests)
+  if (guests !== undefined && !isRoot()) {
     throw new Failure(3, "the tests with real guests need root", [
-      `sudo ${program} test vm`,
+      `sudo ${program} test ${guests}`,
       `${program} test unit`,
       `${program} test api`,
     ])
   }
   const missing = [
     ...(suites.includes("api") ? clientPackages() : []),
-    ...(suites.includes("vm") ? missingPackages([...engineNeeds, ...guestTools]) : []),
+    ...(guests !== undefined ? missingPackages([...engineNeeds, ...guestTools]) : []),
   ]
   if (missing.length === 0) return
   const line = progressLine()

@@ -1,12 +1,13 @@
-/** DescribeVpcs, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
+/** DescribeVpcs, DescribeVpcAttribute, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
 import type { InternetGateway, RouteTable, Subnet, Vpc } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { asked, nextToken, renamed } from "../filters.ts"
-import { toTags } from "../tags/answer.ts"
+import { listTags, toTags } from "../tags/answer.ts"
 import { usableRange } from "./addresses.ts"
+import { handlers as attributes } from "./attributes.ts"
 import { subnetScope } from "./subnet-scope.ts"
 import {
   type InternetGatewayRecord,
@@ -208,7 +209,7 @@ function toRouteTable({ id, account, record }: Resource<RouteTableRecord>): Rout
       Origin: route.origin,
       State: "active",
     })),
-    Tags: toTags(record.tags),
+    Tags: listTags(record.tags),
   }
 }
 
@@ -227,11 +228,12 @@ function toInternetGateway({ id, account, record }: Resource<InternetGatewayReco
     InternetGatewayId: id,
     OwnerId: account,
     Attachments: record.vpc === undefined ? [] : [{ State: "available" as never, VpcId: record.vpc }],
-    Tags: toTags(record.tags),
+    Tags: listTags(record.tags),
   }
 }
 
 export const handlers = {
+  ...attributes,
   DescribeVpcs: pure(describeVpcs),
   DescribeSubnets: pure(describeSubnets),
   DescribeRouteTables: pure(describeRouteTables),

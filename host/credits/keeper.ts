@@ -72,7 +72,7 @@ export function keepCredits(options: KeeperOptions) {
     }
     const balance = drawUp(account, balances.get(id), { ...time, nowMs: clock.cloudMs(), starts })
     balances.set(id, balance)
-    const percent = Math.max(1, shareOf(account, balance, whole, roundMs / clock.speed))
+    const percent = Math.max(1, shareOf(account, balance, whole, roundMs * clock.speed))
     const last = shares.get(id)
     const same = last?.process === time.process && Math.abs(percent - last.percent) <= last.percent * worthChanging
     // All of it is set exactly, however little is missing.

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { chmodSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
@@ -148,6 +148,15 @@ const makeDaemonUser = (): void => {
   ])
 }
 
+/**
+ * A home that was there already may be closed (mode 0700), and the API's user must get through to its store. To pass is all it is
+ * given: the folder is listed by nobody more than before, and secrets in it are 0600.
+ */
+const letDaemonPass = (home: string): void => {
+  const { mode } = statSync(home)
+  if ((mode & 0o001) === 0) chmodSync(home, (mode & 0o7777) | 0o001)
+}
+
 /** Brings what the qemu engine needs: packages, the user, the first image. Says what it will do, and asks on a terminal. */
 export const prepareQemu = async (home: string, yes: boolean): Promise<void> => {
   const missing = missingPackages(engineNeeds)
@@ -167,6 +176,7 @@ export const prepareQemu = async (home: string, yes: boolean): Promise<void> => 
     if (still.length > 0) throw packagesMissing(still)
   }
   makeDaemonUser()
+  letDaemonPass(home)
   await buildFirstImage(home)
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { type Config, freeBytes, homeFiles, homeWords } from "../home.ts"
+import { type Config, freeBytes, homeFiles, homeWords, readCredentials } from "../home.ts"
 import { systemOf } from "../doctor/system.ts"
 import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing, reinstallCommand } from "../packages/apt.ts"
 import { brokenPrograms } from "../packages/broken.ts"
@@ -164,7 +164,7 @@ export const prepareQemu = async (home: string, yes: boolean): Promise<void> => 
   const packages = missing.length === 0 ? undefined : await aptPlan(missing, () => line.show("Reading package lists"))
   line.end()
   const image = await imageWork(home)
-  if (image !== undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
+  if (readCredentials(home) === undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
   if (packages !== undefined || image !== undefined) {
     note(describePlan(packages, image, home))
     await agree(yes, `${program} up --yes${homeWords(home)}`)

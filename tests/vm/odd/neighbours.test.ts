@@ -40,7 +40,7 @@ chmod 755 /usr/local/bin/aws`
 
 const home = "/root/not yours/cloud"
 const called = `cd /opt/elsewhere && './frac tus'`
-/** As \`sudo\` has it. */
+/** As `sudo` has it. */
 const bySudo = `export SUDO_USER=ann SUDO_UID=$(id -u ann) SUDO_GID=$(id -g ann)`
 
 const lookOf = (machine: Machine) =>

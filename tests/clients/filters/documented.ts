@@ -25,7 +25,15 @@ export function parametersOf(operation: string): readonly string[] {
 /** Names as documented, "tag:<key>" among them. Undefined for an operation without filters. */
 export function documentedFilters(operation: string): readonly string[] | undefined {
   const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*Filters\?:/.exec(inputOf(operation))?.[1]
-  return comment === undefined ? undefined : namesIn(comment)
+  return comment === undefined ? undefined : [...namesIn(comment), ...olderNamesIn(comment)]
+}
+
+/** "You can also use availabilityZone as the filter name." */
+function olderNamesIn(comment: string): readonly string[] {
+  const prose = comment.replaceAll(/[\s*]+/g, " ")
+  return [...prose.matchAll(/You can also use ((?:(?!filter name).){1,200}) as the filter names?/g)].flatMap(
+    ([, names = ""]) => [...names.matchAll(/<code>([^<]*)<\/code>/g)].map(([, name = ""]) => name),
+  )
 }
 
 /** The first code of each item of the outer list: inner lists hold a filter's values. */

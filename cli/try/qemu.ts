@@ -1,11 +1,12 @@
 import { codeFolder, nodeOf } from "../daemon/code.ts"
 import { homeFiles } from "../home.ts"
 import { freePort } from "../ports.ts"
-import { checkDisk, checkPrivileges, placeCachedImages, prepareQemu } from "../up/prepare.ts"
+import { checkDisk, checkPrivileges, checkSystem, placeCachedImages, prepareQemu } from "../up/prepare.ts"
 import type { DaemonProgram } from "./cloud.ts"
 
 /** Before anything is made. Throws a Failure (3) where real guests are not possible. */
 export const checkQemu = (folder: string): void => {
+  checkSystem()
   checkPrivileges(folder)
   checkDisk(folder)
 }

@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from "commander"
 import { readFileSync } from "node:fs"
 import { program as called } from "./failure.ts"
-import { cidrOption, linesOption, portOption, speedOption, type UpOptions } from "./options.ts"
+import { cidrOption, linesOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
 import { inRepository } from "./repository.ts"
 
 type Home = { home?: string; json?: boolean }
@@ -33,6 +33,7 @@ const addUp = (root: Command): void => {
     .addOption(new Option("--unknown-ami <what>", "an image id that is not known").choices(["reject", "substitute"]))
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
+    .option("--vcpu-limit <n>", "vCPUs that an account may run in a region (any number)", vcpuOption)
     .addOption(
       new Option("--images <which>", "build debian-12 too, in the background, or not (or FRACTUS_IMAGES)").choices([
         "all",

@@ -11,7 +11,7 @@ export interface CatalogImage {
   readonly enaSupport: true
   readonly bootMode: "legacy-bios" | "uefi-preferred"
   readonly rootDeviceName: string
-  /** Virtual size in bytes: a volume made from it is at least as large. */
+  /** Virtual size in bytes, a multiple of 1 GiB, which the one partition fills: a volume made from it is at least as large. */
   readonly sizeBytes: number
   readonly loginUser: string
   /** `always`: made before a home with real guests first serves. `later`: made in the background once it does. */

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync, realpathSync } from "node:fs"
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { readAsked, readFailure, wanted } from "#images/asked.ts"
 import { isRoot } from "../caller.ts"
@@ -17,6 +17,7 @@ import { reinstallCommand } from "../packages/apt.ts"
 import { brokenPrograms } from "../packages/broken.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
+import { shellQuote } from "../quote.ts"
 import { repository } from "../repository.ts"
 import { coloured, note, print, printJson, table } from "../terminal.ts"
 
@@ -78,6 +79,18 @@ const checkDisk = (home: string, engine: string): Check => {
   return problem("disk", `${detail}; real guests need 5 GB`, `${program} up --home DIR`)
 }
 
+/** Folders above it may be closed: the API sees the home alone, at another place. */
+const checkHome = (home: string, engine: string): Check => {
+  if (!existsSync(home)) return ok("home", `${home} will be made by the first start`)
+  if (engine === "sim" || (statSync(home).mode & 0o001) !== 0)
+    return ok("home", `${home} lets the daemon's user through`)
+  return warning(
+    "home",
+    `${home} is closed to the daemon's user; the next start opens it`,
+    `sudo chmod o+x ${shellQuote(home)}`,
+  )
+}
+
 const checkCode = (): Check =>
   isReachableByAll(repository)
     ? ok("code", "can be read by the daemon's unprivileged user")
@@ -133,6 +146,7 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
     checkKvm(),
     checkSysctl(engine),
     checkDisk(home, engine),
+    checkHome(home, engine),
     checkCode(),
     ...others,
     port,

@@ -4,7 +4,7 @@ import { checkEngineOfHome, checkOptions, differences, newConfig } from "../conf
 import { codeFolder, nodeOf } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { capLog } from "../daemon/log.ts"
-import { runningDaemon } from "../daemon/process.ts"
+import { runningDaemon, waitForStarting } from "../daemon/process.ts"
 import { requireCredentials } from "../daemon/require.ts"
 import { startDaemon, type Started } from "../daemon/start.ts"
 import { stopDaemonOnly } from "../daemon/stop.ts"
@@ -143,6 +143,7 @@ const bringUp = async (
   options: UpOptions,
   surroundings: Surroundings,
 ): Promise<{ status: Started["status"]; child?: Started["child"] }> => {
+  await waitForStarting(config.home, (pid) => note(`Another run has started a daemon (pid ${pid}); waiting for it ...`))
   const running = readConfig(config.home) ?? config
   const status = await alreadyRunning(config.home, options, running)
   if (status !== undefined) return { status }

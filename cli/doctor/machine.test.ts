@@ -66,7 +66,7 @@ test("nothing of it hinders a simulated cloud", () => {
 })
 
 test("what only looks odd is said and left", () => {
-  assert.match(checkOf("ipv6", { hasIpv6: false }).detail, /not needed/)
+  assert.match(checkOf("ipv6", { hasIpv6: false }).detail, /switched off, and not needed/)
   assert.match(checkOf("apparmor", { restrictsUserNamespaces: true }).detail, /made by root/)
   const dropping =
     "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n"

@@ -145,7 +145,7 @@ const checkUserNamespaces = ({ restrictsUserNamespaces }: Machine): Check =>
   )
 
 const checkIpv6 = ({ hasIpv6 }: Machine): Check =>
-  ok("ipv6", hasIpv6 ? "there; guests have IPv4 only for now" : "not there, and not needed")
+  ok("ipv6", hasIpv6 ? "there; guests have IPv4 only for now" : "not there or switched off, and not needed")
 
 /** AWS_ENDPOINT_URL came with 1.29 and 2.13. */
 const checkClient = ({ awsVersion }: Machine): Check => {

@@ -37,7 +37,7 @@ export const readMachine = (engine: string, publicCidr: string): Machine => ({
   publicCidr,
   kernel: textOf("/proc/version")?.trim() ?? "",
   hasTun: existsSync("/dev/net/tun"),
-  hasIpv6: existsSync("/proc/sys/net/ipv6"),
+  hasIpv6: textOf("/proc/sys/net/ipv6/conf/all/disable_ipv6")?.trim() === "0",
   resolvers: textOf("/etc/resolv.conf"),
   resolvedServers: textOf("/run/systemd/resolve/resolv.conf"),
   routes: said("ip", "-4", "-o", "route", "show", "table", "all"),

@@ -22,6 +22,12 @@ const guestTools: readonly Need[] = [
   { package: "curl", files: ["/usr/bin/curl"] },
 ]
 
+/** ansible runs with the system's Python, whatever other one is on PATH. 20 MB to fetch, 290 MB on disk. */
+const ansible: readonly Need[] = [
+  { package: "ansible", files: ["/usr/bin/ansible-playbook"] },
+  { package: "python3-boto3", files: ["/usr/lib/python3/dist-packages/boto3/__init__.py"] },
+]
+
 /** Brings the packages that these suites need; a Failure (3) where that takes root and we are not. */
 export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean): Promise<void> => {
   const guests = suites.find(hasGuests)
@@ -32,10 +38,12 @@ export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean):
       `${program} test api`,
     ])
   }
-  const missing = [
-    ...(suites.includes("api") ? clientPackages() : []),
+  const wanted = [
+    ...(suites.includes("api") || guests !== undefined ? clientPackages() : []),
     ...(guests !== undefined ? missingPackages([...engineNeeds, ...guestTools]) : []),
+    ...(suites.includes("long") ? missingPackages(ansible) : []),
   ]
+  const missing = [...new Set(wanted)]
   if (missing.length === 0) return
   const line = progressLine()
   const plan = await aptPlan(missing, () => line.show("Reading package lists"))

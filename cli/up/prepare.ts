@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { chmodSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { type Config, freeBytes, homeFiles, homeWords } from "../home.ts"
+import { type Config, freeBytes, homeFiles, homeWords, readCredentials } from "../home.ts"
 import { systemOf } from "../doctor/system.ts"
 import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing, reinstallCommand } from "../packages/apt.ts"
 import { brokenPrograms } from "../packages/broken.ts"
@@ -158,6 +158,15 @@ const makeDaemonUser = (): void => {
   ])
 }
 
+/**
+ * A home that was there already may be closed (mode 0700), and the API's user must get through to its store. To pass is all it is
+ * given: the folder is listed by nobody more than before, and secrets in it are 0600.
+ */
+const letDaemonPass = (home: string): void => {
+  const { mode } = statSync(home)
+  if ((mode & 0o001) === 0) chmodSync(home, (mode & 0o7777) | 0o001)
+}
+
 /** Brings what the qemu engine needs: packages, the user, the first image. Says what it will do, and asks on a terminal. */
 export const prepareQemu = async (home: string, yes: boolean, later: readonly { name: string }[]): Promise<void> => {
   const missing = missingPackages(engineNeeds)
@@ -165,7 +174,7 @@ export const prepareQemu = async (home: string, yes: boolean, later: readonly { 
   const packages = missing.length === 0 ? undefined : await aptPlan(missing, () => line.show("Reading package lists"))
   line.end()
   const image = await imageWork(home)
-  if (image !== undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
+  if (readCredentials(home) === undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
   if (packages !== undefined || image !== undefined) {
     note(describePlan(packages, image, home, later))
     await agree(yes, `${program} up --yes${homeWords(home)}`)
@@ -177,6 +186,7 @@ export const prepareQemu = async (home: string, yes: boolean, later: readonly { 
     if (still.length > 0) throw packagesMissing(still)
   }
   makeDaemonUser()
+  letDaemonPass(home)
   await buildFirstImage(home)
 }
 

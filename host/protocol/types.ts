@@ -32,6 +32,33 @@ export interface NetworkDocument {
   readonly privateAddresses: Readonly<Record<string, string>>
 }
 
+/** What a guest may compute, as an account of credits: minutes of one CPU. Where one is missing, all that `cpuQuotaPercent` allows. */
+export interface CpuAccount {
+  readonly perHour: number
+  /** More is not earned. */
+  readonly most: number
+  /** Given at each start, and no part of `most`. */
+  readonly atStart: number
+  /** How long what was earned outlives a stop. */
+  readonly keptMs: number
+  /** Whether it may go on when nothing is left; what it takes then is counted. Else it gets what it earns. */
+  readonly surplus: boolean
+}
+
+/** How an account stands, in credits. */
+export interface CpuCredits {
+  readonly earned: number
+  readonly given: number
+  readonly surplus: number
+  readonly charged: number
+  readonly spent: number
+  /** Hundredths of a CPU: what is earned, and what may be used now. */
+  readonly baselinePercent: number
+  readonly limitPercent: number
+  /** False where the host can limit no CPU: all is counted and nobody held back. */
+  readonly enforced: boolean
+}
+
 export interface GuestSpec {
   readonly kind: "guest"
   /** "off" keeps the machine's volumes; the assignment's removal is what ends it. */
@@ -48,6 +75,7 @@ export interface GuestSpec {
   readonly vcpus: number
   readonly memoryMiB: number
   readonly cpuQuotaPercent?: number
+  readonly cpuAccount?: CpuAccount
   readonly uuid: string
   readonly image: string
   readonly disks: readonly {
@@ -153,6 +181,8 @@ export interface ResourceTrace {
   readonly wished?: string
   readonly observed?: string
   readonly trouble?: Trouble
+  /** Of a guest that is on and has an account. */
+  readonly credits?: CpuCredits
   readonly waitsFor?: string
   /** Failures in a row; the next try comes by itself. */
   readonly failures: number

@@ -16,7 +16,7 @@ async function rig(t: TestContext) {
   const asked: string[][] = []
   const changed: string[] = []
   let nowMs = 0
-  let tick: (() => void) | undefined
+  const ticks: (() => void)[] = []
   const network = {
     ...(await openSimNetwork({ publicCidr: "198.18.0.0/24" })),
     name: "linux" as const,
@@ -33,7 +33,7 @@ async function rig(t: TestContext) {
     changed: (guest) => void changed.push(guest),
     timer(delayMs, action) {
       // The disk's own deadline is another.
-      if (delayMs === checkTimes.roundMs) tick = action
+      if (delayMs === checkTimes.roundMs) ticks.push(action)
       return () => {}
     },
     log: () => {},
@@ -47,13 +47,12 @@ async function rig(t: TestContext) {
     stateDirectory,
     of: (id: string, run = "1") => checks.of(id, run),
     /** Rounds until so much time has passed. */
-    async pass(ms: number) {
+    pass: async (ms: number) => {
       for (const end = nowMs + ms; nowMs < end;) {
         nowMs += checkTimes.roundMs
-        const action = tick
-        tick = undefined
-        action?.()
-        while (tick === undefined) await new Promise((resolve) => setImmediate(resolve))
+        const round = ticks.shift()
+        round?.()
+        while (ticks.length === 0) await new Promise((resolve) => setImmediate(resolve))
       }
     },
   }

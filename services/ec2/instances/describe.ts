@@ -1,14 +1,13 @@
 /** DescribeInstances, DescribeInstanceStatus. */
 import type { InstanceStatus } from "@aws-sdk/client-ec2"
-import { matches } from "#cloud/resources/match.ts"
-import type { Filter } from "#cloud/resources/describe.ts"
+import { fits } from "#cloud/resources/describe.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
-import { toReservations, toState } from "./answer.ts"
+import { toInstance, toReservations, toState } from "./answer.ts"
 import type { Check, Impairment } from "./checks.ts"
+import { computedFilters, computedValues } from "./computed-filters.ts"
 import { instanceFilters, statusFilters } from "./filter-names.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -17,50 +16,50 @@ export const describeInstances: Handler<"DescribeInstances"> = async (input, cal
     kind: instanceKind,
     ids: input.InstanceIds,
     filterNames: instanceFilters,
+    computed: computedFilters,
     ...asked(input),
   })
   const interfaces = await call.load(
     networkInterfaceKind,
     page.items.flatMap((instance) => instance.record.networkInterfaces),
   )
-  return { Reservations: toReservations(page.items, interfaces), ...nextToken(page) }
+  const found =
+    page.remaining.length === 0
+      ? page.items
+      : page.items.filter((instance) => {
+          const shown = toInstance(instance, interfaces)
+          const own = instance.record.networkInterfaces.flatMap((id) => interfaces.get(id) ?? [])
+          return fits(page.remaining, (name) => computedValues(name, shown, own))
+        })
+  return { Reservations: toReservations(found, interfaces), ...nextToken(page) }
 }
 
 export const describeInstanceStatus: Handler<"DescribeInstanceStatus"> = async (input, call) => {
-  const stored: Filter[] = []
-  const computed: Filter[] = []
-  for (const filter of input.Filters ?? []) (isComputed(filter.Name) ? computed : stored).push(filter)
-  const empty = computed.find(({ Values }) => Values === undefined || Values.length === 0)
-  if (empty !== undefined) throw raise("InvalidParameterValue", { detail: `The filter '${empty.Name}' has no values` })
   const running = input.IncludeAllInstances === true ? [] : [{ name: "instance-state-name", values: ["running"] }]
   const page = await call.describe({
     kind: instanceKind,
     ids: input.InstanceIds,
-    filters: stored,
     filterNames: statusFilters,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    computed: statusFilters.filter(isComputed),
+    ...asked(input),
     also: running,
   })
   const statuses = page.items.map(toStatus)
   return {
-    InstanceStatuses: statuses.filter((status) => computed.every((filter) => hasStatus(status, filter))),
+    InstanceStatuses: statuses.filter((status) => fits(page.remaining, (name) => [statusValue(status, name)])),
     ...nextToken(page),
   }
 }
 
-const isComputed = (name: string | undefined) =>
-  /^(instance|system|attached-ebs)-status\.(status|reachability)$/.test(name ?? "")
+const isComputed = (name: string) => /^(instance|system|attached-ebs)-status\.(status|reachability)$/.test(name)
 
-function hasStatus(status: InstanceStatus, { Name, Values }: Filter): boolean {
-  const summary =
-    Name?.startsWith("system") === true
-      ? status.SystemStatus
-      : Name?.startsWith("instance") === true
-        ? status.InstanceStatus
-        : status.AttachedEbsStatus
-  const value = Name?.endsWith(".status") === true ? summary?.Status : summary?.Details?.[0]?.Status
-  return (Values ?? []).some((want) => matches(want, value ?? ""))
+function statusValue(status: InstanceStatus, name: string): string | undefined {
+  const summary = name.startsWith("system")
+    ? status.SystemStatus
+    : name.startsWith("instance")
+      ? status.InstanceStatus
+      : status.AttachedEbsStatus
+  return name.endsWith(".status") ? summary?.Status : summary?.Details?.[0]?.Status
 }
 
 /** Which checks each impairment fails. A panic is the guest's own; a full disk is the host's, and stops the guest and its volumes too. */

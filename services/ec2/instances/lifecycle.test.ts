@@ -217,6 +217,18 @@ test("whether a lost machine is started again follows the maintenance options an
   assert.equal((await guestWish(rig, unsupported)).afterCrash, "stay")
 })
 
+test("the host is told of the CPU credits of a burstable instance, and of another option at once", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  assert.deepEqual((await guestWish(rig, id)).cpuAccount?.surplus, true)
+  const InstanceCreditSpecifications = [{ InstanceId: id, CpuCredits: "standard" }]
+  await rig.ec2("ModifyInstanceCreditSpecification", { InstanceCreditSpecifications })
+  const { cpuAccount, starts } = await guestWish(rig, id)
+  assert.deepEqual([cpuAccount?.surplus, cpuAccount?.perHour, starts], [false, 12, 1])
+  assert.equal((await guestWish(rig, await launch(rig, { InstanceType: "m5.large" }))).cpuAccount, undefined)
+})
+
 test("a machine that ends before it ran, or for a reason nobody knows, never lies running", async (t) => {
   const rig = await openRig(t)
   await withImage(rig)

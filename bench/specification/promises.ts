@@ -41,3 +41,32 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
     ],
   },
 ]
+
+/** What the README shows of them: its own words, and the name of one result. */
+export const headlines: readonly { readonly words: string; readonly name: string }[] = [
+  { words: "From `RunInstances` to an SSH banner, emulated (no KVM)", name: "cold launch: RunInstances to ssh banner" },
+  {
+    words: "The same, against the same guest started by hand in QEMU",
+    name: "cold launch: RunInstances to ssh banner, against the same guest started by hand",
+  },
+  {
+    words: "`DescribeInstances` of 1,000 instances, four clients at once",
+    name: "DescribeInstances of 1000: time of an answer, four clients at once",
+  },
+  {
+    words: "Start of a simulated cloud, to its first answer",
+    name: "Second start, from exec to the answer of DescribeInstances",
+  },
+  {
+    words: "`fractus try -- true`: a throwaway cloud, from exec to exit",
+    name: "fractus try: a command against a cloud of its own, from exec to exit",
+  },
+  {
+    words: "Memory of a simulated cloud after 1,000 calls",
+    name: "Memory of a simulated cloud, idle for 10 s after 1000 calls",
+  },
+  {
+    words: "A security group's rule in force, among 500 interfaces",
+    name: "A firewall change in force, with 500 interfaces: a rule added",
+  },
+]

@@ -61,7 +61,7 @@ export const openCloud = async (engine: Engine): Promise<ThrowawayCloud> => {
     if (engine === "qemu") process.off("exit", removeAtExit)
     return throwawayCloud(home, engine, await startOnFreePort(home, engine, daemon))
   } catch (error) {
-    removeTryHome(home)
+    await takeDownTryHome(home)
     throw error
   } finally {
     stopWatching()

@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, lstatSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statfsSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startTimeOf } from "#lib/claim.ts"
@@ -13,11 +24,29 @@ const prefix = "fractus-try-"
 /** Processes are told apart by their number only inside one namespace of them; a container may share our /tmp. */
 const pidNamespace = (): string => /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0] ?? "0"
 
-/** Where homes that are thrown away stand. Disks of real guests do not belong into /tmp, which is memory on many systems. */
+const memory = "/dev/shm"
+const enoughBytes = 1024 ** 3
+
+/** Not in a container that has a few megabytes of it, and not where it is missing. */
+const memoryIsRoomy = (): boolean => {
+  try {
+    const { bavail, bsize } = statfsSync(memory)
+    accessSync(memory, constants.W_OK)
+    return bavail * bsize >= enoughBytes
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Where homes that are thrown away stand: TMPDIR if it says so. Else in memory for a simulated cloud, whose every commit would wait for
+ * a disk for nothing; disks of real guests do not belong there, nor into /tmp, which is memory too on many systems.
+ */
 export const tryFolder = (engine: "qemu" | "sim", env: NodeJS.ProcessEnv = process.env): string => {
   const chosen = env.TMPDIR
   if (chosen !== undefined && chosen.startsWith("/")) return chosen
-  return engine === "qemu" ? "/var/tmp" : tmpdir()
+  if (engine === "qemu") return "/var/tmp"
+  return memoryIsRoomy() ? memory : tmpdir()
 }
 
 /** Makes a home whose name says which process it belongs to. On qemu the daemon's unprivileged users pass through it. */

@@ -31,7 +31,7 @@ const variables: Readonly<Record<string, string>> = {
   PATH: "where programs are looked for",
   SUDO_GID: "set by sudo: files are made for this group",
   SUDO_UID: "set by sudo: files are made for this user",
-  TMPDIR: "where `try` keeps its cloud's home, else `/tmp`, and `/var/tmp` with real guests",
+  TMPDIR: "where `try` keeps its cloud's home, else `/dev/shm` where that is roomy, `/tmp`; with real guests `/var/tmp`",
   XDG_CACHE_HOME: "folder of Node's compile cache, else `~/.cache`",
   XDG_DATA_HOME: "folder of the default home of a user, else `~/.local/share`",
 }

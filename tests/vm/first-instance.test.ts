@@ -20,7 +20,7 @@ test("a newcomer's first instance goes as its guide says", async (t) => {
     .replaceAll("./fractus up --yes", `./fractus up --yes --port ${place.port}`)
     .replaceAll(/^\.\/fractus doctor$/gm, "./fractus doctor || [ $? = 1 ]")
     .replaceAll("./fractus", join(root, "fractus"))
-  const { status, stdout, stderr } = await bash(`set -eu\n${script}`, place)
+  const { status, stdout, stderr } = await bash(`set -eu\n${script}`, place, {}, withDebian ? 1_200_000 : undefined)
   assert.equal(status, 0, `${stdout}\n${stderr}`)
   const [before = "", after = ""] = stdout.split("kept\n")
   assert.match(before, /"Account": "\d{12}"/)

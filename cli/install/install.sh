@@ -95,9 +95,12 @@ no_libatomic() {
 
 install_libatomic() {
   say "Installing libatomic1 ..."
-  brought() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libatomic1 >&2 9<&- </dev/null; }
+  # An archive that is out of reach is told within a minute; cli/packages/apt.ts has the same.
+  apt() { RES_OPTIONS="timeout:3 attempts:2" DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=1 \
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@" >&2 9<&- </dev/null; }
+  brought() { apt install -y --no-install-recommends libatomic1; }
   # The first try fails where the package lists were never fetched.
-  brought 2>/dev/null || { apt-get update -qq >&2 9<&- </dev/null && brought; } || no_libatomic
+  brought 2>/dev/null || { apt update && brought; } || no_libatomic
 }
 
 # Asks only on a terminal and only without --yes.

@@ -62,19 +62,28 @@ function makeRoot(): void {
 const fractus = (machine: Machine, words: string, count = 5) =>
   machine.run(`cd /opt/fractus && ./fractus ${words}`, { ...minutes(count), env: settings() })
 
-/** Ends `up` while apt unpacks or sets up, apt and dpkg too, as a closed terminal or a power failure does. */
-const cutOff = `cd /opt/fractus
-./fractus up --yes > /dev/null 2>&1 & pid=$!
+/** Runs a command until something holds, then kills it, and perhaps what works for it, as a power failure does: 137. */
+const cutOff = (words: string, holds: string, others = ""): string => `cd /opt/fractus
+./fractus ${words} > /dev/null 2> /tmp/said & pid=$!
 for _ in $(seq 2400); do
-  grep -Eqs 'status (half-installed|unpacked)' /var/log/dpkg.log && break
+  ${holds} && break
   kill -0 $pid || exit 1
   sleep 0.05
 done
 kill -KILL $pid
 for process in /proc/[0-9]*; do
-  case $(cat "$process/comm" 2> /dev/null) in apt-get | dpkg*) kill -KILL "\${process#/proc/}" || true ;; esac
+  case $(cat "$process/comm" 2> /dev/null) in ${others || "nobody"}) kill -KILL "\${process#/proc/}" || true ;; esac
 done
 wait $pid; echo $?`
+
+/** Moments of a first start. npm itself goes on when `./fractus` is killed, and the next run must not be disturbed by it. */
+const moments = {
+  fetching: cutOff("doctor", "[ -d .cache/install.*/node_modules ]"),
+  unpacking:
+    `: > /var/log/dpkg.log\n` +
+    cutOff("up --yes", "grep -Eqs 'status (half-installed|unpacked)' /var/log/dpkg.log", "apt-get | dpkg*"),
+  building: cutOff("up --yes", "grep -q 'Image: unpacking' /tmp/said"),
+}
 
 /** Launches one guest with the SDK that the clone has, lets ssh in, and prints its address. */
 const launch = `
@@ -101,6 +110,10 @@ test("a fresh Debian with Node and this clone: found, brought, cut off, gone on 
   assert.equal(await machine.must("ls -d /opt/fractus/node_modules || true"), "")
 
   let close = await openWays(t, machine.pid, ways)
+  const killed = async (moment: string) =>
+    assert.equal((await machine.must(moment, { ...minutes(5), env: settings() })).trim(), "137", moment)
+  await killed(moments.fetching)
+  assert.equal(await machine.must("ls -d /opt/fractus/node_modules || true"), "")
   const doctor = await fractus(machine, "doctor --json")
   assert.equal(doctor.status, 1, doctor.output)
   const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; state: string; mend?: string }[] }
@@ -133,7 +146,8 @@ test("a fresh Debian with Node and this clone: found, brought, cut off, gone on 
   assert.equal(await machine.must("ls -A /var/lib/fractus; id -un fractus || true"), "")
 
   close = await openWays(t, machine.pid, ways)
-  assert.equal((await machine.must(cutOff, { ...minutes(5), env: settings() })).trim(), "137")
+  await killed(moments.unpacking)
+  await killed(moments.building)
   const up = await fractus(machine, "up --yes", 10)
   assert.equal(up.status, 0, up.output)
   close()

@@ -34,7 +34,11 @@ export const settings = (): Record<string, string> =>
 
 /** Archives of apt and npm, and proxies, as this machine has them. */
 export function waysOut(): readonly Way[] {
-  const registry = execFileSync("npm", ["config", "get", "registry"], { encoding: "utf8", cwd: homedir() })
+  const registry = execFileSync("npm", ["config", "get", "registry"], {
+    encoding: "utf8",
+    cwd: homedir(),
+    stdio: ["ignore", "pipe", "ignore"],
+  })
   const uncommented = aptSources().map((path) => readFileSync(path, "utf8").replace(/#.*/g, ""))
   const urls = [registry, ...uncommented, ...Object.values(settings())].flatMap(
     (text) => text.match(/https?:\/\/[^\s/"]+/g) ?? [],

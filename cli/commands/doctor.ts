@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { readAsked, readFailure, wanted } from "#images/asked.ts"
 import { isRoot } from "../caller.ts"
 import { type Change, judge } from "../changes/judge.ts"
 import { holderOfSlot, look } from "../changes/look.ts"
@@ -11,7 +12,7 @@ import { type Check, ok, problem, warning } from "../doctor/check.ts"
 import { checkMachine } from "../doctor/machine.ts"
 import { readMachine } from "../doctor/read.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { freeBytes, existingHome, homeWords, readConfig } from "../home.ts"
+import { freeBytes, existingHome, homeFiles, homeWords, readConfig } from "../home.ts"
 import { reinstallCommand } from "../packages/apt.ts"
 import { brokenPrograms } from "../packages/broken.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
@@ -116,6 +117,18 @@ const checkDaemon = async (home: string): Promise<Check> => {
   }
 }
 
+/** Images that come by themselves: there, on their way, or failed, which costs nothing else. */
+const checkImages = (home: string): Check => {
+  const directory = homeFiles(home).images
+  const [building] = readAsked(directory)
+  for (const { id, name } of wanted(directory)) {
+    const failure = readFailure(directory, id)
+    if (failure !== undefined) return warning("images", `${name}: ${failure.message}`, failure.mend.join("; "))
+  }
+  if (building === undefined) return ok("images", "none is being built, and none failed")
+  return ok("images", `${building.name} is being built: ${Math.floor(building.fraction * 100)} %, ${building.step}`)
+}
+
 /** `fractus doctor`: looks at everything that `up` needs; exits 1 when something is wrong. */
 export const doctor = async (options: { home?: string; json?: boolean }): Promise<void> => {
   const home = existingHome(options.home)
@@ -137,6 +150,7 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
     checkCode(),
     ...others,
     port,
+    ...(engine === "qemu" ? [checkImages(home)] : []),
     await checkDaemon(home),
   ]
   const { changes, check } = lookAtChanges(home, running)

@@ -12,7 +12,8 @@ import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { note, progressLine } from "../terminal.ts"
 
-const leastFreeBytes = 5 * 1024 ** 3
+/** Below it no real guest starts, and no image is built. */
+export const leastFreeBytes = 5 * 1024 ** 3
 const daemonUser = "fractus"
 
 /** qemu needs root, and packages that are here or that apt can bring. Exit 3 otherwise, before anything is touched. */
@@ -88,7 +89,12 @@ export const checkPort = async (config: Config): Promise<void> => {
 }
 
 /** A plan in words, one line per change. */
-export const describePlan = (plan: AptPlan | undefined, image: ImagePlan | undefined, home: string): string => {
+export const describePlan = (
+  plan: AptPlan | undefined,
+  image: ImagePlan | undefined,
+  home: string,
+  later: readonly { name: string }[] = [],
+): string => {
   const lines = ["Fractus will make these changes:"]
   if (plan !== undefined) {
     lines.push(`  packages   ${plan.packages.length}: ${plan.packages.join(" ")}`)
@@ -97,6 +103,10 @@ export const describePlan = (plan: AptPlan | undefined, image: ImagePlan | undef
   if (image !== undefined) {
     lines.push(`  image      the first machine image, from Debian packages: ${image.fetchMB.toFixed(0)} MB to fetch,`)
     lines.push(`             ${image.diskMB.toFixed(0)} MB on disk`)
+  }
+  for (const { name } of later) {
+    lines.push(`  later      ${name}, in the background once it serves: about 75 MB to fetch, 250 MB on disk,`)
+    lines.push(`             and the packages that building it takes (mmdebstrap); --images first leaves it out`)
   }
   lines.push(`  system     user "${daemonUser}" without login; data in ${home}`)
   lines.push(`  network    while it runs: namespaces, interfaces and nftables tables named fr<n>-; "down" removes them`)
@@ -158,7 +168,7 @@ const letDaemonPass = (home: string): void => {
 }
 
 /** Brings what the qemu engine needs: packages, the user, the first image. Says what it will do, and asks on a terminal. */
-export const prepareQemu = async (home: string, yes: boolean): Promise<void> => {
+export const prepareQemu = async (home: string, yes: boolean, later: readonly { name: string }[]): Promise<void> => {
   const missing = missingPackages(engineNeeds)
   const line = progressLine()
   const packages = missing.length === 0 ? undefined : await aptPlan(missing, () => line.show("Reading package lists"))
@@ -166,7 +176,7 @@ export const prepareQemu = async (home: string, yes: boolean): Promise<void> => 
   const image = await imageWork(home)
   if (readCredentials(home) === undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
   if (packages !== undefined || image !== undefined) {
-    note(describePlan(packages, image, home))
+    note(describePlan(packages, image, home, later))
     await agree(yes, `${program} up --yes${homeWords(home)}`)
   }
   if (packages !== undefined) {
@@ -192,5 +202,14 @@ export const buildFirstImage = async (home: string): Promise<{ id: string; name:
     }).catch(imageFailure)
   } finally {
     line.end()
+  }
+}
+
+/** Puts every finished image of this machine's cache into the home, beside the first. Builds none. */
+export const placeCachedImages = async (home: string): Promise<void> => {
+  const { buildImage, isCached } = await import("#images/build.ts")
+  const { recipes } = await import("#images/recipes.ts")
+  for (const recipe of recipes) {
+    if (await isCached(recipe)) await buildImage(recipe, { directory: homeFiles(home).images }).catch(imageFailure)
   }
 }

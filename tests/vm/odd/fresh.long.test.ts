@@ -23,7 +23,7 @@ import { type Machine, playMachine } from "./machine.ts"
 import { aptSources, openWays, settings, waysOut } from "./ways.ts"
 
 /** More of `./fractus test`, each some minutes: "unit api". */
-const suites = (process.env["FRACTUS_FRESH_SUITES"] ?? "unit").split(" ")
+const suites = (process.env["FRACTUS_FRESH_SUITES"] ?? "unit").split(" ").filter(Boolean)
 const minutes = (count: number) => ({ timeoutMs: count * 60_000 })
 const place = mkdtempSync(join(tmpdir(), "fractus-fresh-"))
 const rootFolder = join(place, "root")

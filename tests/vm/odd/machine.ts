@@ -118,10 +118,11 @@ async function firstLine(first: ChildProcess): Promise<string> {
   throw new Error(`no machine could be played: ${wrong}`)
 }
 
-/** As a login of root has it, whatever the tests were started with. */
+/** As a login of root has it, whatever the tests were started with; nothing is built in the background. */
 const environment = (env: Readonly<Record<string, string>>): Record<string, string> => ({
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   HOME: "/root",
   LANG: "C.UTF-8",
+  FRACTUS_IMAGES: "first",
   ...env,
 })

@@ -130,6 +130,13 @@ const addThings = (root: Command): void => {
     .argument("[name]", "fractus-micro or debian-12", "fractus-micro")
     .addOption(jsonOption())
     .action(async (name: string, options: Home) => (await import("./commands/image.ts")).buildImageOf(name, options))
+  onHome(image, "warm", "have launches of a type from an image be clones of a warm template")
+    .argument("<image>", "its name or id")
+    .option("--instance-type <type>", "the instance type", "t3.micro")
+    .addOption(jsonOption())
+    .action(async (word: string, options: Home & { instanceType: string }) =>
+      (await import("./commands/image.ts")).warmImageOf(word, options),
+    )
   onHome(image, "remove", "remove a machine image that nothing stands on (as root)")
     .argument("<image>", "its name or id")
     .addOption(jsonOption())

@@ -50,6 +50,8 @@ export interface HostOptions {
   /** Guests may be clones of warm templates, which are made by themselves as user `uid`. Missing: all guests boot. */
   readonly templates?: {
     readonly uid: number
+    /** Of guests' interfaces. */
+    readonly mtu: number
     /** A template is made when nothing was to be done for this long, real milliseconds; 3,000 by default. */
     readonly quietMs?: number
   }

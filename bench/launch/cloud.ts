@@ -1,10 +1,9 @@
 /** A cloud of its own on real guests, by the commands that a user types, and launches on it. */
 import { execFile } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
 import { promisify } from "node:util"
 import {
   AuthorizeSecurityGroupIngressCommand,
@@ -22,6 +21,7 @@ import { banner } from "./banner.ts"
 const execute = promisify(execFile)
 const main = new URL("../../cli/main.ts", import.meta.url).pathname
 export const launchMs = 60_000
+const instanceType = "t3.micro"
 
 export interface Launched {
   readonly id: string
@@ -44,7 +44,7 @@ export interface Model {
 
 export interface RealCloud {
   launch(): Promise<Launched>
-  /** Resolves when the next launch is a clone: keep a launched guest until then. On a cloud that is warm alone. */
+  /** Resolves when the next launch is a clone. On a cloud that is warm alone. */
   warm(): Promise<void>
   /** Resolves once nothing of it is left. */
   terminate(id: string): Promise<void>
@@ -79,12 +79,7 @@ export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> 
     return {
       launch: () => launch(ec2, image, async (id) => JSON.parse((await fractus("why", id, "--json")).stdout)),
       async warm() {
-        const folder = join(home, "host", "templates")
-        const end = performance.now() + 120_000
-        while (!existsSync(folder) || !readdirSync(folder).some((name) => /^[0-9a-f]{32}$/.test(name))) {
-          if (performance.now() > end) throw new Error("no warm template in two minutes")
-          await delay(100)
-        }
+        await fractus("image", "warm", image, "--instance-type", instanceType)
       },
       async terminate(id) {
         await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
@@ -111,7 +106,7 @@ export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> 
 }
 
 async function launch(ec2: EC2Client, image: string, why: (id: string) => Promise<Why>): Promise<Launched> {
-  const request = { ImageId: image, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 } as const
+  const request = { ImageId: image, InstanceType: instanceType, MinCount: 1, MaxCount: 1 } as const
   const calledMs = Date.now()
   const started = performance.now()
   const { Instances = [] } = await ec2.send(new RunInstancesCommand(request))

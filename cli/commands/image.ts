@@ -2,9 +2,9 @@ import { existsSync } from "node:fs"
 import { setTimeout as delay } from "node:timers/promises"
 import type { CatalogImage } from "#images/catalog.ts"
 import { isRoot } from "../caller.ts"
-import { readStatus } from "../daemon/api.ts"
+import { callJson, readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
-import { requireDaemon } from "../daemon/require.ts"
+import { requireCredentials, requireDaemon } from "../daemon/require.ts"
 import { Failure, program } from "../failure.ts"
 import { type DaemonRecord, existingHome, homeFiles, homeFolder, homeWords, makeHome } from "../home.ts"
 import { note, print, printJson, progressLine, table } from "../terminal.ts"
@@ -12,6 +12,10 @@ import { checkDisk, checkPrivileges } from "../up/prepare.ts"
 
 type Options = { home?: string; json?: boolean }
 
+type Warm = { state: "ready" | "making" } | { state: "refused"; why: string }
+
+/** A boot on a busy machine, behind others that are made. */
+const warmWithinMs = 600_000
 /** Longest time until the daemon has seen what changed in the home, and how often it is asked. */
 const seenWithinMs = 15_000
 const askEveryMs = 200
@@ -82,6 +86,32 @@ export const removeImageOf = async (word: string, options: Options): Promise<voi
   decline(homeFiles(home).images, id, true)
   if (options.json === true) printJson({ id, name })
   else print(table([[id, name]]))
+}
+
+/**
+ * `fractus image warm NAME|ID [--instance-type T]`: returns when launches of that type from that image are clones of a warm template.
+ */
+export const warmImageOf = async (word: string, options: Options & { instanceType: string }): Promise<void> => {
+  const id = /^ami-[0-9a-f]+$/.test(word) ? word : (await imageNamed(word)).id
+  const type = options.instanceType
+  const home = existingHome(options.home)
+  const { endpoint } = requireDaemon(home)
+  const token = requireCredentials(home).controlToken
+  const end = performance.now() + warmWithinMs
+  note(`A warm template of ${id} on ${type} takes a boot`)
+  for (;;) {
+    const body = { image: id, type }
+    const answer = await callJson<Warm>(endpoint, "POST", "/_fractus/warm", { token, body })
+    if (answer.state === "ready") break
+    if (answer.state === "refused")
+      throw new Failure(1, `no warm template of ${id} on ${type}: ${answer.why}`, `${program} logs`)
+    if (performance.now() > end) {
+      throw new Failure(1, `the template of ${id} was not made in ${warmWithinMs / 60_000} minutes`, `${program} logs`)
+    }
+    await delay(askEveryMs)
+  }
+  if (options.json === true) printJson({ id, instanceType: type })
+  else print(table([[id, type, "warm"]]))
 }
 
 const imageNamed = async (word: string): Promise<CatalogImage> => {

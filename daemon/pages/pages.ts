@@ -1,4 +1,4 @@
-/** The pages below /_fractus/ that are no part of AWS: status, why, settled, reset, accounts, shutdown. JSON in and out. */
+/** The pages below /_fractus/ that are no part of AWS: status, why, warm, settled, reset, accounts, shutdown. JSON in and out. */
 import { timingSafeEqual } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Cloud } from "#cloud/call.ts"
@@ -8,6 +8,7 @@ import { Fault } from "#lib/fault.ts"
 import type { LocalHandler } from "#wire/http/server.ts"
 import type { ControlPlaneOptions } from "../control-plane.ts"
 import { readStatus } from "./status.ts"
+import { askWarm } from "./warm.ts"
 import { readWhy } from "./why.ts"
 
 /** Ends the daemon; with "stop" the guests too. Called after the answer is sent. */
@@ -35,6 +36,9 @@ export function createPages(options: PagesOptions): (method: string, path: strin
       const resource = new URL(request.url ?? "", "http://fractus").searchParams.get("resource") ?? ""
       json(response, 200, await readWhy(options, resource))
     }),
+    "POST /_fractus/warm": withToken(options, async (request, response) =>
+      json(response, 200, await askWarm(options, await readJson(request))),
+    ),
     "GET /_fractus/accounts": withToken(options, async (_, response) =>
       json(response, 200, { accounts: await listAccounts(options.cloud.store) }),
     ),

@@ -6,6 +6,7 @@ import { chownSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, r
 import { connect, createServer } from "node:net"
 import { join, relative } from "node:path"
 import { AddressesInUse } from "#engine/network/linux/host.ts"
+import { insideMtu } from "#engine/network/linux/names.ts"
 import { fileMetadata } from "#host/metadata.ts"
 import { createHost } from "#host/reconcile/host.ts"
 import { serveHost } from "#host/socket/server.ts"
@@ -78,7 +79,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
     images: imageSource(homeFiles(config.home).images),
     log,
     uidBase: stack.slot.uidBase,
-    ...(config.warm === "off" ? {} : { templates: { uid: stack.slot.uids.template } }),
+    ...(config.warm === "off" ? {} : { templates: { uid: stack.slot.uids.template, mtu: insideMtu } }),
     processes: () => [
       { name: "fractus-host", pid: process.pid },
       ...Object.entries(children).flatMap(([name, child]) => {

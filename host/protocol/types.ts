@@ -211,6 +211,15 @@ export interface HostFacts {
   }[]
 }
 
+/** A kind of guest that a warm template is asked for; its root volume is as large as the image. */
+export interface WarmKind {
+  readonly image: string
+  readonly vcpus: number
+  readonly memoryMiB: number
+}
+/** "ready": a launch of the kind is a clone. "making": ask again. */
+export type WarmAnswer = { readonly state: "ready" | "making" } | { readonly state: "refused"; readonly why: string }
+
 /** A host as the control plane sees it, in memory or over the socket. */
 export interface HostConnection {
   facts(): Promise<HostFacts>
@@ -227,6 +236,8 @@ export interface HostConnection {
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
   /** What was done for a resource: bounded, in memory, gone an hour after the resource. */
   trace?(resource: string): Promise<ResourceTrace>
+  /** Have a warm template made unless it is there. Answers at once. Missing where guests always boot. */
+  warm?(kind: WarmKind): Promise<WarmAnswer>
   /** End the host part; with "stop" all guests and networks too, data stays. Over the socket only. */
   shutdown?(guests: "stop" | "keep"): Promise<void>
   close(): Promise<void>

@@ -14,6 +14,7 @@ import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
 import { reconcileVolume } from "./volume.ts"
 import { createWarmer } from "./warmer.ts"
+import { createWarmAsked } from "./warm-asked.ts"
 import type { Pass, World } from "./world.ts"
 
 /**
@@ -268,6 +269,16 @@ export function createHost(options: HostOptions): Host {
         ...kept,
       }
     },
+    ...(templates &&
+      options.templates && {
+        warm: createWarmAsked({
+          templates,
+          uid: options.templates.uid,
+          mtu: options.templates.mtu,
+          identity: world.identity,
+          engines: { images: world.images, storage },
+        }),
+      }),
     async close() {
       closed = true
       warmer?.close()

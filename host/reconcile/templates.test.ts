@@ -20,7 +20,7 @@ const assigned: readonly Assignment[] = everything.map((each) =>
   each.spec.kind === "guest" ? { ...each, spec: named } : each,
 )
 
-async function scene(context: TestContext, templates = { uid: 2_009_903, quietMs: 1 }) {
+async function scene(context: TestContext, templates = { uid: 2_009_903, mtu: 9001, quietMs: 1 }) {
   const engines = await simEngines()
   const host = hostOver(engines, { templates }, longLife())
   context.after(async () => {
@@ -90,6 +90,27 @@ test("a guest that may not ask the metadata service boots, and so finds out noth
   await seen.until("i-1", "on", 1)
   await host.idle()
   assert.deepEqual(await ways(), ["boots: its metadata service is off"])
+})
+
+test("a template that is asked for is made, told once, and leaves no volume", async (context) => {
+  const { engines, host, seen } = await scene(context)
+  const kind = { image: "ami-1", vcpus: 1, memoryMiB: 128 }
+  const ask = () => host.warm?.(kind) ?? assert.fail()
+  const outcome = async () => {
+    for (;;) {
+      const answer = await ask()
+      if (answer.state !== "making") return answer
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+  assert.deepEqual(await ask(), { state: "making" })
+  assert.deepEqual(await outcome(), { state: "ready" })
+  assert.deepEqual(await engines.storage.listVolumes(), [])
+  await host.sync(assigned)
+  await seen.until("i-1", "on", 1)
+  assert.match(await says(engines), /clones a template/)
+  kind.image = "ami-2"
+  assert.deepEqual(await outcome(), { state: "refused", why: "image ami-2 is not on this host" })
 })
 
 test("a clone is told what DHCP and the metadata service would tell it", () => {

@@ -1,6 +1,6 @@
 /** The control plane's side of the control socket. Trusts the root side, which is ours. */
 import { connect, type Socket } from "node:net"
-import type { Assignment, HostConnection, HostFacts, Observed, ResourceTrace } from "../protocol/types.ts"
+import type { Assignment, HostConnection, HostFacts, Observed, ResourceTrace, WarmAnswer } from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
 import { lineLimits, readLines } from "./lines.ts"
 
@@ -72,6 +72,7 @@ export async function connectHost(path: string, requestMs = 90_000): Promise<Hos
     screenshot: async (guest, wake) => Buffer.from(await ask<string>("screenshot", { guest, wake }), "base64"),
     shutdown: async (guests) => void (await ask<null>("shutdown", { guests })),
     trace: (resource) => ask<ResourceTrace>("trace", { resource }),
+    warm: (kind) => ask<WarmAnswer>("warm", kind),
     async close() {
       if (socket.destroyed) return
       await new Promise<void>((resolve) => {

@@ -77,6 +77,11 @@ test(
     const warm = await launch(cloud)
     t.diagnostic(`RunInstances to ssh banner: booted ${cold.ms} ms, cloned ${warm.ms} ms`)
     assert.match((await ways(cloud, warm.id)).join(), /^clones template [0-9a-f]{32}$/)
+    const words = ["image", "warm", cloud.imageId, "--home", cloud.home, "--instance-type"]
+    assert.equal((await fractus([...words, "t3.nano", "--json"])).status, 0)
+    const refused = await fractus([...words, "t0.none"])
+    assert.equal(refused.status, 1)
+    assert.match(refused.output, /type is not an instance type/)
     const { PrivateDnsName = "", PrivateIpAddress = "" } = await find(cloud, warm.id)
     await untilRan(cloud, warm.address)
     const before = await facts(cloud, warm.address)

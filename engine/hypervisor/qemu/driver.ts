@@ -14,7 +14,7 @@ import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { takePictures } from "./screenshot.ts"
 import { makeCell } from "./spawn.ts"
 import { startMachine } from "./start.ts"
-import type { Clone } from "./warm/clone.ts"
+import { type Clone, goOn } from "./warm/clone.ts"
 import { openTemplates } from "./warm/templates.ts"
 
 export interface QemuOptions {
@@ -113,14 +113,16 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     // Its end was decided, and we were stopped before it.
     if (record.ending) return end(found, clock)
     // A clone that was not told who it is, by us who knew it: as if it had never been.
-    if (record.nameless) {
+    if (record.clone === "nameless") {
       await end(found, clock)
       await cgroups.remove(id)
       return rmSync(directory, { recursive: true, force: true })
     }
     const wanted = { directory, record: full, clock, log, onChange: () => tell(id) }
     try {
-      machines.set(id, await attach(wanted, adoptMs))
+      const machine = await attach(wanted, adoptMs)
+      machines.set(id, machine)
+      if (record.clone === "named") await goOn(machine, directory)
     } catch (error) {
       if (!isAlive(found)) return
       log(`${id}: cannot be reached: ${String(error)}`)

@@ -37,8 +37,8 @@ export interface Machine {
   query(command: string, args?: QmpObject, timeoutMs?: number): Promise<unknown>
   /** Asks for the run state; no listener is told of a change. */
   refresh(): Promise<void>
-  /** From now on the machine is what its specification says. */
-  named(): void
+  /** Writes down how far it is on the way from a copy of a template to what its specification says. */
+  cloned(how: "named" | "told"): void
   /** From now on a power off is what was asked for. */
   expectShutdown(): void
   drain(): Promise<void>
@@ -115,7 +115,8 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   const state = (): MachineState => {
     const { machineVersion } = record
     if (!alive()) return { phase: "exited", machineVersion, cause: record.ending ?? "killed" }
-    if (record.nameless && status === "paused") return { phase: "prepared", pid: record.process.pid, machineVersion }
+    if (record.clone === "nameless" && status === "paused")
+      return { phase: "prepared", pid: record.process.pid, machineVersion }
     const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
     const cause = panicked ? "guest-panic" : status === "io-error" ? "io-error" : undefined
     const unclear = status === undefined || status === "internal-error" ? "unknown" : undefined
@@ -277,7 +278,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       await refresh()
       quiet--
     },
-    named: () => update({ nameless: false }),
+    cloned: (clone: "named" | "told") => update({ clone }),
     expectShutdown() {
       if (!record.shutdownRequested) update({ shutdownRequested: true })
     },

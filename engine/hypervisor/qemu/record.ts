@@ -16,8 +16,11 @@ export interface MachineRecord {
   readonly bootId: string
   readonly machineVersion: string
   readonly argv: readonly string[]
-  /** A clone that has not been told who it is. Who reads this ends it: what it was to be told is not written down. */
-  readonly nameless?: boolean
+  /**
+   * Of a clone. "nameless": it has not been told who it is; who reads this ends it, since what it was to be told is not written down.
+   * "named": it is somebody, and may not have heard yet that it can go on; who reads this says so once more.
+   */
+  readonly clone?: "nameless" | "named" | "told"
   /** Missing while the process is being started. */
   readonly process?: ProcessIdentity
   /** We pressed the power button since the last start or reset. */

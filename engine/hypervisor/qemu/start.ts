@@ -76,8 +76,8 @@ export async function startMachine(
       ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
       ...(source && { memory: { fd: fd++, shared: source.shared }, incoming: source.state !== undefined }),
     })
-    const nameless = source?.state === undefined ? {} : { nameless: true }
-    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv, ...nameless }
+    const clone = source?.state === undefined ? {} : { clone: "nameless" as const }
+    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv, ...clone }
     writeRecord(directory, record)
     const joins = cgroups.ensure(spec.id, limitsOf(spec, host.accelerator))
     const sockets = path.join(directory, "sockets")

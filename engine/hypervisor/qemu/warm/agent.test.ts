@@ -112,7 +112,7 @@ test("an agent that is ready hears go, once its identity is whole with it", asyn
   const agent = await connectAgent(file)
   await agent.waiting(1000)
   await agent.tell(identity, 0, 1000)
-  agent.go()
+  await agent.go()
   await done.promise
   const heard = Buffer.concat(parts)
   assert.equal(heard.toString("latin1").slice(-3), "go\n")

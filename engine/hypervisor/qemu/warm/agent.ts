@@ -12,8 +12,8 @@ export interface Agent {
   waiting(timeoutMs: number): Promise<void>
   /** Tells the guest who it is and what time it is, and resolves when it says that it is that. */
   tell(identity: FullIdentity, wallMs: number, timeoutMs: number): Promise<void>
-  /** What the guest then does may begin. */
-  go(): void
+  /** What the guest then does may begin. Resolves when it is said; ends the conversation. */
+  go(): Promise<void>
   close(): void
 }
 
@@ -113,7 +113,12 @@ export async function connectAgent(path: string): Promise<Agent> {
       socket.write(identityMessage(identity, wallMs))
       await hear("ready\n", timeoutMs)
     },
-    go: () => void socket.end("go\n"),
+    async go() {
+      await new Promise<void>((resolve, reject) => {
+        socket.once("error", reject)
+        socket.end("go\n", resolve)
+      })
+    },
     close: () => socket.destroy(),
   }
 }

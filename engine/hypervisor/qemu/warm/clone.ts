@@ -18,6 +18,15 @@ export interface Clone {
   personalise(timeoutMs: number): Promise<void>
 }
 
+const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
+
+/** For a clone that was told who it is, and by somebody who was then killed: said twice, nobody listens to the second. */
+export async function goOn(machine: Machine, directory: string): Promise<void> {
+  const agent = await connectAgent(agentPath(directory))
+  await agent.go()
+  machine.cloned("told")
+}
+
 /** As `startMachine`; the specification has an identity. */
 export async function startClone(
   spec: MachineSpec,
@@ -32,7 +41,7 @@ export async function startClone(
   let agent: Agent | undefined
   const load = async (started: Machine, fd: number) => {
     // Before the state: the template was saved with somebody at this end.
-    agent = await connectAgent(path.join(directory, "sockets", "identity.sock"))
+    agent = await connectAgent(agentPath(directory))
     await loadState(started, fd)
   }
   const source = { memoryPath: template.memory.path, shared: false, state: { path: template.state.path, load } }
@@ -42,8 +51,9 @@ export async function startClone(
       if (!agent) throw new NotPersonalised("there is no way to its agent")
       const runs = machine.resume()
       await Promise.all([runs, agent.tell(full, workshop.clock.wallMs(), timeoutMs)])
-      machine.named()
-      agent.go()
+      machine.cloned("named")
+      await agent.go()
+      machine.cloned("told")
     } catch (error) {
       agent?.close()
       throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })

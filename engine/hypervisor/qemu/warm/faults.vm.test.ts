@@ -4,9 +4,10 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import path from "node:path"
 import { after, test } from "node:test"
 import { setTimeout as sleep } from "node:timers/promises"
+import { until } from "../../conformance.ts"
 import type { MachineSpec } from "../../types.ts"
 import { identify } from "../process.ts"
-import { endAll, type Lab, prepareTraced, templateUid, warmLab } from "./lab.ts"
+import { endAll, type Lab, prepareTraced, templateUid, type WarmEngine, warmLab } from "./lab.ts"
 
 const lab = await warmLab("hvk")
 after(() => lab.cleanUp())
@@ -26,10 +27,14 @@ function processes({ prefix }: Lab): number[] {
     })
 }
 
+/** As the process reads it. */
+const textOf = ({ identity, ...spec }: MachineSpec) =>
+  JSON.stringify({ ...spec, identity: { ...identity, userData: [...(identity?.userData ?? [])] } })
+
 /** Runs the process, kills it after `delayMs` or once it says that it is done; true when it was. */
-async function killed({ home, prefix }: Lab, what: "make" | "clone", spec: MachineSpec, delayMs: number) {
+async function killed({ home, prefix }: Lab, what: "make" | "clone" | "unheard", spec: MachineSpec, delayMs: number) {
   const script = path.join(import.meta.dirname, "testing", "killed.ts")
-  const child = spawn(process.execPath, [script, home, prefix, what, JSON.stringify(spec)], {
+  const child = spawn(process.execPath, [script, home, prefix, what, textOf(spec)], {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, NODE_NO_WARNINGS: "1" },
   })
@@ -43,7 +48,8 @@ async function killed({ home, prefix }: Lab, what: "make" | "clone", spec: Machi
   await ready
   const end = performance.now() + delayMs
   // The moment is the point of the test, not a wait for something.
-  while (performance.now() < end && !said.includes("done")) await sleep(5)
+  while (performance.now() < end && !said.includes("done") && child.exitCode === null && child.signalCode === null)
+    await sleep(5)
   child.kill("SIGKILL")
   await ended
   return said.includes("done")
@@ -95,6 +101,27 @@ test(
         if (phase !== "running") assert.deepEqual(processes(lab), [])
       } finally {
         await endAll(engine)
+        await engine.close()
+      }
+    }
+  },
+)
+
+test(
+  "killed before it tells a clone to go on, the next engine does so, and user-data runs once",
+  { timeout: 200_000 },
+  async () => {
+    const spec = lab.spec(3, "i-waits", "#!/bin/sh\necho user-data ran >/dev/console\n")
+    assert.equal(await killed(lab, "unheard", spec, 60_000), false)
+    const said = async (engine: WarmEngine) => (await engine.consoleOutput(spec.id, 65_536)).toString()
+    for (const round of ["first", "second"]) {
+      const engine = await lab.open()
+      try {
+        assert.equal((await engine.inspect(spec.id)).phase, "running", round)
+        await until("user-data", async () => (await said(engine)).includes("exit code 0"), 60_000)
+        assert.equal((await said(engine)).split("user-data ran").length, 2)
+      } finally {
+        if (round === "second") await endAll(engine)
         await engine.close()
       }
     }

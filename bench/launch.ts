@@ -1,6 +1,7 @@
 /**
  * `fractus bench launch [--json] [--pairs N]`: from RunInstances to the ssh banner of a cold guest, beside the same image started by
- * hand in QEMU the same way, in interleaved pairs; and each step of a launch. Needs root and real guests.
+ * hand in QEMU the same way, and of a clone of a warm template, in interleaved turns; and each step of a launch. Needs root and real
+ * guests.
  */
 import { parseArgs } from "node:util"
 import { openByHand } from "./launch/by-hand.ts"
@@ -17,7 +18,9 @@ const loadBefore = loadAverage()
 const closers = openClosers()
 const ours: number[] = []
 const byHand: number[] = []
+const warm: number[] = []
 const steps: Readonly<Record<string, number>>[] = []
+const warmSteps: Readonly<Record<string, number>>[] = []
 try {
   const cloud = await openCloud()
   closers.add(() => cloud.close())
@@ -27,6 +30,20 @@ try {
   closers.add(() => hand.close())
   await cloud.terminate(first.id)
   await hand.launch()
+  const second = await openCloud("on")
+  closers.add(() => second.close())
+  const like = await second.launch()
+  await second.warm()
+  await second.terminate(like.id)
+  const launchWarm = async () => {
+    const launched = await second.launch()
+    // Whether it was one: a launch that boots would be no measurement of this.
+    if (!launched.why.host?.entries.some(({ what }) => what.startsWith("clones template")))
+      throw new Error(`${launched.id} is no clone`)
+    warm.push(launched.totalMs)
+    warmSteps.push(stepTimes(launched))
+    await second.terminate(launched.id)
+  }
   const launchOurs = async () => {
     const launched = await cloud.launch()
     ours.push(launched.totalMs)
@@ -37,8 +54,9 @@ try {
   for (let at = 0; at < pairs; at++) {
     // Each goes first in every other pair: what the first one warms, the second finds.
     for (const launch of at % 2 === 0 ? [launchOurs, launchByHand] : [launchByHand, launchOurs]) await launch()
-    const [mine = 0, other = 0] = [ours.at(-1), byHand.at(-1)].map((ms) => Math.round(ms ?? 0))
-    console.error(`  pair ${at + 1} of ${pairs}: ${mine} ms, by hand ${other} ms`)
+    await launchWarm()
+    const [mine = 0, other = 0, clone = 0] = [ours.at(-1), byHand.at(-1), warm.at(-1)].map((ms) => Math.round(ms ?? 0))
+    console.error(`  pair ${at + 1} of ${pairs}: ${mine} ms, by hand ${other} ms, warm ${clone} ms`)
   }
 } finally {
   await closers.close()
@@ -53,14 +71,17 @@ if (Math.max(...byHand) > 3 * Math.min(...byHand)) {
 }
 
 const median = (of: readonly number[]) => quantile(of, 0.5)
-const names = [...new Set(steps.flatMap((each) => Object.keys(each)))]
-const detail = Object.fromEntries(names.map((name) => [name, median(steps.map((each) => each[name] ?? 0))]))
+const medians = (of: typeof steps) => {
+  const names = [...new Set(of.flatMap((each) => Object.keys(each)))]
+  return Object.fromEntries(names.map((name) => [name, median(of.map((each) => each[name] ?? 0))]))
+}
 const ratios = ours.map((mine, at) => mine / (byHand[at] ?? Number.NaN))
 const results = [
   result("cold launch: RunInstances to ssh banner, against the same guest started by hand", "times", 1.1, ratios, {
     byHandMedianMs: median(byHand),
   }),
-  result("cold launch: RunInstances to ssh banner", "ms", null, ours, detail),
+  result("cold launch: RunInstances to ssh banner", "ms", null, ours, medians(steps)),
+  result("warm launch: RunInstances to ssh banner", "ms", 700, warm, medians(warmSteps)),
 ]
 const day = new Date().toISOString().slice(0, 10)
 const report: Report = { name: "launch", day, machine: machineFacts(loadBefore), results }

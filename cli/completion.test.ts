@@ -60,6 +60,7 @@ test("every command of the contract is in the tree, and takes --home where it wo
     "--auth",
     "--unknown-ami",
     "--sim-speed",
+    "--warm",
     "--public-cidr",
     "--tls",
     "--foreground",

@@ -27,6 +27,12 @@ test("a home without options gets the documented defaults", () => {
   })
 })
 
+test("a home clones guests again unless a start says that it must not", () => {
+  const first = newConfig("/h", { warm: "off" }, undefined)
+  assert.equal(first.warm, "off")
+  assert.equal(newConfig("/h", {}, first).warm, undefined)
+})
+
 test("a home keeps port, public addresses and limit, and forgets auth off and a fast clock", () => {
   const first = newConfig(
     "/h",

@@ -41,6 +41,7 @@ export const newConfig = (home: string, options: UpOptions, saved: Config | unde
     auth: options.auth ?? "on",
     unknownAmi: options.unknownAmi ?? "reject",
     simSpeed: options.simSpeed ?? 1,
+    ...(options.warm === undefined ? {} : { warm: options.warm }),
     ...(publicCidr === undefined ? {} : { publicCidr }),
     ...(vcpuLimit === undefined ? {} : { vcpuLimit }),
     tls: false,
@@ -67,6 +68,7 @@ export const differences = (options: UpOptions, running: Config): string[] => {
     ["--auth", options.auth, running.auth],
     ["--unknown-ami", options.unknownAmi, running.unknownAmi],
     ["--sim-speed", options.simSpeed, running.simSpeed],
+    ["--warm", options.warm, running.warm ?? "on"],
     ["--public-cidr", options.publicCidr, running.publicCidr],
     ["--vcpu-limit", options.vcpuLimit, running.vcpuLimit],
   ]

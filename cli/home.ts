@@ -14,6 +14,8 @@ export type Config = {
   unknownAmi: "reject" | "substitute"
   /** how many seconds of cloud time pass in one real second; 1 except on sim */
   simSpeed: number
+  /** whether guests may be clones of warm templates; on when absent */
+  warm?: "on" | "off"
   /** pool of public addresses; the slot's own part of 198.18.0.0/15 when absent */
   publicCidr?: string
   /** vCPUs that may run in a region; any number when absent */

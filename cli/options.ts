@@ -8,6 +8,7 @@ export type UpOptions = {
   auth?: "on" | "off"
   unknownAmi?: "reject" | "substitute"
   simSpeed?: number
+  warm?: "on" | "off"
   publicCidr?: string
   vcpuLimit?: number
   /** what is built besides the first image, in the background */

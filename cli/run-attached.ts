@@ -26,11 +26,12 @@ export const runAttached = (
   options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Promise<void> =>
   new Promise((resolve, reject) => {
-    const child = spawn(file, argv, { ...options, stdio: "inherit" })
     const pass = (signal: NodeJS.Signals): boolean => child.kill(signal)
     const passUnlessKey = (signal: NodeJS.Signals): boolean => keysReachUs() || pass(signal)
+    // Before it runs: what it says may make somebody send a signal at once, which must not end us alone.
     for (const signal of keys) process.on(signal, passUnlessKey)
     for (const signal of others) process.on(signal, pass)
+    const child = spawn(file, argv, { ...options, stdio: "inherit" })
     const settle = (end: () => void): void => {
       for (const signal of keys) process.off(signal, passUnlessKey)
       for (const signal of others) process.off(signal, pass)

@@ -15,7 +15,13 @@ export interface Slot {
   /** Guests run as this plus their number (0 to 9,899). */
   readonly uidBase: number
   /** Users of the home's own services, above those of guests. */
-  readonly uids: { readonly guestServices: number; readonly dhcp: number; readonly nameRelay: number }
+  readonly uids: {
+    readonly guestServices: number
+    readonly dhcp: number
+    readonly nameRelay: number
+    /** Of the machine that others will be cloned from. */
+    readonly template: number
+  }
   /** The number-th /20 of 198.18.0.0/15. */
   readonly publicCidr: string
   /** Forget the holder; the home may be removed. Only when no guest is left. */
@@ -140,7 +146,12 @@ function slot(number: number, release: () => Promise<void>): Slot {
     number,
     prefix: `fr${number}`,
     uidBase,
-    uids: { guestServices: uidBase + 9_900, dhcp: uidBase + 9_901, nameRelay: uidBase + 9_902 },
+    uids: {
+      guestServices: uidBase + 9_900,
+      dhcp: uidBase + 9_901,
+      nameRelay: uidBase + 9_902,
+      template: uidBase + 9_903,
+    },
     publicCidr: `198.${18 + (third >> 8)}.${third & 255}.0/20`,
     release,
   }

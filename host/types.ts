@@ -47,6 +47,12 @@ export interface HostOptions {
   readonly stateDirectory: string
   /** Other processes of this home, for `processes()`. */
   readonly processes?: () => readonly { readonly name: string; readonly pid: number }[]
+  /** Guests may be clones of warm templates, which are made by themselves as user `uid`. Missing: all guests boot. */
+  readonly templates?: {
+    readonly uid: number
+    /** A template is made when nothing was to be done for this long, real milliseconds; 3,000 by default. */
+    readonly quietMs?: number
+  }
   /** SMBIOS strings; by default those that cloud-init takes for EC2. */
   readonly identity?: { readonly manufacturer: string; readonly product: string }
   /** This boot of the machine; by default the kernel's boot id. */

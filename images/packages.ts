@@ -54,14 +54,21 @@ export async function resolvePackages(
 async function resolveOnce(recipe: ImageRecipe, cacheDirectory: string, index: Index): Promise<Package[]> {
   const kernel = await firstKnown(recipe.kernelPackages, index)
   if (recipe.kind === "distribution") return await closure([...recipe.packages, kernel], cacheDirectory, index)
-  const [programs, kernels] = await Promise.all([
+  const [programs, kernels, tools] = await Promise.all([
     closure(recipe.packages, cacheDirectory, index),
     closure([kernel], cacheDirectory, index),
+    single(recipe.buildPackages, index),
   ])
   return [
     ...programs.filter(({ name }) => !recipe.withoutPackages.test(name)),
     ...kernels.filter(({ name }) => /^linux-(image|modules)-\d/.test(name)),
+    ...tools,
   ]
+}
+
+/** The packages themselves, without what they depend on. */
+async function single(names: readonly string[], index: Index): Promise<Package[]> {
+  return packagesOf(await run("apt-get", ["download", "-qq", "--print-uris", ...index, ...names]))
 }
 
 async function firstKnown(names: readonly string[], index: Index): Promise<string> {
@@ -97,6 +104,10 @@ async function closure(names: readonly string[], cacheDirectory: string, index: 
     ...options,
     ...names,
   ])
+  return packagesOf(printed)
+}
+
+function packagesOf(printed: string): Package[] {
   return printed.split("\n").flatMap((line) => {
     const [, file, size, digest] = /^'[^']+' (\S+\.deb) (\d+) ?(\S*)$/.exec(line) ?? []
     const [name, version] = file?.split("_") ?? []

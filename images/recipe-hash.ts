@@ -14,7 +14,8 @@ export async function recipeHash(recipe: ImageRecipe): Promise<string> {
   const hash = createHash("sha256")
   const { folder: _, ...content } = recipe
   hash.update(JSON.stringify(content, (_key, value: unknown) => (value instanceof RegExp ? String(value) : value)))
-  for (const folder of [import.meta.dirname, recipe.folder]) {
+  const agent = recipe.kind === "programs" ? [join(import.meta.dirname, "agent")] : []
+  for (const folder of [import.meta.dirname, ...agent, recipe.folder]) {
     for (const path of await sources(folder, folder === recipe.folder)) {
       hash.update(`\0${relative(folder, path)}\0`).update(await readFile(path))
     }

@@ -32,6 +32,8 @@ export interface ProgramsRecipe extends Recipe {
   readonly kind: "programs"
   /** Dependencies that are needed by maintainer scripts only and are not fetched. */
   readonly withoutPackages: RegExp
+  /** Packages of which nothing goes into the image: what compiles our own program of it. Fetched without what they depend on. */
+  readonly buildPackages: readonly string[]
   /** Globs of what goes from the packages into the root file system; the libraries they need follow by themselves. */
   readonly rootFiles: readonly string[]
   /** Links in the root file system: path -> target. */

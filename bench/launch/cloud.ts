@@ -1,9 +1,10 @@
 /** A cloud of its own on real guests, by the commands that a user types, and launches on it. */
 import { execFile } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { promisify } from "node:util"
 import {
   AuthorizeSecurityGroupIngressCommand,
@@ -43,6 +44,8 @@ export interface Model {
 
 export interface RealCloud {
   launch(): Promise<Launched>
+  /** Resolves when the next launch is a clone: keep a launched guest until then. On a cloud that is warm alone. */
+  warm(): Promise<void>
   /** Resolves once nothing of it is left. */
   terminate(id: string): Promise<void>
   model(id: string): Promise<Model>
@@ -51,8 +54,8 @@ export interface RealCloud {
   close(): Promise<void>
 }
 
-/** Starts a cloud on a fresh home. `close` ends it with all its guests and removes the home. */
-export async function openCloud(): Promise<RealCloud> {
+/** Starts a cloud on a fresh home; its guests boot, or with "on" are clones of warm templates. `close` ends all of it and removes the home. */
+export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> {
   const directory = mkdtempSync(join(tmpdir(), "fractus-launch-"))
   // Made by `up` itself, which knows who must be able to read it.
   const home = join(directory, "home")
@@ -66,7 +69,7 @@ export async function openCloud(): Promise<RealCloud> {
   const close = () => (closing ??= down())
   try {
     const port = await freePort()
-    await fractus("up", "--port", String(port), "--images", "first", "--no-profile", "--yes")
+    await fractus("up", "--port", String(port), "--images", "first", "--no-profile", "--yes", "--warm", warm)
     const endpoint = `http://127.0.0.1:${port}`
     const ec2 = await clientOf(home, endpoint)
     const { Images = [] } = await ec2.send(new DescribeImagesCommand({}))
@@ -75,6 +78,14 @@ export async function openCloud(): Promise<RealCloud> {
     await openSsh(ec2)
     return {
       launch: () => launch(ec2, image, async (id) => JSON.parse((await fractus("why", id, "--json")).stdout)),
+      async warm() {
+        const folder = join(home, "host", "templates")
+        const end = performance.now() + 120_000
+        while (!existsSync(folder) || !readdirSync(folder).some((name) => /^[0-9a-f]{32}$/.test(name))) {
+          if (performance.now() > end) throw new Error("no warm template in two minutes")
+          await delay(100)
+        }
+      },
       async terminate(id) {
         await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
         const answer = await fetch(`${endpoint}/_fractus/settled?timeout=60`)

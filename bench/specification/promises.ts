@@ -33,7 +33,7 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
   {
     title: "Real guests",
     rows: [
-      { name: "RunInstances to an ssh banner, warm, under TCG", limit: "0.7 s" },
+      { name: "warm launch: RunInstances to ssh banner", limit: "700 ms" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
       { name: "TCP between two guests' namespaces", limit: "1.111 times" },
       { name: "Pause of a guest's writes while a volume is attached, resized or snapshotted", limit: "50 ms" },

@@ -18,7 +18,14 @@ export const cleanEnvironment = (): NodeJS.ProcessEnv => {
  */
 const flags = {
   sim: ["--max-semi-space-size=4"],
-  qemu: ["--max-semi-space-size=1", "--no-opt", "--optimize-for-size", "--v8-pool-size=1"],
+  qemu: [
+    "--max-semi-space-size=1",
+    "--no-opt",
+    "--optimize-for-size",
+    "--v8-pool-size=1",
+    // Two functions of the C library through node:ffi: sealed memory for warm templates.
+    "--disable-warning=ExperimentalWarning",
+  ],
 } as const
 
 /** How a daemon is run on a home: arguments for Node and the environment. Benchmarks start it the same way. */

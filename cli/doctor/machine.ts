@@ -100,6 +100,9 @@ const usersOf = (routes: string, cidr: string): string[] => {
   return [...new Set(found)]
 }
 
+/** The same as engine/network/linux/host.ts proposes when a start is refused. */
+const otherPools = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203.0.113.0/24"]
+
 /** The pool is reached by a route of ours; whoever has another one there would lose those addresses, so `up` refuses. */
 const checkPool = ({ routes, publicCidr, engine }: Machine): Check => {
   if (routes === undefined) return ok("addresses", `public addresses come from ${publicCidr}`)
@@ -107,9 +110,7 @@ const checkPool = ({ routes, publicCidr, engine }: Machine): Check => {
   if (first === undefined) return ok("addresses", `nothing else uses ${publicCidr}, the pool of public addresses`)
   const detail = `${first} overlaps ${publicCidr}, the pool of public addresses`
   if (engine === "sim") return ok("addresses", detail)
-  const free = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203.0.113.0/24"].find(
-    (cidr) => usersOf(routes, cidr).length === 0,
-  )
+  const free = otherPools.find((cidr) => usersOf(routes, cidr).length === 0)
   return problem("addresses", detail, `${program} up --public-cidr ${free ?? "CIDR"}`)
 }
 

@@ -1,6 +1,6 @@
 /**
- * Images that every home has in the end are built by a process of their own once the home serves: detached, at the lowest priority (nice 19, idle for disks), at most
- * one per home. `down` ends it, and the next `up` begins again where packages stopped coming.
+ * Images that every home has in the end are built by a process of their own once the home serves: detached, at the lowest priority (nice 19,
+ * idle for disks), at most one per home. `down` ends it, and the next `up` begins again where packages stopped coming.
  */
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"

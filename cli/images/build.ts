@@ -96,7 +96,7 @@ const bringPackages = async (tell: Progress): Promise<void> => {
   const step = `installing ${missing.join(" ")}`
   tell(step, 0)
   await aptPlan(missing, () => tell(step, 0))
-  await aptInstall(missing, () => tell(step, 0))
+  await aptInstall(missing, () => tell(step, 0), true)
 }
 
 const explained = (error: unknown, again: string): Failure => {

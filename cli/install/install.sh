@@ -3,7 +3,7 @@
 # Uses $root, $scope and installed() of that script. Works as any user; under sudo it works as the calling user.
 #
 # `npm ci` is not used: it empties node_modules first, under the feet of a running daemon, and it refuses a lock file
-# that leaves out other systems' optional packages. Instead npm installs into .cache/install, cli/install/fits.ts
+# that leaves out other systems' optional packages. Instead npm installs into .cache/install.PID, cli/install/fits.ts
 # compares the result with the lock file (version and integrity of every package), and one rename puts it in place.
 
 # Measured with an empty npm cache; cli/install/sizes.test.ts compares them with what is there.
@@ -95,9 +95,12 @@ no_libatomic() {
 
 install_libatomic() {
   say "Installing libatomic1 ..."
-  brought() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libatomic1 >&2 9<&- </dev/null; }
+  # An archive that is out of reach is told within a minute; cli/packages/apt.ts has the same.
+  apt() { RES_OPTIONS="timeout:3 attempts:2" DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=1 \
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@" >&2 9<&- </dev/null; }
+  brought() { apt install -y --no-install-recommends libatomic1; }
   # The first try fails where the package lists were never fetched.
-  brought 2>/dev/null || { apt-get update -qq >&2 9<&- </dev/null && brought; } || no_libatomic
+  brought 2>/dev/null || { apt update && brought; } || no_libatomic
 }
 
 # Asks only on a terminal and only without --yes.
@@ -130,6 +133,7 @@ fetch_failed() {
 # Packages for other systems are optional, so npm goes on without them: with no way to the registry it would try each of them
 # three times, a quarter of an hour long. So one package is asked for first.
 needs_registry() {
+  [ "$(npm config get offline 2>/dev/null)" != true ] || return 0 # its cache has to have everything
   say "Asking npm's registry ..."
   (cd "$stage" && as_caller timeout 60 npm view commander version --fetch-retries=1 --fetch-retry-mintimeout=1000 \
     --fetch-timeout=20000 --loglevel=error --no-update-notifier) >"$log" 2>&1 9<&- && return
@@ -159,10 +163,11 @@ trust_system_certificates() {
 }
 
 install_packages() {
-  stage=$root/.cache/install
+  # A folder of this run's own: the npm of a run that was killed may still be writing into that one's.
+  stage=$root/.cache/install.$$
   log=$root/.cache/install.log
   as_caller mkdir -p "$root/.cache"
-  as_caller rm -rf "$stage" "$root/.cache/replaced"
+  as_caller rm -rf "$root"/.cache/install.[0-9]* "$root/.cache/replaced"
   as_caller mkdir "$stage"
   as_caller cp "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$stage/"
   omit=

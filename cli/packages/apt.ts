@@ -134,15 +134,29 @@ export const aptPlan = async (packages: readonly string[], onLine: OnLine): Prom
   return plan
 }
 
-/** Installs. A list older than the archive (a file that is not found) is fetched anew once. */
-export const aptInstall = async (packages: readonly string[], onLine: OnLine): Promise<void> => {
-  const argv = ["install", "-y", ...installOptions, ...packages]
+/** In a session of its own and without a pipe to us: whoever ends us, with our whole group, does not leave dpkg in the middle. */
+const runApart = (argv: readonly string[]): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawn("apt-get", argv, { env: environment, stdio: ["ignore", 2, 2], detached: true })
+    child.on("error", reject)
+    child.on("close", (code) => (code === 0 ? resolve("") : reject(new Error(`exit code ${code}`))))
+  })
+
+/**
+ * Installs. A list older than the archive (a file that is not found) is fetched anew once. With `isApart` what apt says goes to stderr, and
+ * it comes to its end also when this process does not.
+ */
+export const aptInstall = async (packages: readonly string[], onLine: OnLine, isApart = false): Promise<void> => {
+  const words = ["install", "-y", ...installOptions, ...packages]
+  const install = () => (isApart ? runApart(["-qq", ...words]) : run(words, onLine, 1_800_000))
   try {
-    await run(argv, onLine, 1_800_000)
+    await install()
   } catch (error) {
-    if (isInterrupted(messageOf(error))) await finishInterrupted()
-    else await update(packages, onLine)
-    await run(argv, onLine, 1_800_000).catch((error: unknown) => {
+    const interrupted = isInterrupted(messageOf(error))
+    // Its words went to stderr: nothing is done where nothing was interrupted.
+    if (interrupted || isApart) await finishInterrupted()
+    if (!interrupted) await update(packages, onLine)
+    await install().catch((error: unknown) => {
       throw new Failure(3, `apt-get failed:\n${messageOf(error)}`, aptCommand(packages))
     })
   }

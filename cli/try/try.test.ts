@@ -40,7 +40,7 @@ test("a signal that comes to us reaches the command, and its end is ours", async
     const running = rig.tryOut([
       "sh",
       "-c",
-      `trap 'echo felt; exit 40' ${number}; echo up; while :; do sleep 0.02; done`,
+      `trap 'echo felt; exit 40' ${number}; echo up; for i in $(seq 1000); do sleep 0.02; done`,
     ])
     assert.equal(await running.line(), "up")
     running.child.kill(signal)

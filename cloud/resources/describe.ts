@@ -17,6 +17,8 @@ export interface Filter {
 export interface DescribeRequest<R extends Tagged> {
   readonly kind: Kind<R>
   readonly ids?: readonly string[] | undefined
+  /** What EC2 calls `ids` when it refuses them beside MaxResults, where it is not the kind's name and "Ids": "instancesSet". */
+  readonly idsCalled?: string
   readonly filters?: readonly Filter[] | undefined
   /** Documented filter names; `tag:<key>` and `tag-key` are always known. */
   readonly filterNames: readonly string[]
@@ -59,7 +61,9 @@ export async function describe<R extends Tagged>(
   if (request.ids !== undefined && request.ids.length > 0) {
     if (request.maxResults !== undefined)
       throw raise("InvalidParameterCombination", {
-        detail: `The parameter ${request.kind.name}Ids cannot be used with the parameter maxResults`,
+        detail: request.idsCalled
+          ? `The parameter ${request.idsCalled} cannot be used with the parameter maxResults`
+          : `The parameter ${idsOf(request.kind.name)} cannot be used with the parameter MaxResults`,
       })
     const all = await requireMany(store, { accounts, regions }, request.kind, request.ids)
     return {
@@ -85,6 +89,9 @@ export async function describe<R extends Tagged>(
     ...(page.next === undefined ? {} : { nextToken: writeToken(page.next, fingerprint) }),
   }
 }
+
+/** "internet-gateway" -> "InternetGatewayIds". */
+const idsOf = (kind: string) => `${kind.replace(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())}Ids`
 
 /** Fetches ids in their order, each once. Malformed ids and missing ones are refused, all missing ones named as AWS does. */
 export async function requireMany<R extends Tagged>(

@@ -78,6 +78,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
     images: imageSource(homeFiles(config.home).images),
     log,
     uidBase: stack.slot.uidBase,
+    ...(config.warm === "off" ? {} : { templates: { uid: stack.slot.uids.template } }),
     processes: () => [
       { name: "fractus-host", pid: process.pid },
       ...Object.entries(children).flatMap(([name, child]) => {
@@ -101,6 +102,8 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
     } else {
       await children["guest-services"]?.leave()
       await children["name-relay"]?.leave()
+      // Guests go on; a template that is being made does not.
+      await stack.hypervisor.close()
     }
     rmSync(homeFiles(config.home).record, { force: true })
     if (throwaway) removeHome(config.home)

@@ -13,6 +13,7 @@ const members: Readonly<Record<keyof Config, string>> = {
   auth: "`on` or `off`; `off` only with `sim`",
   unknownAmi: "`reject` or `substitute`: what RunInstances does with an image id that is not known",
   simSpeed: "cloud seconds in a real second, 0.001 to 1000000; 1 on `qemu`",
+  warm: "`on` or `off`: whether guests may be clones of warm templates; may be left out, which is `on`",
   publicCidr: "pool of public addresses; may be left out",
   vcpuLimit: "vCPUs that an account may run in a region, of each group of types with a quota of its own; any number if left out",
   region: "region of requests without a signature",

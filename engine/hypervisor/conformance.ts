@@ -240,6 +240,30 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         assert.notEqual((await engine.cpuTimes()).get(id)?.process, first.process)
       }, "i-cpu"))
 
+    test("an identity never keeps a machine from starting, with a template and without", () =>
+      session(async (engine, id) => {
+        const { templates } = engine
+        if (!templates) return
+        const [address, gateway] = ["192.0.2.2", "192.0.2.1"]
+        const words = { hostName: "guest", authorizedKey: "", resolver: "", userData: new Uint8Array() }
+        const spec = {
+          ...(await subject.spec(id, "deaf")),
+          identity: { ...words, address, gateway, prefixLength: 24 },
+        }
+        assert.ok(await templates.missing(spec), "none is there before one is made")
+        await engine.prepare(spec)
+        await engine.kill(id)
+        const made = await templates.make(spec, 2_099_991).then(
+          () => true,
+          () => false,
+        )
+        assert.equal((await templates.missing(spec)) === undefined, made)
+        assert.equal((await engine.prepare(spec)).phase, "prepared")
+        await engine.resume(id)
+        assert.equal((await engine.inspect(id)).phase, "running")
+        await until("the greeting", async () => (await consoleText(engine, id)).includes(subject.greeting(id)))
+      }, "i-identity"))
+
     test("after a reopen the machines that live on are found, and no others", async () => {
       const id = "i-reopen"
       const engine = await subject.open()

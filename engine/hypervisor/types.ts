@@ -27,6 +27,21 @@ export interface Nic {
   readonly namespace: string
 }
 
+/** What a guest is told that need not find out by booting, because it is a clone of a warm template. */
+export interface Identity {
+  readonly hostName: string
+  /** A line of authorized_keys for the image's login user; empty: none. */
+  readonly authorizedKey: string
+  /** IPv4, of the machine's first interface. */
+  readonly address: string
+  readonly prefixLength: number
+  readonly gateway: string
+  /** The content of resolv.conf. */
+  readonly resolver: string
+  /** At most 16 KiB; run once. */
+  readonly userData: Uint8Array
+}
+
 export interface MachineSpec {
   readonly id: string
   readonly architecture: Architecture
@@ -45,7 +60,26 @@ export interface MachineSpec {
   readonly uid: number
   /** Pinned machine version of an earlier start ("pc-q35-7.2"); undefined: the driver's newest. */
   readonly machineVersion?: string
+  /** Given where the machine may be a clone of a warm template: it is one when there is a template that fits and its disk is new. */
+  readonly identity?: Identity
 }
+
+/**
+ * Templates that have booted as far as they can without an identity, and of which machines are cloned. Which way a machine went
+ * and why is told to the trace (lib/trace.ts).
+ */
+export interface WarmTemplates {
+  /**
+   * Make one for machines of the same kind as `like`, and try it, unless it is there. It runs as user `uid`, which no machine has.
+   * Takes a boot. Rejects with why there is none; one is made at a time, others wait.
+   */
+  make(like: MachineSpec, uid: number): Promise<void>
+  /** Why machines like this one cannot be cloned now, or undefined. */
+  missing(like: MachineSpec): Promise<string | undefined>
+}
+
+/** A clone did not become what it was told to be. Its machine is gone; started again without an identity, it boots. */
+export class NotPersonalised extends Error {}
 
 /**
  * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet.
@@ -85,7 +119,10 @@ export interface HypervisorEngine {
   inspect(id: string): Promise<MachineState>
   /** Start the process with the guest stopped before its first instruction. Idempotent while prepared or later. */
   prepare(spec: MachineSpec): Promise<MachineState>
-  /** Let the guest run (from prepared or paused). Idempotent. After an I/O error: resolves when it is clear whether it goes on. */
+  /**
+   * Let the guest run (from prepared or paused). Idempotent. After an I/O error: resolves when it is clear whether it goes on.
+   * A clone: resolves when the guest is what its specification says. Throws NotPersonalised.
+   */
   resume(id: string): Promise<void>
   /** Ask the guest to power off (ACPI). Returns at once; the guest may ignore it. */
   requestShutdown(id: string): Promise<void>
@@ -109,6 +146,8 @@ export interface HypervisorEngine {
    * host can limit nothing. Rejects for one that is not alive.
    */
   limitCpu(id: string, percent: number): Promise<boolean>
+  /** Missing where machines can only boot. */
+  readonly templates?: WarmTemplates
   /** Called when a machine's phase changes by itself. Returns how to unsubscribe. */
   onChange(listener: (id: string) => void): () => void
   /** Stop watching; machines go on. */

@@ -13,6 +13,8 @@ export interface Memory {
   pluggedPid?: number
   /** The metadata document last written. */
   document?: string
+  /** Why it boots now: a clone did not become what it was told to be. */
+  refused?: string
   /** Nothing is held: ports, volumes and metadata were given back. */
   released?: boolean
 }

@@ -1,7 +1,9 @@
 /** The steps from nothing to a running guest, in the order in which they must be made. All are looked at while it runs, too. */
-import type { Disk, Nic } from "#engine/hypervisor/types.ts"
+import { type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
+import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
+import { identityOf } from "./guest-identity.ts"
 import { heldBy, isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
@@ -110,7 +112,8 @@ const prepared: Step<Scene> = {
     const image = await world.images.find(wish.image)
     if (!image) throw new TroubleError("no-image", `image ${wish.image} is not on this host`, true)
     const { architecture, vcpus, memoryMiB, uuid, cpuQuotaPercent, machineVersion } = wish
-    scene.machine = await world.hypervisor.prepare({
+    const identity = await identityFor(scene)
+    const spec = {
       id,
       architecture,
       vcpus,
@@ -123,10 +126,24 @@ const prepared: Step<Scene> = {
       uid: uidOf(scene),
       ...(cpuQuotaPercent === undefined ? {} : { cpuQuotaPercent }),
       ...(machineVersion === undefined ? {} : { machineVersion }),
-    })
+    }
+    scene.machine = await world.hypervisor.prepare(identity ? { ...spec, identity } : spec)
+    if (identity) world.warmer?.want(spec)
     delete scene.memory.pluggedPid
     delete scene.memory.document
   },
+}
+
+/** For a guest that may be a clone. The trace says why one may not. */
+async function identityFor({ wish, world, memory }: Scene): Promise<Identity | undefined> {
+  if (!world.warmer) return undefined
+  const identity = memory.refused ?? identityOf(wish, world)
+  if (typeof identity !== "string") return identity
+  return timed(
+    "command",
+    () => `boots: ${identity}`,
+    () => undefined,
+  )
 }
 
 const plugged: Step<Scene> = {
@@ -165,9 +182,14 @@ const counted: Step<Scene> = {
 const running: Step<Scene> = {
   name: "guest running",
   holds: ({ machine: { phase, cause } }) => phase === "running" || (phase === "paused" && cause === "guest-panic"),
-  make: async (scene) => {
+  make: async (scene): Promise<Outcome | void> => {
     const { id, world } = scene
-    await world.hypervisor.resume(id)
+    try {
+      await world.hypervisor.resume(id)
+    } catch (error) {
+      if (error instanceof NotPersonalised) return bootInstead(scene, error.message)
+      throw error
+    }
     scene.machine = await world.hypervisor.inspect(id)
     if (scene.machine.phase === "running") return
     if (scene.machine.cause === "io-error") throw new TroubleError("disk-full", "paused: a write to its disk failed")
@@ -176,6 +198,14 @@ const running: Step<Scene> = {
       `it is ${scene.machine.phase} after its start: ${scene.machine.cause ?? "unknown"}`,
     )
   },
+}
+
+/** The clone is gone, and its taps stand in the network already: all of it once more, without an identity. */
+async function bootInstead({ record, memory, world }: Scene, why: string): Promise<Outcome> {
+  memory.refused = `its clone was refused: ${why}`
+  delete memory.pluggedPid
+  for (const { network, port, number } of record?.ports ?? []) await world.network.removePort(network, port, number)
+  return { kind: "again", delayMs: 0 }
 }
 
 const reset: Step<Scene> = {

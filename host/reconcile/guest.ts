@@ -131,6 +131,7 @@ async function release(scene: Scene): Promise<void> {
   delete memory.document
   delete memory.pluggedPid
   delete memory.askedMs
+  delete memory.refused
   memory.released = true
 }
 

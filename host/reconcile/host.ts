@@ -13,6 +13,7 @@ import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
 import { reconcileVolume } from "./volume.ts"
+import { createWarmer } from "./warmer.ts"
 import type { Pass, World } from "./world.ts"
 
 /**
@@ -30,6 +31,17 @@ export function createHost(options: HostOptions): Host {
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
   const said = new Map<string, string>()
+  const templates = options.templates && options.hypervisor.templates
+  const warmer =
+    templates &&
+    createWarmer({
+      templates,
+      uid: options.templates.uid,
+      quietMs: options.templates.quietMs ?? 3_000,
+      timer,
+      pending: () => queue.pending(),
+      log,
+    })
   let synced = false
   let closed = false
 
@@ -60,6 +72,7 @@ export function createHost(options: HostOptions): Host {
     clock,
     uidBase: options.uidBase,
     records,
+    warmer,
     bootId,
     fullLookMs: resyncMs / 2,
     shutdownMs: options.shutdownMs ?? 60_000,
@@ -257,6 +270,7 @@ export function createHost(options: HostOptions): Host {
     },
     async close() {
       closed = true
+      warmer?.close()
       cancelResync()
       checks.close()
       unsubscribe()

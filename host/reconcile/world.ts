@@ -4,12 +4,15 @@ import type { HostOptions } from "../types.ts"
 import type { Checks } from "./checks.ts"
 import type { Entry } from "./queue.ts"
 import type { Records } from "./record.ts"
+import type { Warmer } from "./warmer.ts"
 
 export interface World extends Pick<
   HostOptions,
   "hypervisor" | "network" | "storage" | "metadata" | "images" | "clock" | "uidBase"
 > {
   readonly records: Records
+  /** Undefined: all guests boot. */
+  readonly warmer: Warmer | undefined
   readonly bootId: string
   readonly shutdownMs: number
   /** Real time after which a network is looked at in full again. */

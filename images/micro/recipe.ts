@@ -26,6 +26,7 @@ export const microRecipe: ProgramsRecipe = {
     "util-linux",
   ],
   kernelPackages: ["linux-image-cloud-amd64", "linux-image-virtual"],
+  buildPackages: ["tcc", "musl-dev"],
   withoutPackages:
     /^(adduser|base-files|base-passwd|debianutils|mawk|cdebconf|debconf.*|dmsetup|dpkg|gcc-.*-base|gettext-base|init-system-helpers|install-info|libaudit-common|libefi.*|libfreetype.*|libfuse.*|libgcrypt.*|libgpg-error.*|liblz4.*|libpng.*|libsystemd.*|libdb5\.3.*|libdebconf.*|libgdbm.*|libperl.*|libsemanage.*|libsepol.*|libtextwrap.*|logsave|openssh-client|openssl|passwd|perl.*|.*-perl|sensible-utils|tar|usrmerge|usr-is-merged|util-linux-extra|libedit.*|libfido2.*|libcbor.*|libbsd0|libicu.*|libxml2.*)$/,
   rootFiles: [

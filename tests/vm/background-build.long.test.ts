@@ -1,5 +1,7 @@
 /** Images built in the background, by a recipe that takes seconds on an idle machine: killed, ended, begun again. Needs root. */
 import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmdirSync } from "node:fs"
 import { link, mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises"
 import { getPriority, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,7 +12,7 @@ import { defaultCacheDirectory } from "#images/build.ts"
 import { debianImage } from "#images/catalog.ts"
 import { isWhole } from "#images/image-folder.ts"
 import { homeFiles } from "#cli/home.ts"
-import { inRepository } from "#cli/repository.ts"
+import { inRepository, repository } from "#cli/repository.ts"
 import { backgroundBuild, startBackgroundBuild, stopBackgroundBuild } from "#cli/images/background.ts"
 import { imagesOf } from "#cli/images/list.ts"
 
@@ -95,4 +97,38 @@ test("it is pending at the lowest priority, ends with all that it started, and g
   assert.deepEqual(await readdir(join(cache, "packages")), packages)
   const [built] = await imagesOf(home, undefined)
   assert.equal(built?.state, "available")
+})
+
+/**
+ * This machine as an overlay that lives in memory and in namespaces which end with it, without mmdebstrap: first with an apt that knows no
+ * package, then with its own. Prints what the home then says and what was done.
+ */
+const withoutMmdebstrap = `
+mount -t tmpfs tmpfs "$1"; cd "$1"; mkdir up work root
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" root
+mount -t proc proc root/proc; mount --rbind /dev root/dev; mount -t tmpfs tmpfs root/tmp; mkdir -p "root$2" root/tmp/h/home root/tmp/h/cache root/tmp/none/partial
+mount --bind "$2" "root$2"
+there() { chroot root "$@"; }
+there dpkg --purge mmdebstrap >/dev/null
+printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\nDir::State::lists "/tmp/none";\n' >root/tmp/empty.conf
+there env APT_CONFIG=/tmp/empty.conf "$3" "$4" /tmp/h/home /tmp/h/cache
+cat root/tmp/h/home/images/.failed-*
+there "$3" "$4" /tmp/h/home /tmp/h/cache >log 2>&1 &
+until grep -E "looking up packages|_64: " log; do sleep 0.2; done
+ls root/usr/bin/mmdebstrap
+`
+
+test("mmdebstrap is brought by the build; where apt cannot, the build is refused and the home says what mends it", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "fractus-overlay-"))
+  t.after(() => rmdirSync(folder))
+  const namespaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+  const words = [...namespaces, "sh", "-ec", withoutMmdebstrap, "sh", folder, repository, process.execPath, main]
+  const done = spawnSync("unshare", words, { encoding: "utf8", timeout: 400_000 })
+  assert.equal(done.status, 0, done.stderr)
+  const [, failure = "", after = ""] = /^({.*})\n([\s\S]*)$/m.exec(done.stdout) ?? []
+  const { message, mend } = JSON.parse(failure) as { message: string; mend: string[] }
+  assert.match(message, /^apt-get cannot install mmdebstrap/)
+  assert.match(mend[0] ?? "", /apt-get install -y --no-install-recommends mmdebstrap$/)
+  assert.match(mend[1] ?? "", /image build debian-12/)
+  assert.match(after, /looking up packages\nroot\/usr\/bin\/mmdebstrap\n$/)
 })

@@ -64,7 +64,7 @@ export async function until<T>(what: string, timeoutMs: number, found: () => Pro
   }
 }
 
-/** Starts a cloud with its home below `place` by `up` with these words, port 22 open to all, and a key pair. It is taken down and its folder removed after the test. */
+/** Starts a cloud with its home below `place` by `up` with these words, port 22 open to all, and a key pair. Its guests boot, unless `words` say "--warm on". It is taken down and its folder removed after the test. */
 export async function startCloud(
   t: TestContext,
   port: number,
@@ -77,7 +77,8 @@ export async function startCloud(
     if (existsSync(join(home, "config.json"))) await fractus(["down", "--home", home])
     rmSync(directory, { recursive: true, force: true })
   })
-  const up = () => must(["up", "--yes", "--no-profile", "--home", home, "--port", String(port), ...words])
+  const up = () =>
+    must(["up", "--yes", "--no-profile", "--home", home, "--port", String(port), "--warm", "off", ...words])
   await up()
   const { accessKeyId, secretAccessKey, region } = JSON.parse(
     readFileSync(join(home, "credentials.json"), "utf8"),

@@ -14,6 +14,10 @@ export interface Surroundings {
   readonly disks: readonly (readonly (Layer & { readonly fd: number })[])[]
   readonly kernelFd?: number
   readonly initrdFd?: number
+  /** The file that is guest RAM. `shared`: what the guest writes goes there; otherwise it is the guest's own. */
+  readonly memory?: { readonly fd: number; readonly shared: boolean }
+  /** The state of a template is loaded before the guest runs. */
+  readonly incoming?: boolean
 }
 
 /**
@@ -40,7 +44,7 @@ export function machineArguments(spec: MachineSpec, around: Surroundings): strin
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ["-machine", `${around.machineVersion},memory-backend=ram0,dump-guest-core=off,vmport=off,usb=off`],
     ...processor(spec, around.accelerator),
-    ["-m", `${spec.memoryMiB}M`, "-object", `memory-backend-ram,id=ram0,size=${spec.memoryMiB}M`],
+    ["-m", `${spec.memoryMiB}M`, "-object", memory(spec, around)],
     ...identity(spec),
     ["-rtc", "base=utc"],
     // A guest that powers off stays as a stopped process: why it stopped can be asked later, also by a new daemon.
@@ -58,7 +62,15 @@ export function machineArguments(spec: MachineSpec, around: Surroundings): strin
         `romfile=,bus=rp${spec.disks.length + index}`,
     ]),
     ...boot(spec, around),
+    ...(around.incoming ? ["-incoming", "defer"] : []),
   ].flat()
+}
+
+function memory({ memoryMiB }: MachineSpec, { memory: file }: Surroundings): string {
+  const kind = file
+    ? `memory-backend-file,mem-path=/proc/self/fd/${file.fd},share=${file.shared ? "on" : "off"}`
+    : "memory-backend-ram"
+  return `${kind},id=ram0,size=${memoryMiB}M`
 }
 
 function processor(spec: MachineSpec, accelerator: "kvm" | "tcg"): string[] {
@@ -90,6 +102,9 @@ function controls(): string[] {
     ["-device", "virtio-serial-pci,id=channels,bus=pcie.0,addr=0x10,max_ports=4"],
     ["-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off"],
     ["-device", "virtserialport,bus=channels.0,nr=1,chardev=agent,name=org.qemu.guest_agent.0"],
+    // Where a clone of a template is told who it is: images/agent.
+    ["-chardev", "socket,id=identity,path=identity.sock,server=on,wait=off"],
+    ["-device", "virtserialport,bus=channels.0,nr=2,chardev=identity,name=org.fractus.identity"],
     ["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=0x11"],
     ["-device", "pvpanic-pci,bus=pcie.0,addr=0x12"],
   ].flat()

@@ -3,7 +3,7 @@ import { availableParallelism, totalmem } from "node:os"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "#lib/clock.ts"
-import type { HypervisorEngine, MachineState } from "../types.ts"
+import type { HypervisorEngine, MachineSpec, MachineState } from "../types.ts"
 import { findAccelerator } from "./accelerator.ts"
 import { openCgroups } from "./cgroup.ts"
 import { checkSpec, isMachineId } from "./check.ts"
@@ -14,6 +14,8 @@ import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { takePictures } from "./screenshot.ts"
 import { makeCell } from "./spawn.ts"
 import { startMachine } from "./start.ts"
+import type { Clone } from "./warm/clone.ts"
+import { openTemplates } from "./warm/templates.ts"
 
 export interface QemuOptions {
   /** Holds what concerns living machines; best on a tmpfs. Absolute, at most 40 characters. */
@@ -28,6 +30,8 @@ export interface QemuOptions {
   readonly log: (line: string) => void
   /** QEMU itself, if it is not the one of the distribution. */
   readonly binary?: string
+  /** How long the agent of a clone may take; 10,000 by default. */
+  readonly agentMs?: number
 }
 
 /** How often the consoles of running machines are moved from QEMU's memory to a file. */
@@ -108,6 +112,12 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     if (!record.process) writeRecord(directory, full)
     // Its end was decided, and we were stopped before it.
     if (record.ending) return end(found, clock)
+    // A clone that was not told who it is, by us who knew it: as if it had never been.
+    if (record.nameless) {
+      await end(found, clock)
+      await cgroups.remove(id)
+      return rmSync(directory, { recursive: true, force: true })
+    }
     const wanted = { directory, record: full, clock, log, onChange: () => tell(id) }
     try {
       machines.set(id, await attach(wanted, adoptMs))
@@ -123,6 +133,44 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
       for (let id = left.shift(); id !== undefined; id = left.shift()) await adopt(id)
     }),
   )
+
+  const workshop = { binary, host, cgroups, cell, clock, log }
+  const agentMs = options.agentMs ?? 10_000
+  const templates = await openTemplates({
+    workshop,
+    directory: path.join(stateDirectory, "templates"),
+    runDirectory: path.join(runDirectory, "template"),
+    namespace: `${options.prefix}-template`,
+    agentMs,
+  })
+  /** Clones that wait for their first instruction. */
+  const clones = new Map<string, Clone>()
+  const start = async (spec: MachineSpec): Promise<Machine> => {
+    clones.delete(spec.id)
+    const onChange = () => tell(spec.id)
+    const clone = await templates.clone(spec, directoryOf(spec.id), onChange)
+    if (!clone) return startMachine(spec, directoryOf(spec.id), workshop, onChange)
+    clones.set(spec.id, clone)
+    return clone.machine
+  }
+  const discard = async (id: string) => {
+    await machines.get(id)?.detach()
+    machines.delete(id)
+    clones.delete(id)
+    await cgroups.remove(id)
+    rmSync(directoryOf(id), { recursive: true, force: true })
+  }
+  const personalise = async (id: string, clone: Clone) => {
+    clones.delete(id)
+    try {
+      await clone.personalise(agentMs)
+    } catch (error) {
+      templates.distrust(clone.template)
+      await clone.machine.finish("killed")
+      await discard(id)
+      throw error
+    }
+  }
 
   const pictures = takePictures()
 
@@ -162,9 +210,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         if (phase === "absent" || phase === "exited") {
           await machines.get(spec.id)?.detach()
           machines.delete(spec.id)
-          const workshop = { binary, host, cgroups, cell, clock, log }
-          const started = await startMachine(spec, directoryOf(spec.id), workshop, () => tell(spec.id))
-          machines.set(spec.id, started)
+          machines.set(spec.id, await start(spec))
         }
         return stateOf(spec.id)
       })
@@ -173,7 +219,9 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     resume: (id) =>
       alone(id, async () => {
         const machine = needLive(id)
-        if (machine.state().phase !== "running") await machine.resume()
+        const waiting = clones.get(id)
+        if (waiting) await personalise(id, waiting)
+        else if (machine.state().phase !== "running") await machine.resume()
       }),
 
     requestShutdown: (id) =>
@@ -196,10 +244,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         const { phase } = stateOf(id)
         if (phase === "absent") return
         if (phase !== "exited") throw new Error(`machine ${id}: is ${phase}, not exited`)
-        await machines.get(id)?.detach()
-        machines.delete(id)
-        await cgroups.remove(id)
-        rmSync(directoryOf(id), { recursive: true, force: true })
+        await discard(id)
       }),
 
     async consoleOutput(id, maxBytes) {
@@ -229,6 +274,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         return cgroups.limitCpu(id, percent)
       }),
 
+    templates,
+
     onChange(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
@@ -237,6 +284,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     async close() {
       clearInterval(timer)
       listeners.clear()
+      await templates.close()
       await Promise.allSettled(queues.values())
       await Promise.all([...machines.values()].map((machine) => machine.detach()))
     },

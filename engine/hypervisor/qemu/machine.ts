@@ -35,6 +35,10 @@ export interface Machine {
   resume(): Promise<void>
   /** Runs a command that leaves the machine's state as it is. */
   query(command: string, args?: QmpObject, timeoutMs?: number): Promise<unknown>
+  /** Asks for the run state; no listener is told of a change. */
+  refresh(): Promise<void>
+  /** From now on the machine is what its specification says. */
+  named(): void
   /** From now on a power off is what was asked for. */
   expectShutdown(): void
   drain(): Promise<void>
@@ -111,6 +115,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   const state = (): MachineState => {
     const { machineVersion } = record
     if (!alive()) return { phase: "exited", machineVersion, cause: record.ending ?? "killed" }
+    if (record.nameless && status === "paused") return { phase: "prepared", pid: record.process.pid, machineVersion }
     const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
     const cause = panicked ? "guest-panic" : status === "io-error" ? "io-error" : undefined
     const unclear = status === undefined || status === "internal-error" ? "unknown" : undefined
@@ -267,6 +272,12 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       if (!qmp) throw new Error(`machine ${record.id}: cannot be reached`)
       return qmp.execute(command, args, timeoutMs)
     },
+    async refresh() {
+      quiet++
+      await refresh()
+      quiet--
+    },
+    named: () => update({ nameless: false }),
     expectShutdown() {
       if (!record.shutdownRequested) update({ shutdownRequested: true })
     },

@@ -16,6 +16,8 @@ export interface MachineRecord {
   readonly bootId: string
   readonly machineVersion: string
   readonly argv: readonly string[]
+  /** A clone that has not been told who it is. Who reads this ends it: what it was to be told is not written down. */
+  readonly nameless?: boolean
   /** Missing while the process is being started. */
   readonly process?: ProcessIdentity
   /** We pressed the power button since the last start or reset. */

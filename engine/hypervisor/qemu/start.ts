@@ -24,6 +24,14 @@ export interface Workshop {
   readonly log: (line: string) => void
 }
 
+/** What a machine starts with that does not boot: guest RAM, and for a clone the state of everything else. */
+export interface Source {
+  readonly memoryPath: string
+  readonly shared: boolean
+  /** A clone's: opened, and loaded by the function from the descriptor that it is told. */
+  readonly state?: { readonly path: string; load(machine: Machine, fd: number): Promise<void> }
+}
+
 const answerMs = 15_000
 
 /** QEMU itself beside guest RAM: its code, device state, stacks of its threads, page tables, caches of disk metadata. */
@@ -44,11 +52,12 @@ export async function startMachine(
   directory: string,
   workshop: Workshop,
   onChange: () => void,
+  source?: Source,
 ): Promise<Machine> {
   const { host, cgroups, clock, log } = workshop
   if (host.accelerator === "none") throw new Error("this host can run no machines: see the log of the boot proof")
   const chains = spec.disks.map((disk) => diskChain(disk))
-  const { files, undo } = openFiles(wantedFiles(spec, chains))
+  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...sourceFiles(source)])
   const fresh = readRecord(directory) === undefined
   let errors: number | undefined
   let pid: number | undefined
@@ -65,8 +74,10 @@ export async function startMachine(
       nonce,
       disks: chains.map((chain) => chain.map((layer) => ({ ...layer, fd: fd++ }))),
       ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
+      ...(source && { memory: { fd: fd++, shared: source.shared }, incoming: source.state !== undefined }),
     })
-    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv }
+    const nameless = source?.state === undefined ? {} : { nameless: true }
+    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv, ...nameless }
     writeRecord(directory, record)
     const joins = cgroups.ensure(spec.id, limitsOf(spec, host.accelerator))
     const sockets = path.join(directory, "sockets")
@@ -90,7 +101,11 @@ export async function startMachine(
     return await timed(
       "command",
       () => shortened(argv),
-      () => attach(machine, answerMs),
+      async () => {
+        const started = await attach(machine, answerMs)
+        await source?.state?.load(started, fd)
+        return started
+      },
     )
   } catch (error) {
     const left = pid === undefined ? undefined : identify(pid)
@@ -116,6 +131,12 @@ function wantedFiles(spec: MachineSpec, chains: readonly (readonly { readonly pa
     if (!readable) throw new Error(`machine ${spec.id}: ${file} must be readable by all or by user ${spec.uid}`)
   }
   return [...layers, ...payload.map((path) => ({ path, write: false }))]
+}
+
+/** After the disks' and the kernel's; the state comes last, and QEMU is told its number when it is to read it. */
+function sourceFiles(source: Source | undefined) {
+  const paths = source ? [source.memoryPath, ...(source.state ? [source.state.path] : [])] : []
+  return paths.map((path) => ({ path, write: false }))
 }
 
 /** Ours, save `sockets`: there the guest's process may write. It enters by descriptor, so it can see nothing above. */

@@ -87,8 +87,21 @@ export async function openSim(options: {
     return { phase: machine.phase, machineVersion, ...(machine.cause && { cause: machine.cause }) }
   }
 
+  /** Kinds of machine that have a template. */
+  const kinds = new Set<string>()
+  const kindOf = ({ boot, vcpus, memoryMiB }: MachineSpec) => JSON.stringify([boot, vcpus, memoryMiB])
+  const isClone = (spec: MachineSpec) => spec.identity !== undefined && kinds.has(kindOf(spec))
+
   return {
     name: "sim",
+    templates: {
+      async make(like) {
+        check(like)
+        await after(delays.prepareMs + delays.resumeMs)
+        kinds.add(kindOf(like))
+      },
+      missing: async (like) => (kinds.has(kindOf(like)) ? undefined : "there is no warm template of its kind yet"),
+    },
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),
     async inspect(id) {
@@ -103,6 +116,7 @@ export async function openSim(options: {
       else if (!machine || machine.phase === "exited") {
         machine ??= { phase: "exited", run: 0, console: "" }
         machine.run++
+        if (isClone(spec)) write(machine, `simulated guest ${spec.id}: clones a template`)
         machines.set(spec.id, machine)
         const fresh = machine
         fresh.preparing = after(delays.prepareMs).then(() => {

@@ -73,6 +73,7 @@ const describeImages: Handler<"DescribeImages"> = async (input, call) => {
   const page = await call.describe({
     kind: imageKind,
     ids: input.ImageIds,
+    idsCalled: "imageIdsSet",
     filterNames,
     ...asked(input),
     ...visibleImages(call),

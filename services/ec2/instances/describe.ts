@@ -15,6 +15,7 @@ export const describeInstances: Handler<"DescribeInstances"> = async (input, cal
   const page = await call.describe({
     kind: instanceKind,
     ids: input.InstanceIds,
+    idsCalled: "instancesSet",
     filterNames: instanceFilters,
     computed: computedFilters,
     ...asked(input),
@@ -39,6 +40,7 @@ export const describeInstanceStatus: Handler<"DescribeInstanceStatus"> = async (
   const page = await call.describe({
     kind: instanceKind,
     ids: input.InstanceIds,
+    idsCalled: "instancesSet",
     filterNames: statusFilters,
     computed: statusFilters.filter(isComputed),
     ...asked(input),

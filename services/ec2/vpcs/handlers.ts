@@ -37,11 +37,19 @@ const vpcFilters = [
   "vpc-id",
 ]
 
+/** Names that EC2 still takes; ansible's ec2_vpc_net asks by "cidr-block". */
+const olderVpcFilters = {
+  "cidr-block": "cidr",
+  cidrBlock: "cidr",
+  dhcpOptionsId: "dhcp-options-id",
+  isDefault: "is-default",
+}
+
 const describeVpcs: Handler<"DescribeVpcs"> = async (input, call) => {
   const page = await call.describe({
     kind: vpcKind,
     ids: input.VpcIds,
-    filters: renamed(input.Filters, { isDefault: "is-default", dhcpOptionsId: "dhcp-options-id" }),
+    filters: renamed(input.Filters, olderVpcFilters),
     filterNames: vpcFilters,
     maxResults: input.MaxResults,
     nextToken: input.NextToken,
@@ -97,6 +105,7 @@ const subnetFilters = [
 const describeSubnets: Handler<"DescribeSubnets"> = async (input, call) => {
   const names = {
     availabilityZone: "availability-zone",
+    availabilityZoneId: "availability-zone-id",
     cidr: "cidr-block",
     cidrBlock: "cidr-block",
     defaultForAz: "default-for-az",

@@ -9,14 +9,31 @@ const types = () =>
     .join("\n")
 let text: string | undefined
 
-/** Names as documented, "tag:<key>" among them. Undefined for an operation without filters. */
-export function documentedFilters(operation: string): readonly string[] | undefined {
+/** The declaration of an operation's input. */
+function inputOf(operation: string): string {
   text ??= types()
   const start = text.indexOf(`export interface ${operation}Request {`)
   if (start === -1) throw new Error(`the SDK's types have no ${operation}Request`)
-  const members = text.slice(start, text.indexOf("\n}\n", start))
-  const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*Filters\?:/.exec(members)?.[1]
-  return comment === undefined ? undefined : namesIn(comment)
+  return text.slice(start, text.indexOf("\n}\n", start))
+}
+
+/** Names of an operation's parameters. */
+export function parametersOf(operation: string): readonly string[] {
+  return [...inputOf(operation).matchAll(/^ {4}(\w+)\??:/gm)].map(([, name = ""]) => name)
+}
+
+/** Names as documented, "tag:<key>" among them. Undefined for an operation without filters. */
+export function documentedFilters(operation: string): readonly string[] | undefined {
+  const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*Filters\?:/.exec(inputOf(operation))?.[1]
+  return comment === undefined ? undefined : [...namesIn(comment), ...olderNamesIn(comment)]
+}
+
+/** "You can also use availabilityZone as the filter name." */
+function olderNamesIn(comment: string): readonly string[] {
+  const prose = comment.replaceAll(/[\s*]+/g, " ")
+  return [...prose.matchAll(/You can also use ((?:(?!filter name).){1,200}) as the filter names?/g)].flatMap(
+    ([, names = ""]) => [...names.matchAll(/<code>([^<]*)<\/code>/g)].map(([, name = ""]) => name),
+  )
 }
 
 /** The first code of each item of the outer list: inner lists hold a filter's values. */

@@ -9,6 +9,8 @@ export const resources = {
       Vpcs.map((vpc) => [vpc.CidrBlock, vpc.IsDefault, vpc.State]),
       [["172.31.0.0/16", true, "available"]],
     )
+    const byCidr = [{ Name: "cidr-block", Values: ["172.31.0.0/16"] }]
+    assert.deepEqual((await ec2("DescribeVpcs", { Filters: byCidr })).Vpcs, Vpcs)
     assert.deepEqual((await ec2("DescribeVpcs", { VpcIds: [Vpcs[0]?.VpcId ?? ""] })).Vpcs, Vpcs)
     assert.equal(await refusal("DescribeVpcs", { VpcIds: ["vpc-00000000"] }), "400 InvalidVpcID.NotFound")
     assert.equal(await refusal("DescribeVpcs", { VpcIds: ["vpc"] }), "400 InvalidVpcID.Malformed")

@@ -12,7 +12,7 @@ for _ in $(seq 600); do grep -q '${line}' said && break; sleep 0.05; done
 ${action}; wait $pid; echo $?; rm said`
 
 test("an up that was ended anywhere is gone on with by the next", async (t) => {
-  const machine = await playMachine(t, "rm -rf /var/lib/fractus; userdel fractus || true")
+  const machine = await playMachine(t, { odd: "rm -rf /var/lib/fractus; userdel fractus || true" })
   const ends = async (line: string, action: string) => (await machine.must(endAt(line, action))).trim()
   const image = "putting the image into the home"
   assert.equal(await ends(image, "kill -INT $pid"), "130")

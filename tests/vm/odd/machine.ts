@@ -1,9 +1,9 @@
 /**
- * A played machine: this one's files, copied when written, in mount, network, process, host name and IPC namespaces of its
+ * A played machine: this one's files, copied when written, or a root file system of its own, in mount, network, process, host name and IPC namespaces of its
  * own. What a test makes odd in it (rules, routes, missing programs, small disks) is odd for nobody else, and all of it is
  * gone with its first process, which ends with the test. Needs root and overlayfs.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, realpathSync, rmdirSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,6 +19,13 @@ export interface Ended {
   readonly output: string
 }
 
+export interface MachineOptions {
+  /** A shell script that makes it odd. */
+  readonly odd?: string
+  /** A folder with a whole root file system, used as it is. */
+  readonly rootFolder?: string
+}
+
 interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
@@ -29,6 +36,8 @@ export interface Machine {
   run(script: string, options?: RunOptions): Promise<Ended>
   /** The same; throws with its output unless it ends with 0. Gives stdout. */
   must(script: string, options?: RunOptions): Promise<string>
+  /** Its first process, as seen from outside. */
+  readonly pid: string
 }
 
 /** The entry script, as the shell of a played machine is to be given it. */
@@ -40,7 +49,9 @@ read -r outside _ < /proc/self/stat
 mount --make-rprivate /
 mount -t tmpfs -o mode=755,size=8g played "$D"
 mkdir "$D/upper" "$D/work" "$D/root"
+if [ -n "$BASE" ]; then mount --bind "$BASE" "$D/root"; else
 mount -t overlay -o "lowerdir=/,upperdir=$D/upper,workdir=$D/work" played "$D/root"
+fi
 for seen in "$@"; do [ -n "$(ls -A "$D/root$seen" 2>/dev/null)" ] || { mkdir -p "$D/root$seen"; mount --bind "$seen" "$D/root$seen"; }; done
 mount -t proc proc "$D/root/proc"
 mount -t sysfs -o ro sysfs "$D/root/sys"
@@ -54,14 +65,14 @@ ip link set lo up
 echo "$outside"
 exec env --ignore-signal=CHLD cat`
 
-/** Starts one; `odd` is a shell script that makes it odd. */
-export async function playMachine(t: TestContext, odd = ""): Promise<Machine> {
+/** Starts one. It ends with the test, whatever runs in it. */
+export async function playMachine(t: TestContext, { odd = "", rootFolder }: MachineOptions): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), "fractus-odd-"))
-  const seen = [root, realpathSync(join(root, "node_modules"))]
+  const seen = rootFolder === undefined ? [root, realpathSync(join(root, "node_modules"))] : []
   const kinds = ["--mount", "--net", "--pid", "--uts", "--ipc"]
   const first = spawn("unshare", [...kinds, "--fork", "--kill-child", "sh", "-c", setUp, "sh", ...seen], {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, D: folder },
+    env: { ...process.env, D: folder, BASE: rootFolder ?? "" },
   })
   t.after(async () => {
     await end(first)
@@ -82,13 +93,12 @@ export async function playMachine(t: TestContext, odd = ""): Promise<Machine> {
     if (status !== 0) throw new Error(`exit ${status} of ${script}\n${output}`)
     return stdout
   }
-  await must(`set -e
-ip link add outside type bridge
-ip addr add 192.0.2.7/24 dev outside
-ip link set outside up
-ip route add default via 192.0.2.1
-${odd}`)
-  return { run, must }
+  // From outside, because a fresh root has no ip command.
+  const lines =
+    "link add outside type bridge\naddr add 192.0.2.7/24 dev outside\nlink set outside up\nroute add default via 192.0.2.1"
+  execFileSync("nsenter", ["-t", pid, "-n", "ip", "-batch", "-"], { input: `${lines}\n` })
+  if (odd !== "") await must(`set -e\n${odd}`)
+  return { run, must, pid }
 }
 
 async function end(first: ChildProcess): Promise<void> {

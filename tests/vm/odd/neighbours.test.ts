@@ -47,7 +47,7 @@ const lookOf = (machine: Machine) =>
   machine.must("nft --stateless list ruleset; ip -br link; ip route; sysctl net.ipv4.ip_forward")
 
 test("an odd machine is no hindrance: another's firewall, addresses, resolver, home, user, path and AWS CLI", async (t) => {
-  const machine = await playMachine(t, odd)
+  const machine = await playMachine(t, { odd })
   const before = await lookOf(machine)
   const up = await machine.run(`${bySudo}; ${called} up --yes --port 5441 --home '${home}'`)
   assert.equal(up.status, 0, up.output)

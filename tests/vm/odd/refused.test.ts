@@ -33,7 +33,7 @@ const problem = async (machine: Machine, name: string): Promise<string> => {
 }
 
 test("each package of real guests that is missing or broken is found, and nothing is begun without it", async (t) => {
-  const machine = await playMachine(t, untouched)
+  const machine = await playMachine(t, { odd: untouched })
   // One after the other is taken away and put back.
   const each = `import { engineNeeds, missingPackages } from "${root}/cli/packages/needs.ts"
 import { existsSync, renameSync } from "node:fs"
@@ -77,9 +77,8 @@ console.log(missingPackages(engineNeeds).length, "missing")`
 })
 
 test("a small disk, addresses in use and another kernel are refused with the figure and the way out", async (t) => {
-  const machine = await playMachine(
-    t,
-    `${untouched}
+  const machine = await playMachine(t, {
+    odd: `${untouched}
 mkdir /small
 mount -t tmpfs -o size=3g small /small
 ip link add lan type bridge
@@ -87,7 +86,7 @@ ip addr add 198.18.3.1/16 dev lan
 ip link set lan up
 echo 'Linux version 4.4.0-19041-Microsoft (Microsoft@Microsoft.com)' > /tmp/wsl1
 echo 'Linux version 5.15.153.1-microsoft-standard-WSL2 (root@wsl)' > /tmp/wsl2`,
-  )
+  })
   refused(
     await machine.run(`${up} --home /small/cloud`),
     3,
@@ -116,16 +115,15 @@ echo 'Linux version 5.15.153.1-microsoft-standard-WSL2 (root@wsl)' > /tmp/wsl2`,
 })
 
 test("the first start says plainly that npm's registry is out of reach, or that the system is macOS", async (t) => {
-  const machine = await playMachine(
-    t,
-    `${noNetwork}
+  const machine = await playMachine(t, {
+    odd: `${noNetwork}
 mkdir -p "/opt/a clone" /opt/mac
 cd ${root}
 cp -r fractus cli package.json package-lock.json .npmrc "/opt/a clone/"
 ln -s "/opt/a clone/fractus" /usr/local/bin/fractus
 printf '#!/bin/sh\\necho Darwin\\n' > /opt/mac/uname
 chmod 755 /opt/mac/uname`,
-  )
+  })
   const left = () =>
     machine.must(`ls -A "/opt/a clone" | tr '\\n' ' '; ls -A /root/.npm/_cacache 2> /dev/null | head -c 0`)
   const before = await left()

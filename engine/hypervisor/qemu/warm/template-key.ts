@@ -1,0 +1,86 @@
+/** Which machines may be clones of one template: all that its RAM and its devices' state know of its making. */
+import { createHash } from "node:crypto"
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs"
+import type { MachineSpec } from "../../types.ts"
+import type { Accelerator } from "../accelerator.ts"
+import { diskChain } from "../disk-chain.ts"
+
+/** Raised when templates of an earlier release must not be used: when arguments of QEMU, agent or protocol change. */
+const format = 1
+
+export interface TemplateKey {
+  /** Name of the template's folder. */
+  readonly key: string
+  /** The image that its disk is an empty overlay of. */
+  readonly imagePath: string
+  readonly diskBytes: number
+}
+
+/** Of this host; it does not change while we run. */
+let cpu: string | undefined
+const hostCpu = () =>
+  readFileSync("/proc/cpuinfo", "utf8")
+    .split("\n\n")[0]
+    ?.match(/^(model name|flags)\b.*$/gm)
+    ?.join() ?? ""
+
+/** A file by what changes when it is another one. */
+function identity(file: string) {
+  const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true })
+  return [dev, ino, size, mtimeNs].join(":")
+}
+
+/** The key, or why machines like this one cannot be clones. Looks at files, and changes nothing. */
+export function templateKey(spec: MachineSpec, binary: string, host: Accelerator): TemplateKey | string {
+  const [disk, ...otherDisks] = spec.disks
+  const [nic, ...otherNics] = spec.nics
+  if (!disk || otherDisks.length > 0) return `a machine with ${spec.disks.length} disks boots`
+  if (!nic || otherNics.length > 0) return `a machine with ${spec.nics.length} interfaces boots`
+  if (spec.boot.kind !== "kernel") return "an image that starts by firmware boots"
+  if (host.accelerator === "none") return "this host can run no machines"
+  const [, image, ...deeper] = diskChain(disk)
+  if (!image || image.format !== "qcow2" || deeper.length > 0) return "its disk is not an overlay of an image"
+  const { diskBytes } = readOverlay(disk.path)
+  const { kernelPath, initrdPath, commandLine } = spec.boot
+  const facts = {
+    format,
+    image: identity(image.path),
+    diskBytes,
+    kernel: identity(kernelPath),
+    initrd: identity(initrdPath),
+    commandLine,
+    vcpus: spec.vcpus,
+    memoryMiB: spec.memoryMiB,
+    mtu: nic.mtu,
+    manufacturer: spec.manufacturer,
+    product: spec.product,
+    machineVersion: spec.machineVersion ?? host.machineVersion,
+    qemu: host.version,
+    binary: identity(binary),
+    accelerator: host.accelerator,
+    cpu: (cpu ??= hostCpu()),
+  }
+  const key = createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32)
+  return { key, imagePath: image.path, diskBytes }
+}
+
+/** Whether nothing has been written to a machine's disk: a template knows the image, and nothing else. */
+export const isUntouched = (spec: MachineSpec): boolean => spec.disks.every((disk) => readOverlay(disk.path).untouched)
+
+/** Of a qcow2 file (docs/interop/qcow2 of QEMU): its size, and whether no cluster of it is in use: all entries of its first table are 0. */
+function readOverlay(file: string): { readonly diskBytes: number; readonly untouched: boolean } {
+  const fd = openSync(file, "r")
+  try {
+    const header = Buffer.alloc(104)
+    readSync(fd, header, 0, header.length, 0)
+    const entries = Buffer.alloc(header.readUInt32BE(36) * 8)
+    // 2^16 entries of the usual clusters are 32 TiB.
+    if (entries.length > 1 << 19) return { diskBytes: 0, untouched: false }
+    const read = readSync(fd, entries, 0, entries.length, Number(header.readBigUInt64BE(40)))
+    const snapshots = header.readUInt32BE(60)
+    const untouched = read === entries.length && snapshots === 0 && entries.every((byte) => byte === 0)
+    return { diskBytes: Number(header.readBigUInt64BE(24)), untouched }
+  } finally {
+    closeSync(fd)
+  }
+}

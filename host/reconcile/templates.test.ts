@@ -1,0 +1,107 @@
+import assert from "node:assert/strict"
+import { type TestContext, test } from "node:test"
+import { NotPersonalised } from "#engine/hypervisor/types.ts"
+import { everything, guest, hostOver, longLife, simEngines, watch } from "../harness.ts"
+import type { Assignment, GuestSpec } from "../protocol/types.ts"
+import { identityOf } from "./guest-identity.ts"
+
+const named: GuestSpec = {
+  ...guest,
+  metadata: {
+    ...guest.metadata,
+    tree: {
+      "meta-data/local-hostname": "ip-10-0-0-10.ec2.internal",
+      "meta-data/public-keys/0/openssh-key": "ssh-ed25519 AAAA key\n",
+    },
+    userData: Buffer.from("#!/bin/sh\n").toString("base64"),
+  },
+}
+const assigned: readonly Assignment[] = everything.map((each) =>
+  each.spec.kind === "guest" ? { ...each, spec: named } : each,
+)
+
+async function scene(context: TestContext, templates = { uid: 2_009_903, quietMs: 1 }) {
+  const engines = await simEngines()
+  const host = hostOver(engines, { templates }, longLife())
+  context.after(async () => {
+    await host.close()
+    await engines.dispose()
+  })
+  const seen = watch(host)
+  const ways = async () => {
+    const { entries = [] } = (await host.trace?.("i-1")) ?? {}
+    return entries.flatMap(({ what }) => (/^(boots|clones)/.test(what) ? [what] : []))
+  }
+  return { engines, host, seen, ways }
+}
+
+const says = async (engines: Awaited<ReturnType<typeof simEngines>>) =>
+  (await engines.hypervisor.consoleOutput("i-1", 10_000)).toString()
+
+test("a launch has a template made of its kind, once the host is quiet, and the next launch is a clone", async (context) => {
+  const { engines, host, seen } = await scene(context)
+  const { promise: made, resolve } = Promise.withResolvers<void>()
+  const templates = engines.hypervisor.templates ?? assert.fail()
+  const make = templates.make.bind(templates)
+  templates.make = async (like, uid) => {
+    assert.equal(host.pending(), 0)
+    assert.equal(uid, 2_009_903)
+    await make(like, uid)
+    resolve()
+  }
+  await host.sync(assigned)
+  await seen.until("i-1", "on", 1)
+  assert.doesNotMatch(await says(engines), /clones a template/)
+  await made
+  await host.assign("i-1", 2, undefined)
+  await seen.until("i-1", "absent", 2)
+  await host.assign("i-1", 3, named)
+  await seen.until("i-1", "on", 3)
+  assert.match(await says(engines), /clones a template/)
+})
+
+test("a guest whose clone is refused boots, with new ports, and says why", async (context) => {
+  const { engines, host, seen, ways } = await scene(context)
+  const { hypervisor } = engines
+  const resume = hypervisor.resume.bind(hypervisor)
+  let refused = 0
+  hypervisor.resume = async (id) => {
+    if (refused++ > 0) return resume(id)
+    await hypervisor.kill(id)
+    await hypervisor.remove(id)
+    throw new NotPersonalised("the agent is silent for 10 ms")
+  }
+  await host.sync(assigned)
+  await seen.until("i-1", "on", 1)
+  assert.deepEqual(seen.phases("i-1"), ["starting", "on"], "nobody sees the clone's end")
+  await host.idle()
+  assert.deepEqual(await ways(), ["boots: its clone was refused: the agent is silent for 10 ms"])
+  const ports = engines.calls.filter((call) => /(createPort|plugPort|removePort) vpc-1/.test(call))
+  assert.deepEqual(
+    ports.map((call) => call.replace(/^network\.| vpc-1$/g, "")),
+    ["createPort", "plugPort", "removePort", "createPort", "plugPort"],
+  )
+})
+
+test("a guest that may not ask the metadata service boots, and so finds out nothing more than it should", async (context) => {
+  const { host, seen, ways } = await scene(context)
+  const off = { ...named, metadata: { ...named.metadata, enabled: false } }
+  await host.sync(assigned.map((each) => (each.spec.kind === "guest" ? { ...each, spec: off } : each)))
+  await seen.until("i-1", "on", 1)
+  await host.idle()
+  assert.deepEqual(await ways(), ["boots: its metadata service is off"])
+})
+
+test("a clone is told what DHCP and the metadata service would tell it", () => {
+  const entries = new Map(assigned.map(({ resource, spec }) => [resource, { wish: spec }]))
+  const identity = identityOf(named, { entry: (resource) => entries.get(resource) as never })
+  assert.deepEqual(identity, {
+    hostName: "ip-10-0-0-10.ec2.internal",
+    authorizedKey: "ssh-ed25519 AAAA key",
+    address: "10.0.0.10",
+    prefixLength: 24,
+    gateway: "10.0.0.1",
+    resolver: "search ec2.internal\nnameserver 10.0.0.2\n",
+    userData: Buffer.from("#!/bin/sh\n"),
+  })
+})

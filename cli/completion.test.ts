@@ -20,6 +20,7 @@ test("bash completes commands, options, choices and subcommands", () => {
   assert.deepEqual(complete("fractus", "image", "b"), ["build"])
   assert.deepEqual(complete("fractus", "account", "list", "--j"), ["--json"])
   assert.deepEqual(complete("fractus", "test", "v"), ["vm"])
+  assert.deepEqual(complete("fractus", "try", "--engine", "s"), ["sim"])
 })
 
 test("zsh gets bash's function through bashcompinit", () => {

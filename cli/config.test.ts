@@ -33,15 +33,17 @@ test("a home clones guests again unless a start says that it must not", () => {
   assert.equal(newConfig("/h", {}, first).warm, undefined)
 })
 
-test("a home keeps port and public addresses, and forgets auth off and a fast clock", () => {
+test("a home keeps port, public addresses and limit, and forgets auth off and a fast clock", () => {
   const first = newConfig(
     "/h",
-    { engine: "sim", port: 4570, auth: "off", simSpeed: 60, publicCidr: "198.18.0.0/20" },
+    { engine: "sim", port: 4570, auth: "off", simSpeed: 60, publicCidr: "198.18.0.0/20", vcpuLimit: 32 },
     undefined,
   )
   const second = newConfig("/h", { engine: "sim" }, first)
   assert.deepEqual([second.port, second.publicCidr, second.auth, second.simSpeed], [4570, "198.18.0.0/20", "on", 1])
   assert.equal(newConfig("/h", { engine: "sim", port: 1 }, first).port, 1)
+  assert.equal(second.vcpuLimit, 32)
+  assert.deepEqual(differences({ vcpuLimit: 8 }, second), ["--vcpu-limit 8 (now 32)"])
 })
 
 test("auto is qemu and never sim", () => {

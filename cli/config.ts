@@ -27,11 +27,12 @@ export const checkOptions = (options: UpOptions): void => {
 export const chosenEngine = (options: UpOptions): "qemu" | "sim" => (options.engine === "sim" ? "sim" : "qemu")
 
 /**
- * The config of a start. A home keeps its port and its public addresses from one start to the next; how requests are
+ * The config of a start. A home keeps its port, public addresses and limit from one start to the next; how requests are
  * checked and how fast the clock runs is said anew at each `up`, so that a relaxed start never lingers.
  */
 export const newConfig = (home: string, options: UpOptions, saved: Config | undefined): Config => {
   const publicCidr = options.publicCidr ?? saved?.publicCidr
+  const vcpuLimit = options.vcpuLimit ?? saved?.vcpuLimit
   return {
     home,
     port: options.port ?? saved?.port ?? defaultPort,
@@ -42,6 +43,7 @@ export const newConfig = (home: string, options: UpOptions, saved: Config | unde
     simSpeed: options.simSpeed ?? 1,
     ...(options.warm === undefined ? {} : { warm: options.warm }),
     ...(publicCidr === undefined ? {} : { publicCidr }),
+    ...(vcpuLimit === undefined ? {} : { vcpuLimit }),
     tls: false,
     region: "us-east-1",
     account: "123456789012",
@@ -68,6 +70,7 @@ export const differences = (options: UpOptions, running: Config): string[] => {
     ["--sim-speed", options.simSpeed, running.simSpeed],
     ["--warm", options.warm, running.warm ?? "on"],
     ["--public-cidr", options.publicCidr, running.publicCidr],
+    ["--vcpu-limit", options.vcpuLimit, running.vcpuLimit],
   ]
   return given
     .filter(([, wanted, now]) => wanted !== undefined && wanted !== now)

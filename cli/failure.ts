@@ -8,8 +8,8 @@ export const forThisUser = (
 
 /**
  * An end of a command that its user can do something about. `main.ts` prints the message and then the lines of `mend`,
- * commands to type, and exits with `exitCode`: 1 something failed, 2 usage, 3 missing privilege or package, 4 port or
- * home in use.
+ * commands to type, and exits with `exitCode`: 1 something failed, 2 usage, 3 missing privilege or package, 4 port,
+ * home or addresses in use.
  */
 export class Failure extends Error {
   readonly exitCode: 1 | 2 | 3 | 4

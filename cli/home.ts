@@ -18,6 +18,8 @@ export type Config = {
   warm?: "on" | "off"
   /** pool of public addresses; the slot's own part of 198.18.0.0/15 when absent */
   publicCidr?: string
+  /** vCPUs that may run in a region; any number when absent */
+  vcpuLimit?: number
   tls: boolean
   region: string
   account: string
@@ -89,6 +91,9 @@ export const homeFiles = (home: string) => ({
   log: join(home, "daemon.log"),
   knownHosts: join(home, "known_hosts"),
   images: join(home, "images"),
+  /** names the process that builds images in the background, while it lives */
+  imageBuild: join(home, "image-build.json"),
+  imageBuildLog: join(home, "image-build.log"),
   code: join(home, "code"),
   lock: join(home, "up.lock"),
 })

@@ -14,14 +14,14 @@ const folderOf = (context: TestContext): string => {
 test("a lock of a process that is gone does not block, one that is held is waited for", async (context) => {
   const folder = folderOf(context)
   const path = join(folder, "lock")
-  writeFileSync(path, `${process.pid} 1`) // our pid, another start time: that process is gone
+  writeFileSync(path, JSON.stringify({ pid: process.pid, startTime: 1 })) // our pid, another start time: that process is gone
   const waited: number[] = []
   const content = await withLock(
     path,
     async () => readFileSync(path, "utf8"),
     (pid) => waited.push(pid),
   )
-  assert.match(content, new RegExp(`^${process.pid} \\d{2,}$`))
+  assert.match(content, new RegExp(`^{"pid":${process.pid},"startTime":\\d{2,}}\n$`))
   assert.deepEqual(waited, [])
   let second: Promise<string[]> | undefined
   const order: string[] = []

@@ -10,6 +10,9 @@ export type UpOptions = {
   simSpeed?: number
   warm?: "on" | "off"
   publicCidr?: string
+  vcpuLimit?: number
+  /** what is built besides the first image, in the background */
+  images?: "all" | "first"
   tls?: boolean
   foreground?: boolean
   /** make, or remove, a systemd unit */
@@ -29,6 +32,8 @@ const wholeNumber = (text: string, low: number, high: number, what: string): num
 }
 
 export const portOption = (text: string): number => wholeNumber(text, 1, 65_535, "A port")
+
+export const vcpuOption = (text: string): number => wholeNumber(text, 0, 1_000_000, "A number of vCPUs")
 
 export const linesOption = (text: string): number => wholeNumber(text, 0, 1_000_000, "The number of lines")
 

@@ -69,3 +69,14 @@ export const cannotListen = (port: number, address: string): Promise<string | un
     server.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(undefined)))
   })
+
+/** A port of 127.0.0.1 that nobody listens on now; another process may take it before we do. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject)
+    server.listen({ port: 0, host: "127.0.0.1" }, () => {
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      server.close(() => resolve(port))
+    })
+  })

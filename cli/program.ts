@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from "commander"
 import { readFileSync } from "node:fs"
 import { program as called } from "./failure.ts"
-import { cidrOption, linesOption, portOption, speedOption, type UpOptions } from "./options.ts"
+import { cidrOption, linesOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
 import { inRepository } from "./repository.ts"
 
 type Home = { home?: string; json?: boolean }
@@ -34,6 +34,13 @@ const addUp = (root: Command): void => {
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .addOption(new Option("--warm <state>", "clone guests of warm templates; on by default").choices(["on", "off"]))
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
+    .option("--vcpu-limit <n>", "vCPUs that an account may run in a region (any number)", vcpuOption)
+    .addOption(
+      new Option("--images <which>", "build debian-12 too, in the background, or not (or FRACTUS_IMAGES)").choices([
+        "all",
+        "first",
+      ]),
+    )
     .option("--tls", "serve HTTPS (not yet)")
     .option("--foreground", "stay attached to the daemon")
     .addOption(
@@ -92,6 +99,28 @@ const addUse = (root: Command): void => {
     )
 }
 
+const addTry = (root: Command): void => {
+  root
+    .command("try")
+    .description("run a command against a cloud of its own, which is gone afterwards")
+    .argument("[command...]", "the command; its exit code is ours")
+    .addOption(
+      new Option("--engine <engine>", "simulated instances, or real ones (as root)")
+        .choices(["sim", "qemu"])
+        .default("sim"),
+    )
+    .addOption(
+      new Option(
+        "--json",
+        "instead of a command: print the cloud as one line of JSON, serve until standard input ends",
+      ),
+    )
+    .passThroughOptions()
+    .action(async (command: string[], options: { engine: "sim" | "qemu"; json?: boolean }) =>
+      (await import("./commands/try.ts")).tryOut(command, options),
+    )
+}
+
 const addThings = (root: Command): void => {
   const image = root.command("image").description("machine images")
   onHome(image, "list", "the images of this cloud, and those that it could build")
@@ -124,11 +153,19 @@ const addThings = (root: Command): void => {
 
 const addWork = (root: Command): void => {
   onHome(root, "test", "run the tests; those with real guests need root")
-    .addArgument(new Argument("[suite]", "which").choices(["unit", "api", "vm", "all"]).default("all"))
+    .addArgument(
+      new Argument("[suites...]", "which (unit api vm; all is these and long)").choices([
+        "unit",
+        "api",
+        "vm",
+        "long",
+        "all",
+      ]),
+    )
     .addOption(yesOption())
     .addOption(jsonOption())
-    .action(async (suite: "unit" | "api" | "vm" | "all", options: Home & { yes?: boolean }) =>
-      (await import("./commands/test.ts")).test(suite, options),
+    .action(async (suites: ("unit" | "api" | "vm" | "long" | "all")[], options: Home & { yes?: boolean }) =>
+      (await import("./commands/test.ts")).test(suites, options),
     )
   onHome(root, "bench", "run a benchmark, or all")
     .argument("[name]")
@@ -159,6 +196,7 @@ export const buildProgram = (): Command => {
   addUp(root)
   addLife(root)
   addUse(root)
+  addTry(root)
   addThings(root)
   addWork(root)
   return root

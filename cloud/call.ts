@@ -31,6 +31,8 @@ export interface Settings {
   readonly unknownAmi: "reject" | "substitute"
   /** CPUs and memory of the host; undefined on sim, where nothing is short. */
   readonly capacity: { readonly cpus: number; readonly memoryMiB: number } | undefined
+  /** vCPUs that an account may have running in a region, of each group of types that EC2 has a quota for; undefined: any number. */
+  readonly vcpuLimit?: number
   readonly architectures: readonly ("x86_64" | "arm64")[]
   readonly publicCidr: string
 }

@@ -12,6 +12,7 @@ export interface Config {
   /** Cloud seconds in a real second; 1 on qemu. */
   readonly simSpeed: number
   readonly publicCidr?: string
+  readonly vcpuLimit?: number
   /** Whether guests may be clones of warm templates; on unless it says otherwise. */
   readonly warm?: "on" | "off"
   readonly region: string
@@ -37,6 +38,7 @@ export function readConfig(path: string): Config {
     (v: unknown): v is number =>
       typeof v === "number" && v >= min && v <= max
   const publicCidr = (value as Record<string, unknown>)["publicCidr"]
+  const limited = (value as Record<string, unknown>)["vcpuLimit"] !== undefined
   const config: Config = {
     home: field("home", (v): v is string => text(v) && isAbsolute(v)),
     address: field("address", text),
@@ -49,6 +51,7 @@ export function readConfig(path: string): Config {
     account: field("account", (v): v is string => text(v) && /^\d{12}$/.test(v)),
     ...("warm" in value ? { warm: field("warm", among("on", "off")) } : {}),
     ...(text(publicCidr) ? { publicCidr } : {}),
+    ...(limited ? { vcpuLimit: field("vcpuLimit", number(0, 1_000_000)) } : {}),
   }
   if (config.auth === "off" && config.engine !== "sim") throw new Error(`${path}: auth off is for engine sim only`)
   return config

@@ -55,6 +55,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       capacity: config.engine === "sim" ? undefined : { cpus: facts.cpus, memoryMiB: facts.memoryMiB },
       architectures: ["x86_64"],
       publicCidr: facts.publicCidr,
+      ...(config.vcpuLimit === undefined ? {} : { vcpuLimit: config.vcpuLimit }),
     },
     hosts: {
       consoleOutput: (_host, guest, maxBytes) => connection.consoleOutput(guest, maxBytes),

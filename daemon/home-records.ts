@@ -64,7 +64,7 @@ function newToken(): string {
 }
 
 export class StartError extends Error {
-  readonly code: "port" | "home" | "privilege" | "store" | "internal"
+  readonly code: "port" | "home" | "addresses" | "privilege" | "store" | "internal"
   readonly mend: string
   constructor(code: StartError["code"], message: string, mend: string) {
     super(message)

@@ -239,6 +239,50 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await rebooted.close()
     })
 
+    test("a guest whose machine was lost is started again, three times a day, over a restart of the host too", async (t) => {
+      const { connection, seen, engines, close } = await scene(t)
+      await connection.sync(everything)
+      await seen.until("i-1", "on", 1)
+      const prepares = () => engines.calls.filter((call) => call === "hypervisor.prepare").length
+      const lose = async ({ seen: each, idle }: Pick<typeof second, "seen" | "idle">, times: number) => {
+        each.forget()
+        engines.hypervisor.crash("i-1")
+        await each.until("i-1", "on", 1)
+        await idle()
+        assert.equal(prepares(), times)
+      }
+      const first = { seen, idle: async () => {} }
+      await lose(first, 2)
+      await lose(first, 3)
+      await close()
+      engines.hypervisor.crash("i-1")
+      const second = await open(engines)
+      await second.connection.sync(everything)
+      await second.seen.until("i-1", "on", 1)
+      assert.equal(prepares(), 4, "it was lost while no host was there")
+      engines.hypervisor.crash("i-1")
+      const trouble = await second.seen.troubled("i-1", "crashed")
+      assert.deepEqual([trouble.final, /recovered 3 times/.test(trouble.message)], [true, true])
+      await second.idle()
+      assert.equal(prepares(), 4, "not a fourth time")
+      await second.connection.assign("i-1", 2, { ...guest, resets: 1 })
+      await second.seen.until("i-1", "on", 2)
+      await second.close()
+    })
+
+    test("a lost machine stays down when it is to, until that is changed", async (t) => {
+      const { connection, seen, engines, idle } = await scene(t)
+      const staying: GuestSpec = { ...guest, afterCrash: "stay" }
+      await connection.sync(everything.map((each) => (each.resource === "i-1" ? { ...each, spec: staying } : each)))
+      await seen.until("i-1", "on", 1)
+      engines.hypervisor.crash("i-1")
+      assert.match((await seen.troubled("i-1", "crashed")).message, /recovery is disabled/)
+      await idle()
+      assert.equal((await engines.hypervisor.inspect("i-1")).phase, "exited")
+      await connection.assign("i-1", 2, guest)
+      await seen.until("i-1", "on", 2)
+    })
+
     test("a host that comes back finds its guests running and touches none", async (t) => {
       const { connection, seen, engines, close } = await scene(t)
       await connection.sync(everything)

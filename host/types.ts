@@ -3,6 +3,7 @@ import type { Clock } from "#lib/clock.ts"
 import type { Architecture, Boot, HypervisorEngine } from "#engine/hypervisor/types.ts"
 import type { NetworkEngine } from "#engine/network/types.ts"
 import type { StorageEngine } from "#engine/storage/types.ts"
+import type { CheckTimes } from "./reconcile/checks.ts"
 import type { HostConnection, HostFacts, NetworkDocument, ServedDocument } from "./protocol/types.ts"
 
 export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void
@@ -65,6 +66,8 @@ export interface HostOptions {
   readonly operationMs?: number
   /** Time between looks for drift, real milliseconds; 30,000 by default. */
   readonly resyncMs?: number
+  /** Where the status checks differ from `checkTimes`; real milliseconds. */
+  readonly checkTimes?: Partial<CheckTimes>
   /** First and longest pause after a failure, real milliseconds; 200 and 30,000 by default. */
   readonly backoffMs?: { readonly first: number; readonly longest: number }
   /** Starts of guests in flight (2: more makes every one of them slower) and other work in flight (8). */

@@ -1,50 +1,109 @@
-/** Images that were asked for and are not there yet: a small file each in the home's folder of images, for as long as somebody builds. */
-import { readFileSync } from "node:fs"
-import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises"
+/** What a home's folder of images says of those that are not there: being built, failed to be built, not wanted. A small file for each. */
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { type Holder, readClaim, takeClaim } from "#lib/claim.ts"
 import { catalog } from "./catalog.ts"
 import type { CatalogImage } from "./catalog.ts"
 
 export interface AskedImage extends CatalogImage {
   readonly askedMs: number
+  readonly builder: Holder
+  /** Of the whole build, 0 to 1. */
+  readonly fraction: number
+  readonly step: string
 }
 
-interface Builder {
-  readonly pid: number
-  /** Clock ticks after boot, field 22 of /proc/PID/stat: a pid alone is reused. */
-  readonly startTime: number
+export interface Asked {
+  /** How far it is; written when the percentage changes. */
+  report(fraction: number, step: string): void
+  end(): void
 }
 
-const fileOf = (directory: string, id: string): string => join(directory, `.asked-${id}.json`)
+/** Why the last try came to nothing, and the commands that mend it. */
+export interface BuildFailure {
+  readonly message: string
+  readonly mend: readonly string[]
+  readonly failedMs: number
+}
 
-/** Says in `directory`, a home's images, that this process builds an image; what it gives back takes that away again. */
-export async function askFor(directory: string, id: string, askedMs: number): Promise<() => Promise<void>> {
-  await mkdir(directory, { recursive: true })
-  const builder: Builder = { pid: process.pid, startTime: startOf(process.pid) ?? 0 }
-  const path = fileOf(directory, id)
-  await writeFile(path, `${JSON.stringify({ ...builder, askedMs })}\n`, { mode: 0o644 })
-  return () => rm(path, { force: true })
+const fileOf = (directory: string, what: "asked" | "failed" | "declined", id: string): string =>
+  join(directory, `.${what}-${id}.json`)
+
+/** Says in `directory`, a home's images, that this process builds an image. Undefined while another living process does. */
+export function askFor(directory: string, id: string, askedMs: number): Asked | undefined {
+  mkdirSync(directory, { recursive: true })
+  const said = { askedMs, fraction: 0, step: "beginning" }
+  const claim = takeClaim(fileOf(directory, "asked", id), said)
+  let last = "0 beginning"
+  return (
+    claim && {
+      report(fraction, step) {
+        const now = `${Math.floor(fraction * 100)} ${step}`
+        if (now !== last) claim.say({ askedMs, fraction, step })
+        last = now
+      },
+      end: () => claim.release(),
+    }
+  )
 }
 
 /** Images of the catalog that a living process builds into this home now. Remains of one that was killed do not count. */
-export async function readAsked(directory: string): Promise<readonly AskedImage[]> {
-  const names = await readdir(directory).catch((): string[] => [])
-  const found = catalog
+export function readAsked(directory: string): readonly AskedImage[] {
+  const names = namesIn(directory)
+  return catalog
     .filter(({ id }) => names.includes(`.asked-${id}.json`))
-    .map(async (image) => {
-      const text = await readFile(fileOf(directory, image.id), "utf8").catch(() => "")
-      const [, pid, startTime, askedMs] = /^\{"pid":(\d+),"startTime":(\d+),"askedMs":(\d+)\}\n$/.exec(text) ?? []
-      if (pid === undefined || startOf(Number(pid)) !== Number(startTime)) return []
-      return [{ ...image, askedMs: Number(askedMs) }]
+    .flatMap((image) => {
+      const said = readClaim(fileOf(directory, "asked", image.id))
+      if (said === undefined) return []
+      const { pid, startTime, askedMs, fraction, step } = said
+      return [
+        {
+          ...image,
+          builder: { pid, startTime },
+          askedMs: Number(askedMs),
+          fraction: Number(fraction ?? 0),
+          step: String(step),
+        },
+      ]
     })
-  return (await Promise.all(found)).flat()
 }
 
-function startOf(pid: number): number | undefined {
+/** Keeps why an image could not be built, until it is there or `undefined` is given. */
+export function keepFailure(directory: string, id: string, failure: BuildFailure | undefined): void {
+  const path = fileOf(directory, "failed", id)
+  if (failure === undefined) return rmSync(path, { force: true })
+  writeFileSync(`${path}.new`, `${JSON.stringify(failure)}\n`)
+  renameSync(`${path}.new`, path)
+}
+
+export function readFailure(directory: string, id: string): BuildFailure | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19])
+    const { message, mend, failedMs } = JSON.parse(
+      readFileSync(fileOf(directory, "failed", id), "utf8"),
+    ) as BuildFailure
+    return { message, mend: [...mend], failedMs }
   } catch {
     return undefined
+  }
+}
+
+/** Whoever removed an image does not want it back by itself. */
+export function decline(directory: string, id: string, isDeclined: boolean): void {
+  const path = fileOf(directory, "declined", id)
+  if (isDeclined) writeFileSync(path, "{}\n")
+  else rmSync(path, { force: true })
+}
+
+/** Images that belong into every home, save those that its user removed. */
+export function wanted(directory: string): readonly CatalogImage[] {
+  const names = namesIn(directory)
+  return catalog.filter(({ id, build }) => build === "later" && !names.includes(`.declined-${id}.json`))
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return [] // a home without images
   }
 }

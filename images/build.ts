@@ -4,7 +4,9 @@
  */
 import { constants } from "node:fs"
 import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { type Claim, clearVoid, readClaim, takeClaim } from "#lib/claim.ts"
 import { systemClock } from "#lib/clock.ts"
 import type { Clock } from "#lib/clock.ts"
 import { buildAgent } from "./agent.ts"
@@ -18,9 +20,9 @@ import { installDistribution } from "./distribution.ts"
 import { buildInitrd } from "./initrd.ts"
 import { indexOptions } from "./package-index.ts"
 import { findKernel } from "./modules.ts"
-import { downloadPackages, missingPackages, resolvePackages, unpackPackages } from "./packages.ts"
+import { downloadPackages, missingPackages, resolvePackages, sweepDownloads, unpackPackages } from "./packages.ts"
 import type { Package } from "./packages.ts"
-import { publishFolder } from "./publish.ts"
+import { publishFolder, sweep } from "./publish.ts"
 import { recipeHash } from "./recipe-hash.ts"
 import type { DistributionRecipe, ImageRecipe, ProgramsRecipe } from "./recipe.ts"
 import { buildRootTree } from "./root-tree.ts"
@@ -45,6 +47,8 @@ export interface BuildOptions {
 
 export const defaultCacheDirectory = "/var/cache/fractus"
 const megabyte = 1_000_000
+/** Longest time that another builder of the same is waited for. */
+const longestMs = 3_600_000
 
 /**
  * The image in the home, built if it is not there yet. One that is there is never replaced, whatever the recipe says now: volumes
@@ -95,9 +99,6 @@ async function cacheFolder(recipe: ImageRecipe, cacheDirectory: string): Promise
   return join(cacheDirectory, "images", await recipeHash(recipe))
 }
 
-/** Builds of this process under way, by folder. */
-const underWay = new Map<string, Promise<string>>()
-
 interface Build {
   readonly recipe: ImageRecipe
   readonly cacheDirectory: string
@@ -105,22 +106,50 @@ interface Build {
   readonly clock: Clock
 }
 
+/** True when the cache has the image: putting it into a home is a matter of links. */
+export async function isCached(recipe: ImageRecipe, cacheDirectory = defaultCacheDirectory): Promise<boolean> {
+  return await isWhole(await cacheFolder(recipe, cacheDirectory))
+}
+
 /** The image's folder in the cache. */
 async function buildInCache(build: Build): Promise<string> {
   const folder = await cacheFolder(build.recipe, build.cacheDirectory)
-  if (await readImage(folder)) return folder
+  if (await isWhole(folder)) return folder
   if (process.getuid?.() !== 0) throw new ImageError("not-root", "building an image needs root")
-  const running = underWay.get(folder)
-  if (running) return await running
-  const result = publishFolder(folder, isWhole, build.clock, (work) => fillImage(build, work)).then(() => folder)
-  underWay.set(folder, result)
+  const claim = await claimed(build, folder)
   try {
-    await result
-    await removeOld(join(folder, ".."), folder, build.clock)
-    return folder
+    if (!(await isWhole(folder))) await publishFolder(folder, isWhole, build.clock, (work) => fillImage(build, work))
   } finally {
-    underWay.delete(folder)
+    claim.release()
   }
+  await removeOld(join(folder, ".."), folder, build.clock)
+  return folder
+}
+
+/** One builder of a recipe at a time on this machine: another home's is waited for, and what it made is taken. */
+async function claimed({ clock, onProgress }: Build, folder: string): Promise<Claim> {
+  await mkdir(join(folder, ".."), { recursive: true })
+  const path = join(folder, "..", `.builder-${basename(folder)}.json`)
+  const end = clock.monotonicMs() + longestMs
+  for (;;) {
+    const claim = takeClaim(path)
+    if (claim !== undefined) return claim
+    const pid = readClaim(path)?.pid
+    if (clock.monotonicMs() > end) throw new ImageError("failed", `another build (pid ${pid}) does not end`)
+    onProgress({ step: "packages", fraction: 0, message: `waiting for another build of it (pid ${pid})` })
+    await delay(200)
+  }
+}
+
+/** Removes what builds that were killed left behind, beside a home's images and in the cache. Packages that came whole stay. */
+export async function clearRemains(directory: string, cacheDirectory = defaultCacheDirectory): Promise<void> {
+  const clock = systemClock()
+  for (const folder of [directory, join(cacheDirectory, "images")]) {
+    await sweep(folder, clock)
+    const claims = (await readdir(folder).catch((): string[] => [])).filter((name) => /^\.(asked|builder)-/.test(name))
+    for (const name of claims) if (readClaim(join(folder, name)) === undefined) clearVoid(join(folder, name))
+  }
+  await sweepDownloads(join(cacheDirectory, "packages"))
 }
 
 /** Images of recipes that nobody has built for two months. Homes have links of their own. */

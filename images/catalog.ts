@@ -11,11 +11,11 @@ export interface CatalogImage {
   readonly enaSupport: true
   readonly bootMode: "legacy-bios" | "uefi-preferred"
   readonly rootDeviceName: string
-  /** Virtual size in bytes: a volume made from it is at least as large. */
+  /** Virtual size in bytes, a multiple of 1 GiB, which the one partition fills: a volume made from it is at least as large. */
   readonly sizeBytes: number
   readonly loginUser: string
-  /** `always`: made before a home with real guests first serves. `asked`: made by `fractus image build`. */
-  readonly build: "always" | "asked"
+  /** `always`: made before a home with real guests first serves. `later`: made in the background once it does. */
+  readonly build: "always" | "later"
 }
 
 /** The id of an image: the same in every region of every home, since it follows from the name alone. */
@@ -52,7 +52,7 @@ export const debianImage: CatalogImage = {
   description: "Debian 12 with cloud-init",
   sizeBytes: 2 * gibibyte,
   loginUser: "admin",
-  build: "asked",
+  build: "later",
 }
 
 /** The catalog's image of this name, with or without its version, or of this id. */

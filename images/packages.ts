@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { spawn } from "node:child_process"
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { startTimeOf } from "#lib/claim.ts"
 import { ImageError, run } from "./command.ts"
 import { indexOptions, updateIndex } from "./package-index.ts"
 import type { ImageRecipe } from "./recipe.ts"
@@ -189,10 +190,10 @@ async function downloadGroup(
 }
 
 /** What downloads of processes that are gone left behind. */
-async function sweepDownloads(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
+export async function sweepDownloads(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch((): string[] => [])) {
     const [, pid] = /^\.download-(\d+)-/.exec(name) ?? []
-    if (pid === undefined || (await stat(`/proc/${pid}`).catch(() => undefined))) continue
+    if (pid === undefined || startTimeOf(Number(pid)) !== undefined) continue
     await rm(join(folder, name), { recursive: true, force: true })
   }
 }

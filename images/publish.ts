@@ -1,6 +1,7 @@
 /** Folders that are there whole or not at all. */
 import { chmod, mkdir, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
+import { startTimeOf } from "#lib/claim.ts"
 import type { Clock } from "#lib/clock.ts"
 
 /** Lets `fill` write into a folder beside `folder`, then gives it that name. Nobody sees half a folder; the first one wins. */
@@ -47,15 +48,15 @@ async function renamed(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Removes what builds that were killed left behind: their process is gone, or it has become another; nothing takes an hour. */
-async function sweep(parent: string, clock: Clock): Promise<void> {
-  for (const name of await readdir(parent)) {
+/** Removes what builds that were killed left behind: their process is gone, or it has become another; nothing takes six hours. */
+export async function sweep(parent: string, clock: Clock): Promise<void> {
+  for (const name of await readdir(parent).catch((): string[] => [])) {
     if (!name.startsWith(".building-")) continue
     const [, pid] = /^\.building-(\d+)-/.exec(name) ?? []
-    const gone = pid !== undefined && (await stat(`/proc/${pid}`).catch(() => undefined)) === undefined
+    const gone = pid !== undefined && startTimeOf(Number(pid)) === undefined
     const facts = await stat(join(parent, name)).catch(() => undefined)
-    if (gone || (facts && clock.wallMs() - facts.mtimeMs > 3_600_000))
-      await rm(join(parent, name), { recursive: true, force: true })
+    if (gone || (facts && clock.wallMs() - facts.mtimeMs > 6 * 3_600_000))
+      await rm(join(parent, name), { recursive: true, force: true, maxRetries: 5 })
   }
 }
 

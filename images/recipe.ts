@@ -1,10 +1,18 @@
 /** What a machine image is made of: the input of `buildImage`. Plain data; knows no packages beyond their names. */
+import type { CatalogImage } from "./catalog.ts"
 
-interface Recipe {
-  /** Name of the image, from which its id follows. A changed recipe is a new version and a new name. */
-  readonly name: string
-  readonly description: string
-  readonly architecture: "x86_64"
+/** What a recipe takes over from the catalog. The id follows from the name: a changed recipe is a new version and a new name. */
+type Described = Pick<
+  CatalogImage,
+  "name" | "description" | "architecture" | "sizeBytes" | "rootDeviceName" | "loginUser"
+>
+
+export const described = (image: CatalogImage): Described => {
+  const { name, description, architecture, sizeBytes, rootDeviceName, loginUser } = image
+  return { name, description, architecture, sizeBytes, rootDeviceName, loginUser }
+}
+
+interface Recipe extends Described {
   /** Folder of this recipe: `root/` is laid over the root file system. */
   readonly folder: string
   /** Packages whose closure of dependencies is fetched. */
@@ -15,12 +23,8 @@ interface Recipe {
   readonly modes: Readonly<Record<string, number>>
   /** Label of the root file system: at most 16 bytes. */
   readonly rootLabel: string
-  /** Virtual size of the disk, which its one partition fills. A multiple of 1 GiB. */
-  readonly sizeBytes: number
   readonly bytesPerInode: number
-  readonly rootDeviceName: string
   readonly commandLine: string
-  readonly loginUser: string
 }
 
 /** An image of single programs: named files of packages, the libraries they need, files of ours. Starts by direct kernel. */

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
-import { daemonCommand } from "#cli/daemon/start.ts"
+import { daemonCommand } from "#cli/daemon/command.ts"
 import type { Config } from "#daemon/config.ts"
 import type { Credentials } from "#daemon/home-records.ts"
 

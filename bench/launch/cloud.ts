@@ -69,7 +69,7 @@ export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> 
   const close = () => (closing ??= down())
   try {
     const port = await freePort()
-    await fractus("up", "--port", String(port), "--no-profile", "--yes", "--warm", warm)
+    await fractus("up", "--port", String(port), "--images", "first", "--no-profile", "--yes", "--warm", warm)
     const endpoint = `http://127.0.0.1:${port}`
     const ec2 = await clientOf(home, endpoint)
     const { Images = [] } = await ec2.send(new DescribeImagesCommand({}))

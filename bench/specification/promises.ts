@@ -23,6 +23,7 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
     title: "The daemon",
     rows: [
       { name: "Second start", limit: "0.4 s" },
+      { name: "fractus try", limit: "0.7 s" },
       { name: "Memory of a simulated cloud", limit: "130 MiB" },
       { name: "Memory of the API process on qemu, idle", limit: "130 MiB" },
       { name: "Memory of the host process on qemu, idle", limit: "70 MiB" },
@@ -38,5 +39,34 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
       { name: "Pause of a guest's writes while a volume is attached, resized or snapshotted", limit: "50 ms" },
       { name: "A firewall change in force, with 500 interfaces", limit: "20 ms" },
     ],
+  },
+]
+
+/** What the README shows of them: its own words, and the name of one result. */
+export const headlines: readonly { readonly words: string; readonly name: string }[] = [
+  { words: "From `RunInstances` to an SSH banner, emulated (no KVM)", name: "cold launch: RunInstances to ssh banner" },
+  {
+    words: "The same, against the same guest started by hand in QEMU",
+    name: "cold launch: RunInstances to ssh banner, against the same guest started by hand",
+  },
+  {
+    words: "`DescribeInstances` of 1,000 instances, four clients at once",
+    name: "DescribeInstances of 1000: time of an answer, four clients at once",
+  },
+  {
+    words: "Start of a simulated cloud, to its first answer",
+    name: "Second start, from exec to the answer of DescribeInstances",
+  },
+  {
+    words: "`fractus try -- true`: a throwaway cloud, from exec to exit",
+    name: "fractus try: a command against a cloud of its own, from exec to exit",
+  },
+  {
+    words: "Memory of a simulated cloud after 1,000 calls",
+    name: "Memory of a simulated cloud, idle for 10 s after 1000 calls",
+  },
+  {
+    words: "A security group's rule in force, among 500 interfaces",
+    name: "A firewall change in force, with 500 interfaces: a rule added",
   },
 ]

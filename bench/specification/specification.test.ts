@@ -2,18 +2,30 @@ import assert from "node:assert/strict"
 import { globSync, readFileSync } from "node:fs"
 import { test } from "node:test"
 import { type Report, result } from "../report/result.ts"
-import { tables, withTables } from "./table.ts"
+import { headlines } from "./promises.ts"
+import { readmeTable, tables, withTables } from "./table.ts"
 
 const root = new URL("../../", import.meta.url).pathname
 const machine = { cpu: "c", cpus: 2, memoryMiB: 1, kernel: "k", node: "n", loadBefore: 0, loadAfter: 0 }
 const report = (...results: Report["results"]): Report => ({ name: "api", day: "2026-01-02", machine, results })
 
-test("SPECIFICATION.md says what the committed reports say", () => {
+test("SPECIFICATION.md and README.md say what the committed reports say", () => {
   const reports = globSync("bench/results/*.json", { cwd: root })
     .toSorted()
     .map((path): Report => JSON.parse(readFileSync(`${root}${path}`, "utf8")))
-  const text = readFileSync(`${root}SPECIFICATION.md`, "utf8")
-  assert.equal(text, withTables(text, tables(reports)), "run: node bench/specification/write.ts")
+  for (const [name, generated] of [
+    ["SPECIFICATION.md", tables(reports)],
+    ["README.md", readmeTable(reports)],
+  ] as const) {
+    const text = readFileSync(`${root}${name}`, "utf8")
+    assert.equal(text, withTables(text, generated), "run: node bench/specification/write.ts")
+  }
+  const names = new Set(reports.flatMap(({ results }) => results.map(({ promise }) => promise)))
+  assert.deepEqual(
+    headlines.filter(({ name }) => !names.has(name)),
+    [],
+    "the README shows what nobody measured",
+  )
 })
 
 test("a promise that is broken, and one that nobody measured, are told as such", () => {

@@ -40,6 +40,19 @@ const cgroupsNamed = (name: string): string[] => {
   return [...new Set(places.map((place) => join(place, name)))].filter((path) => existsSync(path))
 }
 
+/**
+ * The home that has this slot by now, by host/slots.ts' record; undefined when nobody has. A home that is down may remember a slot that
+ * another took since: what stands under its name is the other's.
+ */
+export const holderOfSlot = (slot: number, directory = "/run/fractus/slots"): string | undefined => {
+  try {
+    const { home }: { home?: string } = JSON.parse(readFileSync(join(directory, String(slot), "holder.json"), "utf8"))
+    return home
+  } catch {
+    return undefined
+  }
+}
+
 /** Throws where a tool is missing or refuses. */
 export const look = (slot: number): Seen => {
   const { nftables }: { nftables: NftObject[] } = JSON.parse(printed("nft", "-j", "list", "ruleset"))

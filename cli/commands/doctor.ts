@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, readFileSync } from "node:fs"
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { readAsked, readFailure, wanted } from "#images/asked.ts"
 import { isRoot } from "../caller.ts"
 import { type Change, judge } from "../changes/judge.ts"
-import { look } from "../changes/look.ts"
+import { holderOfSlot, look } from "../changes/look.ts"
 import { isReachableByAll } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
@@ -11,11 +12,14 @@ import { type Check, ok, problem, warning } from "../doctor/check.ts"
 import { checkMachine } from "../doctor/machine.ts"
 import { readMachine } from "../doctor/read.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { freeBytes, existingHome, homeWords, readConfig } from "../home.ts"
+import { freeBytes, existingHome, homeFiles, homeWords, readConfig } from "../home.ts"
+import { reinstallCommand } from "../packages/apt.ts"
+import { brokenPrograms } from "../packages/broken.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
+import { shellQuote } from "../quote.ts"
 import { repository } from "../repository.ts"
-import { coloured, print, printJson, table } from "../terminal.ts"
+import { coloured, note, print, printJson, table } from "../terminal.ts"
 
 const checkNode = (): Check => {
   const major = Number(process.versions.node.split(".")[0])
@@ -29,9 +33,15 @@ const checkRights = (engine: string): Check => {
   return warning("privileges", "not root: only --engine sim works", `sudo ${program} up`)
 }
 
-const checkPackages = (engine: string): Check => {
+const checkPackages = async (engine: string): Promise<Check> => {
   const missing = missingPackages(engineNeeds)
-  if (missing.length === 0) return ok("packages", "all that real guests need")
+  const broken = await brokenPrograms(engineNeeds)
+  if (missing.length === 0 && broken.length === 0) return ok("packages", "all that real guests need, and they run")
+  if (broken.length > 0) {
+    const detail = `do not run: ${broken.map((each) => `${each.program} (${each.said})`).join(", ")}`
+    const mend = reinstallCommand([...missing, ...broken.map((each) => each.package)])
+    return (engine === "sim" ? warning : problem)("packages", detail, mend)
+  }
   const install = `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing.join(" ")}`
   const detail = `missing for real guests: ${missing.join(", ")}`
   return engine === "sim" ? warning("packages", detail, install) : problem("packages", detail, install)
@@ -62,12 +72,23 @@ const checkSysctl = (engine: string): Check => {
   return (engine === "sim" ? warning : problem)("sysctl", detail, `sudo sysctl -w ${name}=15000`)
 }
 
-const checkDisk = (home: string): Check => {
+const checkDisk = (home: string, engine: string): Check => {
   const gigabytes = freeBytes(home) / 1024 ** 3
   const detail = `${gigabytes.toFixed(1)} GB free at ${home}`
-  return gigabytes >= 5
-    ? ok("disk", detail)
-    : problem("disk", `${detail}; real guests need 5 GB`, `${program} up --home DIR`)
+  if (gigabytes >= 5 || engine === "sim") return ok("disk", detail)
+  return problem("disk", `${detail}; real guests need 5 GB`, `${program} up --home DIR`)
+}
+
+/** Folders above it may be closed: the API sees the home alone, at another place. */
+const checkHome = (home: string, engine: string): Check => {
+  if (!existsSync(home)) return ok("home", `${home} will be made by the first start`)
+  if (engine === "sim" || (statSync(home).mode & 0o001) !== 0)
+    return ok("home", `${home} lets the daemon's user through`)
+  return warning(
+    "home",
+    `${home} is closed to the daemon's user; the next start opens it`,
+    `sudo chmod o+x ${shellQuote(home)}`,
+  )
 }
 
 const checkCode = (): Check =>
@@ -96,6 +117,18 @@ const checkDaemon = async (home: string): Promise<Check> => {
   }
 }
 
+/** Images that come by themselves: there, on their way, or failed, which costs nothing else. */
+const checkImages = (home: string): Check => {
+  const directory = homeFiles(home).images
+  const [building] = readAsked(directory)
+  for (const { id, name } of wanted(directory)) {
+    const failure = readFailure(directory, id)
+    if (failure !== undefined) return warning("images", `${name}: ${failure.message}`, failure.mend.join("; "))
+  }
+  if (building === undefined) return ok("images", "none is being built, and none failed")
+  return ok("images", `${building.name} is being built: ${Math.floor(building.fraction * 100)} %, ${building.step}`)
+}
+
 /** `fractus doctor`: looks at everything that `up` needs; exits 1 when something is wrong. */
 export const doctor = async (options: { home?: string; json?: boolean }): Promise<void> => {
   const home = existingHome(options.home)
@@ -103,17 +136,23 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
   const engine = config?.engine ?? "qemu"
   const running = runningDaemon(home) !== undefined
   const port = await checkPort(config?.port ?? 4566, config?.address ?? "127.0.0.1", running)
+  const machine = checkMachine(readMachine(engine, config?.publicCidr ?? "198.18.0.0/15"))
+  const [system = checkNode(), ...others] = machine
   const checks = [
+    system,
     checkNode(),
     checkRights(engine),
-    checkPackages(engine),
+    await checkPackages(engine),
     checkKvm(),
     checkSysctl(engine),
-    checkDisk(home),
+    checkDisk(home, engine),
+    checkHome(home, engine),
     checkCode(),
+    ...others,
     port,
+    ...(engine === "qemu" ? [checkImages(home)] : []),
+    await checkDaemon(home),
   ]
-  checks.push(await checkDaemon(home), ...checkMachine(readMachine(engine, config?.publicCidr ?? "198.18.0.0/15")))
   const { changes, check } = lookAtChanges(home, running)
   if (check !== undefined) checks.push(check)
   const problems = checks.filter(({ state }) => state === "problem")
@@ -122,14 +161,14 @@ export const doctor = async (options: { home?: string; json?: boolean }): Promis
     for (const each of checks) printCheck(each)
     if (changes.length > 0) print(`\n${coloured("bold", "Changed on this machine")}\n${changeTable(changes)}`)
   }
-  if (problems.length > 0 && options.json !== true) {
-    throw new Failure(
-      1,
-      `${problems.length} problem${problems.length === 1 ? "" : "s"}`,
-      problems.map(({ mend }) => mend ?? ""),
-    )
+  if (options.json === true) {
+    if (problems.length > 0) process.exitCode = 1
+    return
   }
-  if (problems.length > 0) process.exitCode = 1
+  if (problems.length === 0) return note(`\nNothing is wrong.${running ? "" : ` To start: ${startCommand(home)}`}`)
+  const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`
+  const mends = problems.map(({ mend }) => mend ?? "")
+  throw new Failure(1, count, [...new Set(mends)])
 }
 
 /** What this home changed on the machine, and whether that is as it should be. None without a slot: it never ran real guests. */
@@ -140,6 +179,10 @@ const lookAtChanges = (home: string, running: boolean): { changes: Change[]; che
   if (!isRoot()) {
     const detail = "only root can see namespaces and the firewall"
     return { changes: [], check: warning("machine", detail, `sudo ${program} doctor${homeWords(home)}`) }
+  }
+  const holder = holderOfSlot(slot)
+  if (holder !== undefined && holder !== realpathSync(home)) {
+    return { changes: [], check: ok("machine", `nothing of ours: the slot of its last start is now that of ${holder}`) }
   }
   let changes: Change[]
   try {

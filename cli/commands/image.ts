@@ -1,17 +1,16 @@
 import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
+import type { CatalogImage } from "#images/catalog.ts"
 import { isRoot } from "../caller.ts"
 import { callJson, readStatus } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { requireCredentials, requireDaemon } from "../daemon/require.ts"
-import { Failure, messageOf, program } from "../failure.ts"
+import { Failure, program } from "../failure.ts"
 import { type DaemonRecord, existingHome, homeFiles, homeFolder, homeWords, makeHome } from "../home.ts"
 import { note, print, printJson, progressLine, table } from "../terminal.ts"
 import { checkDisk, checkPrivileges } from "../up/prepare.ts"
 
 type Options = { home?: string; json?: boolean }
-type Row = { id: string; name: string; state: string }
 
 type Warm = { state: "ready" | "making" } | { state: "refused"; why: string }
 
@@ -25,72 +24,40 @@ const askEveryMs = 200
 export const listImages = async (options: Options): Promise<void> => {
   const home = existingHome(options.home)
   const { catalog } = await import("#images/catalog.ts")
+  const { imageCells, imagesOf, notBuilt } = await import("../images/list.ts")
   // A home that was never started is more likely a mistyped one than one whose images are wanted.
   const daemon = existsSync(homeFiles(home).config) ? runningDaemon(home) : requireDaemon(home)
   const present = await imagesOf(home, daemon)
   const others = catalog.filter(({ id }) => !present.some((image) => image.id === id))
-  const images = [...present, ...others.map(({ id, name }) => ({ id, name, state: "not built" }))]
-  if (options.json === true) printJson({ images })
-  else print(table(images.map(({ id, name, state }) => [id, name, state])))
+  const images = [...present, ...others.map(notBuilt)]
+  if (options.json === true) return printJson({ images })
+  print(table(images.map(imageCells)))
+  for (const line of images.flatMap(({ mend }) => mend ?? [])) note(`To mend it: ${line}`)
 }
 
-/** As the daemon says; without one, as the folder does. */
-const imagesOf = async (home: string, daemon: DaemonRecord | undefined): Promise<Row[]> => {
-  if (daemon !== undefined) return (await readStatus(daemon.endpoint)).images
-  const { readAsked } = await import("#images/asked.ts")
-  const { catalog } = await import("#images/catalog.ts")
-  const { readImage } = await import("#images/image-folder.ts")
-  const directory = homeFiles(home).images
-  const built = catalog.map(async ({ id }) => (await readImage(join(directory, id))) ?? [])
-  return [
-    ...(await Promise.all(built)).flat().map(({ id, name }) => ({ id, name, state: "available" })),
-    ...(await readAsked(directory)).map(({ id, name }) => ({ id, name, state: "pending" })),
-  ]
-}
-
-/** `fractus image build [NAME]`: builds a machine image into the home, or takes it from the cache. Meanwhile it is "pending". */
+/**
+ * `fractus image build [NAME]`: builds a machine image into the home, or takes it from the cache. Meanwhile it is "pending". One that is built
+ * there already, in the background or by another run, is waited for.
+ */
 export const buildImageOf = async (word: string, options: Options): Promise<void> => {
-  const { id, name } = await imageNamed(word)
+  const image = await imageNamed(word)
+  const { id, name } = image
   const home = homeFolder(options.home)
   checkPrivileges(home)
   makeHome(home)
   checkDisk(home)
-  const { askFor } = await import("#images/asked.ts")
-  const built = await askFor(homeFiles(home).images, id, Date.now())
+  const { buildInto } = await import("../images/build.ts")
+  note(`Building ${name}, which will be ${id}`)
+  const line = progressLine()
   try {
-    note(`Building ${name}, which will be ${id}`)
-    await build(home, word, name)
+    await buildInto({ home }, image, (step, fraction) => line.show(`Image: ${step}`, fraction))
   } finally {
-    await built()
+    line.end()
   }
   const daemon = runningDaemon(home)
   if (daemon?.engine === "qemu") await untilListed(daemon, id, "available")
   if (options.json === true) printJson({ id, name })
   else print(table([[id, name]]))
-}
-
-const build = async (home: string, word: string, name: string): Promise<void> => {
-  const { buildImage } = await import("#images/build.ts")
-  const { recipes } = await import("#images/recipes.ts")
-  const recipe = recipes.find((candidate) => candidate.name === name)
-  if (recipe === undefined) throw new Failure(2, `there is no recipe of ${name}`, `${program} image list`)
-  const line = progressLine()
-  const onProgress = ({ message, fraction }: { message: string; fraction: number }) =>
-    line.show(`Image: ${message}`, fraction)
-  try {
-    await buildImage(recipe, { directory: homeFiles(home).images, onProgress })
-  } catch (error) {
-    throw notBuilt(error, `sudo ${program} image build ${word}${homeWords(home)}`)
-  } finally {
-    line.end()
-  }
-}
-
-const notBuilt = (error: unknown, again: string): Failure => {
-  const text = messageOf(error)
-  const [, missing] = /^(\S+) is not installed$/.exec(text) ?? []
-  const first = missing === undefined ? "sudo apt-get update" : `sudo apt-get install ${missing}`
-  return new Failure(missing === undefined ? 1 : 3, `the machine image could not be built: ${text}`, [first, again])
 }
 
 /** `fractus image remove NAME|ID`: refused while instances or volumes stand on it. What was built stays in the machine's cache. */
@@ -114,6 +81,9 @@ export const removeImageOf = async (word: string, options: Options): Promise<voi
     const status = `${program} status${homeWords(home)}`
     throw new Failure(1, `${name} is in use by ${standing.slice(0, 5).join(", ")}`, status)
   }
+  // Nor does it come back by itself.
+  const { decline } = await import("#images/asked.ts")
+  decline(homeFiles(home).images, id, true)
   if (options.json === true) printJson({ id, name })
   else print(table([[id, name]]))
 }
@@ -144,7 +114,7 @@ export const warmImageOf = async (word: string, options: Options & { instanceTyp
   else print(table([[id, type, "warm"]]))
 }
 
-const imageNamed = async (word: string): Promise<{ id: string; name: string }> => {
+const imageNamed = async (word: string): Promise<CatalogImage> => {
   const { catalog, findInCatalog } = await import("#images/catalog.ts")
   const image = findInCatalog(word)
   if (image !== undefined) return image

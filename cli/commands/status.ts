@@ -2,6 +2,8 @@ import { readStatus, type Status } from "../daemon/api.ts"
 import { runningDaemon } from "../daemon/process.ts"
 import { requireDaemon, startCommand } from "../daemon/require.ts"
 import { existingHome } from "../home.ts"
+import { backgroundBuild } from "../images/background.ts"
+import { imageCells, type ImageRow, withBuilds } from "../images/list.ts"
 import { coloured, note, print, printJson, table } from "../terminal.ts"
 
 /** `status --json` where nothing runs: the same members, empty. Schema: docs/reference/cli/status.schema.json. */
@@ -19,13 +21,10 @@ const section = (title: string, rows: string[][]): void => {
   if (rows.length > 0) print(`\n${coloured("bold", title)}\n${table(rows)}`)
 }
 
-const printStatus = (status: Status): void => {
+const printStatus = (status: Omit<Status, "images"> & { images: readonly ImageRow[] }): void => {
   const engine = status.accelerator === null ? status.engine : `${status.engine}, ${status.accelerator}`
   print(`${coloured("green", "serving")} at ${status.endpoint}  (engine ${engine}; pid ${status.daemon.pid})`)
-  section(
-    "Images",
-    status.images.map(({ id, name, state }) => [id, name, state]),
-  )
+  section("Images", status.images.map(imageCells))
   section(
     "Instances",
     status.instances.map((instance) => [
@@ -53,6 +52,9 @@ export const status = async (options: { home?: string; json?: boolean }): Promis
     return
   }
   const answer = await readStatus(requireDaemon(home).endpoint)
-  if (options.json === true) printJson(answer)
-  else printStatus(answer)
+  const builder = backgroundBuild(home)
+  const processes = [...answer.processes, ...(builder === undefined ? [] : [{ name: "image-build", pid: builder.pid }])]
+  const whole = { ...answer, images: withBuilds(home, answer.images), processes }
+  if (options.json === true) printJson(whole)
+  else printStatus(whole)
 }

@@ -1,20 +1,22 @@
 import { setTimeout as pause } from "node:timers/promises"
+import type { CatalogImage } from "#images/catalog.ts"
 import { checkEngineOfHome, checkOptions, differences, newConfig } from "../config.ts"
 import { codeFolder, nodeOf } from "../daemon/code.ts"
 import { readStatus } from "../daemon/api.ts"
 import { capLog } from "../daemon/log.ts"
-import { runningDaemon } from "../daemon/process.ts"
+import { runningDaemon, waitForStarting } from "../daemon/process.ts"
 import { requireCredentials } from "../daemon/require.ts"
 import { startDaemon, type Started } from "../daemon/start.ts"
 import { stopDaemonOnly } from "../daemon/stop.ts"
 import { repository } from "../repository.ts"
 import { Failure, program } from "../failure.ts"
 import { type Config, homeFiles, homeFolder, homeWords, makeHome, readConfig, readCredentials } from "../home.ts"
+import { imagesToCome, startBackgroundBuild, whichImages } from "../images/background.ts"
 import { withLock } from "../lock.ts"
 import type { UpOptions } from "../options.ts"
 import { profileName, writeProfile } from "../profile/profile.ts"
 import { note, progressLine } from "../terminal.ts"
-import { checkDisk, checkPort, checkPrivileges, prepareQemu } from "../up/prepare.ts"
+import { checkDisk, checkPort, checkPrivileges, checkSystem, prepareQemu } from "../up/prepare.ts"
 import { printReport, upReport } from "../up/report.ts"
 import { checkSystemd, disableUnit, enableUnit } from "../up/unit.ts"
 
@@ -85,7 +87,10 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
   const serving = saved !== undefined && runningDaemon(home) !== undefined
   if (!serving) checkOptions(options)
   const config = newConfig(home, options, saved)
-  if (!serving && config.engine === "qemu") checkPrivileges(home)
+  if (!serving && config.engine === "qemu") {
+    checkSystem()
+    checkPrivileges(home)
+  }
   if (!serving && readCredentials(home) !== undefined) checkEngineOfHome(home, config.engine, saved)
   makeHome(home)
   const wait = (pid: number): void => note(`Another run (pid ${pid}) is working on ${home}; waiting for it ...`)
@@ -98,21 +103,31 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
   // Before the report: whoever reads it may end us at once.
   const attached = options.foreground === true && started.child !== undefined ? stayAttached(started.child) : undefined
   attached?.catch(() => {})
-  printReport(
-    upReport(started.status, used, credentials, options.profile === false ? null : profileName),
-    options.json === true,
-  )
-  if (options.enable === true) return handOver(home, started.child)
+  const coming = await beginImages(used, options)
+  const report = upReport(started.status, used, credentials, options.profile === false ? null : profileName, coming)
+  printReport(report, options.json === true)
+  if (options.enable === true) return handOver(home, started.child, options)
   if (started.child === undefined) return
   if (attached === undefined) started.child.unref()
   else await attached
 }
 
+/** Starts to build what this home does not have yet, and says so. With --enable that is left to the `up` that systemd runs. */
+const beginImages = async ({ home, engine }: Config, options: UpOptions): Promise<readonly CatalogImage[]> => {
+  if (engine !== "qemu" || options.enable === true || whichImages(options.images) === "first") return []
+  const coming = imagesToCome(home)
+  if (coming.length === 0) return []
+  await startBackgroundBuild(home)
+  note(`Building in the background: ${coming.map(({ name }) => name).join(", ")}`)
+  note(`To see how far it is: ${program} image list${homeWords(home)}`)
+  return coming
+}
+
 /** The daemon ends, guests go on, and systemd's own daemon takes over. */
-const handOver = async (home: string, child: Started["child"] | undefined): Promise<void> => {
+const handOver = async (home: string, child: Started["child"] | undefined, options: UpOptions): Promise<void> => {
   child?.unref()
   await stopDaemonOnly(home)
-  enableUnit(home)
+  enableUnit(home, whichImages(options.images))
   const end = performance.now() + 60_000
   while (runningDaemon(home) === undefined) {
     if (performance.now() > end) {
@@ -128,13 +143,18 @@ const bringUp = async (
   options: UpOptions,
   surroundings: Surroundings,
 ): Promise<{ status: Started["status"]; child?: Started["child"] }> => {
+  await waitForStarting(config.home, (pid) => note(`Another run has started a daemon (pid ${pid}); waiting for it ...`))
   const running = readConfig(config.home) ?? config
   const status = await alreadyRunning(config.home, options, running)
   if (status !== undefined) return { status }
   await checkPort(config)
   if (config.engine === "qemu") {
     checkDisk(config.home)
-    await prepareQemu(config.home, options.yes === true)
+    await prepareQemu(
+      config.home,
+      options.yes === true,
+      whichImages(options.images) === "all" ? imagesToCome(config.home) : [],
+    )
   }
   return start(config, options, surroundings)
 }

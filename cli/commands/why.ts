@@ -20,12 +20,24 @@ type Call = {
   version: number | null
   generation: number | null
 }
+/** Minutes of one CPU; shares in hundredths of a CPU. */
+type Credits = {
+  earned: number
+  given: number
+  surplus: number
+  charged: number
+  spent: number
+  baselinePercent: number
+  limitPercent: number
+  enforced: boolean
+}
 type Trace = {
   known: boolean
   generation: number
   wished?: string
   observed?: string
   trouble?: { code: string; message: string; final: boolean }
+  credits?: Credits
   waitsFor?: string
   failures: number
   settled: boolean
@@ -75,10 +87,19 @@ const present = ({ resource, kind, account, region, version, state, host }: Why)
     const { code, message, final } = host.trouble
     lines.push(coloured("red", `  trouble   ${code}: ${message}${final ? " (a new wish alone ends it)" : ""}`))
   }
+  if (host.credits) lines.push(`  credits   ${creditWords(host.credits)}`)
   if (host.waitsFor !== undefined) lines.push(coloured("yellow", `  waits for ${host.waitsFor}`))
   if (host.failures > 0) lines.push(`  failed    ${host.failures} times in a row; tried again by itself`)
   if (host.settled) lines.push("  nothing is left to do")
   return lines
+}
+
+const creditWords = ({ earned, given, surplus, charged, baselinePercent, limitPercent, enforced }: Credits): string => {
+  const balance = `${(earned + given).toFixed(2)} of CPU, ${surplus.toFixed(2)} in surplus, ${charged.toFixed(2)} charged`
+  const limit = enforced
+    ? `at most ${limitPercent.toFixed(0)} % of a CPU now`
+    : "not enforced: no control group of CPU here"
+  return `${balance}; ${limit}, earns ${baselinePercent.toFixed(0)} %`
 }
 
 type Line = { atMs: number; order: number; text: string }

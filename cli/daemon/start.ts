@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { rmSync } from "node:fs"
 import { setTimeout as pause } from "node:timers/promises"
-import { compiledFolder } from "../compiled.ts"
 import { Failure, program } from "../failure.ts"
 import { type Config, type DaemonRecord, homeFiles, homeWords, readDaemonError, writeWhole } from "../home.ts"
 import { readStatus, type Status } from "./api.ts"
+import { daemonCommand } from "./command.ts"
 import { withLog } from "./log.ts"
 import { runningDaemon } from "./process.ts"
 
@@ -20,50 +20,21 @@ export type Start = {
 }
 export type Started = { daemon: DaemonRecord; status: Status; child: ChildProcess }
 
-const exitCodes: Record<string, 1 | 2 | 3 | 4> = { port: 4, home: 4, privilege: 3 }
-
-/** The environment a daemon starts with: the caller's AWS keys and Node options are none of its business. */
-const daemonEnvironment = (): NodeJS.ProcessEnv => {
-  const env: NodeJS.ProcessEnv = {}
-  for (const [name, value] of Object.entries(process.env)) {
-    if (!/^(AWS_|NODE_|BOTO_|SUDO_|LD_|npm_)/.test(name)) env[name] = value
-  }
-  const directories = new Set([...(env.PATH ?? "").split(":"), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-  env.PATH = [...directories].filter((directory) => directory.startsWith("/")).join(":")
-  return env
-}
+const exitCodes: Record<string, 1 | 2 | 3 | 4> = { port: 4, home: 4, addresses: 4, privilege: 3 }
 
 const startFailure = (config: Config, exit: string): Failure => {
   const error = readDaemonError(config.home)
   const logs = `${program} logs${homeWords(config.home)}`
   if (error === undefined) return new Failure(1, `the daemon ended at its start (${exit})`, logs)
-  return new Failure(exitCodes[error.code] ?? 1, error.message, error.mend === undefined ? logs : [error.mend, logs])
+  const mend = [inOurWords(error.mend ?? logs, config.home), logs]
+  return new Failure(exitCodes[error.code] ?? 1, error.message, [...new Set(mend)])
 }
 
-/**
- * Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load). On qemu this is
- * the host, which mostly waits for other programs: it does without the optimizing compiler and its threads (8 MB).
- */
-const flags = {
-  sim: ["--max-semi-space-size=4"],
-  qemu: [
-    "--max-semi-space-size=1",
-    "--no-opt",
-    "--optimize-for-size",
-    "--v8-pool-size=1",
-    // Two functions of the C library through node:ffi: sealed memory for warm templates.
-    "--disable-warning=ExperimentalWarning",
-  ],
-} as const
-
-/** How a daemon is run on a home: arguments for Node and the environment. Benchmarks start it the same way. */
-export const daemonCommand = (
-  { home, engine }: Pick<Config, "home" | "engine">,
-  main: string,
-): { argv: string[]; env: NodeJS.ProcessEnv } => ({
-  argv: [...flags[engine], main, homeFiles(home).config],
-  env: { ...daemonEnvironment(), NODE_COMPILE_CACHE: compiledFolder() },
-})
+/** The daemon does not know how its user calls `fractus`, nor which home is the default. */
+const inOurWords = (command: string, home: string): string =>
+  /(^|sudo )\.\/fractus /.test(command)
+    ? command.replace("./fractus", program) + (command.includes(" --home ") ? "" : homeWords(home))
+    : command
 
 const spawnDaemon = ({ config, node, main, foreground }: Start): ChildProcess => {
   const { argv, env } = daemonCommand(config, main)

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { newConfig } from "../config.ts"
 import { homeFiles, writeWhole } from "../home.ts"
-import { startTimeOf } from "./process.ts"
+import { startTimeOf } from "#lib/claim.ts"
 import { takeDown } from "./stop.ts"
 
 /** A home whose daemon ignores SIGTERM and never answers, and a clean.ts that notes what it was called with. */

@@ -5,7 +5,7 @@ import { isRoot } from "../caller.ts"
 import { codeOf, Failure, program } from "../failure.ts"
 import { type DaemonRecord, homeFiles, homeWords, readConfig, readCredentials } from "../home.ts"
 import { call } from "./api.ts"
-import { runningDaemon, waitUntilGone } from "./process.ts"
+import { runningDaemon, waitForStarting, waitUntilGone } from "./process.ts"
 
 const signal = (daemon: DaemonRecord, name: "SIGTERM" | "SIGKILL", home: string): void => {
   try {
@@ -66,6 +66,7 @@ export const takeDown = async (
   if (config.engine === "qemu" && !isRoot()) {
     throw new Failure(3, `guests and networks of ${home} belong to root`, `sudo ${program} down --home ${home}`)
   }
+  await waitForStarting(home, () => {})
   const daemon = runningDaemon(home)
   if (daemon !== undefined && (await askToShutDown(daemon, home, answerMs))) return "stopped"
   if (daemon !== undefined) {

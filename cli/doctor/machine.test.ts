@@ -19,6 +19,8 @@ const usual: Machine = {
   freeMemoryMiB: 4000,
 }
 
+const pool = (cidr: string): string => `${usual.routes}${cidr} via 192.0.2.9 dev eth1 \n`
+
 const checkOf = (name: string, odd: Partial<Machine>): Check => {
   const found = checkMachine({ ...usual, ...odd }).find((check) => check.name === name)
   assert.ok(found, name)
@@ -32,15 +34,19 @@ test("a usual machine is fine", () => {
 test("what hinders real guests is told with a command", () => {
   const hinders: [string, Partial<Machine>, Check["state"], RegExp, RegExp][] = [
     ["tun", { hasTun: false }, "problem", /no \/dev\/net\/tun/, /modprobe tun/],
-    ["system", { kernel: "Linux version 5.15.153.1-microsoft-standard-WSL2" }, "warning", /WSL/, /--engine sim/],
+    ["system", { kernel: "Linux version 5.15.153.1-microsoft-standard-WSL2" }, "warning", /WSL2/, /--engine sim/],
+    ["system", { kernel: "Linux version 4.4.0-19041-Microsoft" }, "problem", /no network namespaces/, /--engine sim/],
+    ["firewall", { chains: undefined, nftFailed: "Operation not supported" }, "problem", /not supported/, /nf_tables/],
     ["memory", { freeMemoryMiB: 300 }, "warning", /300 MiB/, /free/],
     ["dns", { resolvers: "# empty\n" }, "warning", /no server/, /resolv\.conf/],
+    ["addresses", { routes: pool("198.18.4.0/24") }, "problem", /198\.18\.4\.0\/24 on eth1/, /--public-cidr 10\.198/],
+    ["addresses", { routes: pool("198.16.0.0/12") }, "problem", /198\.16\.0\.0\/12 on eth1/, /--public-cidr 10\.198/],
     [
       "addresses",
-      { routes: `${usual.routes}198.18.4.0/24 via 192.0.2.9 dev eth0 \n` },
-      "warning",
-      /198\.18\.4\.0 on eth0/,
-      /--public-cidr/,
+      { routes: pool("198.18.4.0/24") + pool("10.0.0.0/8") },
+      "problem",
+      /198\.18\.4/,
+      /--public-cidr 172\.30/,
     ],
     ["aws", { awsVersion: undefined }, "warning", /no AWS CLI/, /apt-get install/],
     ["aws", { awsVersion: "aws-cli/2.9.19 Python/3.11.2 Linux/6.1" }, "warning", /AWS_ENDPOINT_URL/, /aws ec2/],
@@ -60,7 +66,7 @@ test("nothing of it hinders a simulated cloud", () => {
 })
 
 test("what only looks odd is said and left", () => {
-  assert.match(checkOf("ipv6", { hasIpv6: false }).detail, /not needed/)
+  assert.match(checkOf("ipv6", { hasIpv6: false }).detail, /switched off, and not needed/)
   assert.match(checkOf("apparmor", { restrictsUserNamespaces: true }).detail, /made by root/)
   const dropping =
     "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n"
@@ -70,4 +76,12 @@ test("what only looks odd is said and left", () => {
   assert.match(checkOf("dns", { resolvers: "nameserver 127.0.0.1\n" }).detail, /127\.0\.0\.1 on this machine/)
   const own = "198.18.0.0/20 dev fr0-host scope link\nlocal 198.51.100.1 dev lo table local\n"
   assert.equal(checkOf("addresses", { routes: own }).state, "ok")
+  const vpn = "0.0.0.0/1 via 10.8.0.1 dev tun0\n128.0.0.0/1 via 10.8.0.1 dev tun0\n"
+  assert.equal(checkOf("addresses", { routes: vpn }).state, "ok")
+  const [vpc, another] = [
+    checkOf("vpc", { routes: pool("172.31.0.0/16") }),
+    checkOf("vpc", { routes: pool("172.30.0.0/16") }),
+  ]
+  assert.match(vpc.detail, /172\.31\.0\.0\/16 on eth1 is also/)
+  assert.match(another.detail, /nothing else/)
 })

@@ -1,5 +1,6 @@
 /** What is odd about a machine, from what was read of it: pure, so that a test can play any machine. */
 import { BlockList, isIPv4 } from "node:net"
+import { systemOf } from "./system.ts"
 import { program } from "../failure.ts"
 import { type Check, ok, problem, warning } from "./check.ts"
 
@@ -16,8 +17,10 @@ export type Machine = {
   /** `ip -4 -o route show table all` and the pool of public addresses. */
   routes: string | undefined
   publicCidr: string
-  /** `nft list chains`: who else filters what is forwarded. */
+  /** `nft list chains`: who else filters what is forwarded. Undefined where it cannot be asked, as without root. */
   chains: string | undefined
+  /** What nft said when it failed, as on a kernel without nf_tables. */
+  nftFailed?: string
   /** /proc/sys/kernel/apparmor_restrict_unprivileged_userns */
   restrictsUserNamespaces: boolean
   /** `aws --version`, undefined without one. */
@@ -25,12 +28,12 @@ export type Machine = {
   freeMemoryMiB: number
 }
 
-/** Names Windows Subsystem for Linux, where guests have no KVM and often no netfilter. */
 const checkSystem = ({ kernel, engine }: Machine): Check => {
-  const isWsl = /microsoft/i.test(kernel)
-  if (!isWsl) return ok("system", kernel.split(" (")[0] ?? "")
-  if (engine === "sim") return ok("system", "WSL: simulated clouds work as everywhere")
-  return warning("system", "WSL: simulated clouds work; for real guests use a Linux VM", `${program} up --engine sim`)
+  const system = systemOf(kernel)
+  if (system.kind === "linux") return ok("system", kernel.split(" (")[0] ?? "")
+  if (engine === "sim") return ok("system", `${system.name}: simulated clouds work as everywhere`)
+  const judged = system.kind === "wsl1" ? problem : warning
+  return judged("system", `${system.name}: ${system.works}`, `${program} up --engine sim`)
 }
 
 const checkTun = ({ hasTun, engine }: Machine): Check => {
@@ -69,29 +72,61 @@ const checkNames = ({ resolvers, resolvedServers }: Machine): Check => {
   return ok("dns", `guests' names go to ${direct.join(", ")} on this machine, through a relay`)
 }
 
-/** The pool is reached by a route of ours; whoever has a longer one in it takes those addresses from guests. */
+type Network = { network: string; bits: number }
+
+const networkOf = (cidr: string): Network | undefined => {
+  const [network = "", bits = "32"] = cidr.split("/")
+  return isIPv4(network) ? { network, bits: Number(bits) } : undefined
+}
+
+const overlap = (one: Network, other: Network): boolean => {
+  const wider = new BlockList()
+  wider.addSubnet(one.network, Math.min(one.bits, other.bits), "ipv4")
+  return wider.check(other.network, "ipv4")
+}
+
+/** A route shorter than this is a way out, as a VPN's 128.0.0.0/1, and no use of the addresses. */
+const shortestUse = 8
+
+/** What others than we use of a range: `198.18.4.0/24 on eth0`. */
+const usersOf = (routes: string, cidr: string): string[] => {
+  const range = networkOf(cidr)
+  const found = routes.split("\n").flatMap((line) => {
+    const [, to = "", device = ""] = /^(?:\w+ )?(\d+\.\d+\.\d+\.\d+(?:\/\d+)?) .*?dev (\S+)/.exec(line) ?? []
+    const used = networkOf(to)
+    if (used === undefined || range === undefined || /^fr\d+/.test(device) || used.bits < shortestUse) return []
+    return overlap(used, range) ? [`${to} on ${device}`] : []
+  })
+  return [...new Set(found)]
+}
+
+/** The same as engine/network/linux/host.ts proposes when a start is refused. */
+const otherPools = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203.0.113.0/24"]
+
+/** The pool is reached by a route of ours; whoever has another one there would lose those addresses, so `up` refuses. */
 const checkPool = ({ routes, publicCidr, engine }: Machine): Check => {
   if (routes === undefined) return ok("addresses", `public addresses come from ${publicCidr}`)
-  const [network = "", bits = "32"] = publicCidr.split("/")
-  const pool = new BlockList()
-  pool.addSubnet(network, Number(bits), "ipv4")
-  const taken = routes
-    .split("\n")
-    .filter((line) => !/ dev fr\d+/.test(line))
-    .flatMap(
-      (line) => /^(?:\w+ )?(\d+\.\d+\.\d+\.\d+)(?:\/\d+)? .*?dev (\S+)/.exec(line)?.slice(1, 3).join(" on ") ?? [],
-    )
-    .filter((found) => isIPv4(found.split(" ")[0] ?? "") && pool.check(found.split(" ")[0] ?? "", "ipv4"))
-  const [first] = new Set(taken)
+  const [first] = usersOf(routes, publicCidr)
   if (first === undefined) return ok("addresses", `nothing else uses ${publicCidr}, the pool of public addresses`)
-  const detail = `${first} is inside ${publicCidr}, the pool of public addresses`
-  return engine === "sim"
-    ? ok("addresses", detail)
-    : warning("addresses", detail, `${program} up --public-cidr 203.0.113.0/24`)
+  const detail = `${first} overlaps ${publicCidr}, the pool of public addresses`
+  if (engine === "sim") return ok("addresses", detail)
+  const free = otherPools.find((cidr) => usersOf(routes, cidr).length === 0)
+  return problem("addresses", detail, `${program} up --public-cidr ${free ?? "CIDR"}`)
+}
+
+const defaultVpc = "172.31.0.0/16"
+
+/** Harmless, but a guest that looks for this machine's neighbours there finds its own. */
+const checkVpc = ({ routes }: Machine): Check => {
+  const [first] = usersOf(routes ?? "", defaultVpc)
+  if (first === undefined) return ok("vpc", `nothing else uses ${defaultVpc}, the default VPC`)
+  return ok("vpc", `${first} is also the default VPC's: both work, but guests there do not reach that network`)
 }
 
 /** A chain of others that drops what is forwarded is no trouble: guests' packets are accepted by name before it, or marked. */
-const checkForward = ({ chains, engine }: Machine): Check => {
+const checkForward = ({ chains, nftFailed, engine }: Machine): Check => {
+  if (nftFailed !== undefined && engine !== "sim")
+    return problem("firewall", `nft cannot ask the kernel: ${nftFailed}`, "sudo modprobe nf_tables")
   if (chains === undefined || engine === "sim") return ok("firewall", "not looked at")
   const isDropping = /hook forward[^\n]*policy drop/.test(chains)
   return ok(
@@ -111,7 +146,7 @@ const checkUserNamespaces = ({ restrictsUserNamespaces }: Machine): Check =>
   )
 
 const checkIpv6 = ({ hasIpv6 }: Machine): Check =>
-  ok("ipv6", hasIpv6 ? "there; guests have IPv4 only for now" : "not there, and not needed")
+  ok("ipv6", hasIpv6 ? "there; guests have IPv4 only for now" : "not there or switched off, and not needed")
 
 /** AWS_ENDPOINT_URL came with 1.29 and 2.13. */
 const checkClient = ({ awsVersion }: Machine): Check => {
@@ -126,16 +161,17 @@ const checkClient = ({ awsVersion }: Machine): Check => {
     : warning("aws", `${name} does not know AWS_ENDPOINT_URL`, `${program} aws ec2 describe-instances`)
 }
 
-/** All of them, in the order they are shown. */
+/** In the order they are shown: the machine, its network, what talks to the cloud. */
 export const checkMachine = (machine: Machine): Check[] =>
   [
     checkSystem,
-    checkTun,
     checkMemory,
-    checkNames,
-    checkPool,
-    checkForward,
-    checkIpv6,
+    checkTun,
     checkUserNamespaces,
+    checkForward,
+    checkPool,
+    checkVpc,
+    checkNames,
+    checkIpv6,
     checkClient,
   ].map((check) => check(machine))

@@ -12,11 +12,23 @@ const textOf = (path: string): string | undefined => {
   }
 }
 
-/** What a command says, at most a second of it; undefined when it is not there or fails. */
+/** Undefined when it is not there. */
+const runIfThere = (program: string, ...words: string[]) => {
+  const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`
+  if (findInPath(program, PATH) === undefined) return undefined
+  return spawnSync(program, words, { encoding: "utf8", timeout: 10_000, env: { ...process.env, PATH, LC_ALL: "C" } })
+}
+
+/** What a command says; undefined when it is not there or fails. */
 const said = (program: string, ...words: string[]): string | undefined => {
-  if (findInPath(program, `${process.env.PATH ?? ""}:/usr/sbin:/sbin`) === undefined) return undefined
-  const { status, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", timeout: 5_000 })
-  return status === 0 ? stdout || stderr : undefined
+  const done = runIfThere(program, ...words)
+  return done?.status === 0 ? done.stdout || done.stderr : undefined
+}
+
+const readChains = (): Pick<Machine, "chains" | "nftFailed"> => {
+  const done = runIfThere("nft", "list", "chains")
+  if (done === undefined || done.status === 0) return { chains: done?.stdout }
+  return { chains: undefined, nftFailed: done.stderr?.trim().split("\n")[0] || `exit ${done.status ?? done.signal}` }
 }
 
 /** Reads this machine; takes about a third of a second, nearly all of it the AWS CLI's. */
@@ -25,11 +37,11 @@ export const readMachine = (engine: string, publicCidr: string): Machine => ({
   publicCidr,
   kernel: textOf("/proc/version")?.trim() ?? "",
   hasTun: existsSync("/dev/net/tun"),
-  hasIpv6: existsSync("/proc/sys/net/ipv6"),
+  hasIpv6: textOf("/proc/sys/net/ipv6/conf/all/disable_ipv6")?.trim() === "0",
   resolvers: textOf("/etc/resolv.conf"),
   resolvedServers: textOf("/run/systemd/resolve/resolv.conf"),
   routes: said("ip", "-4", "-o", "route", "show", "table", "all"),
-  chains: isRoot() ? said("nft", "list", "chains") : undefined,
+  ...(isRoot() ? readChains() : { chains: undefined }),
   restrictsUserNamespaces: textOf("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")?.trim() === "1",
   awsVersion: said("aws", "--version"),
   freeMemoryMiB: Math.floor(Number(/^MemAvailable:\s+(\d+)/m.exec(textOf("/proc/meminfo") ?? "")?.[1] ?? 0) / 1024),

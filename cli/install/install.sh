@@ -3,7 +3,7 @@
 # Uses $root, $scope and installed() of that script. Works as any user; under sudo it works as the calling user.
 #
 # `npm ci` is not used: it empties node_modules first, under the feet of a running daemon, and it refuses a lock file
-# that leaves out other systems' optional packages. Instead npm installs into .cache/install, cli/install/fits.ts
+# that leaves out other systems' optional packages. Instead npm installs into .cache/install.PID, cli/install/fits.ts
 # compares the result with the lock file (version and integrity of every package), and one rename puts it in place.
 
 # Measured with an empty npm cache; cli/install/sizes.test.ts compares them with what is there.
@@ -13,6 +13,17 @@ runtime) npm_packages=37 npm_fetch_mb=81 npm_disk_mb=256 ;;
 esac
 
 say() { printf '%s\n' "$*" >&2; }
+
+# Nothing can be installed there, so nothing is fetched either.
+system=$(uname -s)
+if [ "$system" != Linux ]; then
+  [ "$system" != Darwin ] || system="macOS ($system)"
+  say "fractus: this is $system; Fractus runs on Linux."
+  say "In a Linux VM on this machine (Debian 12 or later) everything works: simulated clouds as any user, real guests as root,"
+  say "emulated where the VM has no /dev/kvm. A Linux container does for simulated clouds."
+  say "To mend it: clone it there, then: ./fractus up --engine sim   (or, as root: ./fractus up)"
+  exit 3
+fi
 
 # For the commands that a message names: a root who did not come by sudo may have none.
 sudo="sudo "
@@ -84,9 +95,12 @@ no_libatomic() {
 
 install_libatomic() {
   say "Installing libatomic1 ..."
-  brought() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libatomic1 >&2 9<&- </dev/null; }
+  # An archive that is out of reach is told within a minute; cli/packages/apt.ts has the same.
+  apt() { RES_OPTIONS="timeout:3 attempts:2" DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=1 \
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@" >&2 9<&- </dev/null; }
+  brought() { apt install -y --no-install-recommends libatomic1; }
   # The first try fails where the package lists were never fetched.
-  brought 2>/dev/null || { apt-get update -qq >&2 9<&- </dev/null && brought; } || no_libatomic
+  brought 2>/dev/null || { apt update && brought; } || no_libatomic
 }
 
 # Asks only on a terminal and only without --yes.
@@ -116,6 +130,21 @@ fetch_failed() {
   exit 1
 }
 
+# Packages for other systems are optional, so npm goes on without them: with no way to the registry it would try each of them
+# three times, a quarter of an hour long. So one package is asked for first.
+needs_registry() {
+  [ "$(npm config get offline 2>/dev/null)" != true ] || return 0 # its cache has to have everything
+  say "Asking npm's registry ..."
+  (cd "$stage" && as_caller timeout 60 npm view commander version --fetch-retries=1 --fetch-retry-mintimeout=1000 \
+    --fetch-timeout=20000 --loglevel=error --no-update-notifier) >"$log" 2>&1 9<&- && return
+  say "fractus: npm does not reach its registry ($(cd "$stage" && npm config get registry 2>/dev/null | sed 's#//[^/@]*@#//#')), from which these packages come. It said:"
+  grep -v '^npm error *at ' "$log" | tail -n 6 | sed 's/^/  /' >&2
+  say "Nothing was changed. To mend it: check this machine's network; behind a proxy: npm config set proxy URL, and"
+  say "npm config set https-proxy URL; with a certificate of your own: npm config set cafile FILE. Then run the same again:"
+  say "  $0 $*"
+  exit 3
+}
+
 fits() { # fits DIRECTORY: the packages in DIRECTORY/node_modules are those of the lock file
   for own_node in "$1"/node_modules/node-linux-*/bin/node; do
     [ -x "$own_node" ] || continue
@@ -126,17 +155,26 @@ fits() { # fits DIRECTORY: the packages in DIRECTORY/node_modules are those of t
   return 1
 }
 
+# A company's certificate is often known to the system and not to Node.
+trust_system_certificates() {
+  [ -z "${NODE_EXTRA_CA_CERTS-}" ] && [ -r /etc/ssl/certs/ca-certificates.crt ] || return 0
+  NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+  export NODE_EXTRA_CA_CERTS
+}
+
 install_packages() {
-  stage=$root/.cache/install
+  # A folder of this run's own: the npm of a run that was killed may still be writing into that one's.
+  stage=$root/.cache/install.$$
   log=$root/.cache/install.log
   as_caller mkdir -p "$root/.cache"
-  as_caller rm -rf "$stage" "$root/.cache/replaced"
+  as_caller rm -rf "$root"/.cache/install.[0-9]* "$root/.cache/replaced"
   as_caller mkdir "$stage"
   as_caller cp "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$stage/"
   omit=
   [ "$scope" = development ] || omit=--omit=dev
-  say "Fetching $npm_packages npm packages (about $npm_fetch_mb MB) ..."
   as_caller touch "$log"
+  needs_registry "$@"
+  say "Fetching $npm_packages npm packages (about $npm_fetch_mb MB) ..."
   # shellcheck disable=SC2086
   (cd "$stage" && as_caller npm install --no-save $omit --ignore-scripts --no-audit --no-fund --no-update-notifier \
     --loglevel=error --progress=false) >"$log" 2>&1 9<&- || fetch_failed "$@"
@@ -166,6 +204,7 @@ if ! installed; then
     [ "$free_mb" -gt $((npm_disk_mb + npm_fetch_mb)) ] || no_room "$free_mb"
     if needs_libatomic && { [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; }; then no_libatomic; fi
     agree "$@"
+    trust_system_certificates
     if needs_libatomic; then install_libatomic; fi
     install_packages "$@"
   fi

@@ -39,6 +39,15 @@ export const engineNeeds: readonly Need[] = [
   { package: "ca-certificates", files: ["/etc/ssl/certs/ca-certificates.crt"] },
 ]
 
+/**
+ * What building a whole distribution calls besides. Brought by the build itself: where one of them cannot be had, the first guest starts
+ * nevertheless.
+ */
+export const distributionNeeds: readonly Need[] = [
+  { package: "mmdebstrap", files: commandFiles("mmdebstrap") },
+  { package: "debian-archive-keyring", files: ["/usr/share/keyrings/debian-archive-keyring.gpg"] },
+]
+
 /** The packages of the list that are not here. */
 export const missingPackages = (needs: readonly Need[]): string[] =>
   needs.filter((need) => !need.files.some((file) => existsSync(file))).map((need) => need.package)

@@ -5,7 +5,7 @@ import { Failure, program } from "../failure.ts"
 import { aptInstall, aptPlan } from "../packages/apt.ts"
 import { engineNeeds, missingPackages, type Need } from "../packages/needs.ts"
 import { note, progressLine } from "../terminal.ts"
-import type { SuiteName } from "./suites.ts"
+import { hasGuests, type SuiteName } from "./suites.ts"
 
 const works = (name: string, argv: string[]): boolean =>
   findInPath(name) !== undefined && spawnSync(name, argv, { stdio: "ignore", timeout: 30_000 }).status === 0
@@ -22,19 +22,28 @@ const guestTools: readonly Need[] = [
   { package: "curl", files: ["/usr/bin/curl"] },
 ]
 
+/** ansible runs with the system's Python, whatever other one is on PATH. 20 MB to fetch, 290 MB on disk. */
+const ansible: readonly Need[] = [
+  { package: "ansible", files: ["/usr/bin/ansible-playbook"] },
+  { package: "python3-boto3", files: ["/usr/lib/python3/dist-packages/boto3/__init__.py"] },
+]
+
 /** Brings the packages that these suites need; a Failure (3) where that takes root and we are not. */
 export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean): Promise<void> => {
-  if (suites.includes("vm") && !isRoot()) {
+  const guests = suites.find(hasGuests)
+  if (guests !== undefined && !isRoot()) {
     throw new Failure(3, "the tests with real guests need root", [
-      `sudo ${program} test vm`,
+      `sudo ${program} test ${guests}`,
       `${program} test unit`,
       `${program} test api`,
     ])
   }
-  const missing = [
-    ...(suites.includes("api") ? clientPackages() : []),
-    ...(suites.includes("vm") ? missingPackages([...engineNeeds, ...guestTools]) : []),
+  const wanted = [
+    ...(suites.includes("api") || guests !== undefined ? clientPackages() : []),
+    ...(guests !== undefined ? missingPackages([...engineNeeds, ...guestTools]) : []),
+    ...(suites.includes("long") ? missingPackages(ansible) : []),
   ]
+  const missing = [...new Set(wanted)]
   if (missing.length === 0) return
   const line = progressLine()
   const plan = await aptPlan(missing, () => line.show("Reading package lists"))

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { inRepository } from "../repository.ts"
+import type { FileTime } from "./run.ts"
 import { filesOf, suiteNames, suiteOf } from "./suites.ts"
 
 test("every test file of the repository belongs to one suite, by its name and place", () => {
@@ -14,6 +15,7 @@ test("every test file of the repository belongs to one suite, by its name and pl
   assert.equal(suiteOf("tests/faults/kill.test.ts"), "api")
   assert.equal(suiteOf("tests/faults/kill.vm.test.ts"), "vm")
   assert.equal(suiteOf("tests/vm/first.test.ts"), "vm")
+  assert.equal(suiteOf("tests/vm/first.long.test.ts"), "long")
   assert.equal(suiteOf("tests/style/arrows.test.ts"), "unit")
   const all = suiteNames.flatMap((name) => filesOf(name))
   assert.equal(new Set(all).size, all.length)
@@ -45,6 +47,10 @@ console.log(JSON.stringify(await runFiles("unit", files, process.stderr, ${JSON.
     timeout: 60_000,
   })
   assert.match(stderr, /good too/)
-  const { files, passed, failed, skipped } = JSON.parse(stdout)
+  const { files, passed, failed, skipped, times } = JSON.parse(stdout)
   assert.deepEqual({ files, passed, failed, skipped }, { files: 4, passed: 4, failed: 2, skipped: 1 })
+  const [slow, quick] = ["one.alone.test.js", "mixed.test.js"].map((name) =>
+    times.find((each: FileTime) => each.file === name),
+  )
+  assert.ok(slow.durationMs >= 300 && quick.durationMs < slow.durationMs, JSON.stringify(times))
 })

@@ -1,16 +1,19 @@
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { chmodSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { isRoot } from "../caller.ts"
 import { Failure, messageOf, program } from "../failure.ts"
-import { type Config, freeBytes, homeFiles, homeWords } from "../home.ts"
-import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing } from "../packages/apt.ts"
+import { type Config, freeBytes, homeFiles, homeWords, readCredentials } from "../home.ts"
+import { systemOf } from "../doctor/system.ts"
+import { aptInstall, type AptPlan, aptPlan, hasApt, packagesMissing, reinstallCommand } from "../packages/apt.ts"
+import { brokenPrograms } from "../packages/broken.ts"
 import { engineNeeds, missingPackages } from "../packages/needs.ts"
 import { cannotListen, describeHolder, portHolder } from "../ports.ts"
 import { note, progressLine } from "../terminal.ts"
 
-const leastFreeBytes = 5 * 1024 ** 3
+/** Below it no real guest starts, and no image is built. */
+export const leastFreeBytes = 5 * 1024 ** 3
 const daemonUser = "fractus"
 
 /** qemu needs root, and packages that are here or that apt can bring. Exit 3 otherwise, before anything is touched. */
@@ -22,6 +25,25 @@ export const checkPrivileges = (home: string, missing = missingPackages(engineNe
     ])
   }
   if (missing.length > 0 && !hasApt()) throw packagesMissing(missing)
+}
+
+/** What ordinary Linux does not have. WSL1's kernel cannot do it: exit 3. On WSL2 nobody has tried it: said, and tried. */
+export const checkSystem = (kernel = readFileSync("/proc/version", "utf8")): void => {
+  const system = systemOf(kernel)
+  if (system.kind === "linux") return
+  const sim = `${program} up --engine sim`
+  if (system.kind === "wsl1") throw new Failure(3, `this is ${system.name}: ${system.works}`, sim)
+  note(`This is ${system.name}: ${system.works}. Simulated: ${sim}`)
+}
+
+/** Packages that are here and do not run are told before anything is made. */
+const checkPrograms = async (): Promise<void> => {
+  const broken = await brokenPrograms(engineNeeds)
+  if (broken.length === 0) return
+  const which = broken.map((each) => `${each.program} (${each.said})`).join(", ")
+  throw new Failure(3, `programs that real guests need do not run: ${which}`, [
+    reinstallCommand(broken.map((each) => each.package)),
+  ])
 }
 
 /** Real guests fill disks: refuse early rather than have them stop in the middle of a write. */
@@ -67,7 +89,12 @@ export const checkPort = async (config: Config): Promise<void> => {
 }
 
 /** A plan in words, one line per change. */
-export const describePlan = (plan: AptPlan | undefined, image: ImagePlan | undefined, home: string): string => {
+export const describePlan = (
+  plan: AptPlan | undefined,
+  image: ImagePlan | undefined,
+  home: string,
+  later: readonly { name: string }[] = [],
+): string => {
   const lines = ["Fractus will make these changes:"]
   if (plan !== undefined) {
     lines.push(`  packages   ${plan.packages.length}: ${plan.packages.join(" ")}`)
@@ -76,6 +103,10 @@ export const describePlan = (plan: AptPlan | undefined, image: ImagePlan | undef
   if (image !== undefined) {
     lines.push(`  image      the first machine image, from Debian packages: ${image.fetchMB.toFixed(0)} MB to fetch,`)
     lines.push(`             ${image.diskMB.toFixed(0)} MB on disk`)
+  }
+  for (const { name } of later) {
+    lines.push(`  later      ${name}, in the background once it serves: about 75 MB to fetch, 250 MB on disk,`)
+    lines.push(`             and the packages that building it takes (mmdebstrap); --images first leaves it out`)
   }
   lines.push(`  system     user "${daemonUser}" without login; data in ${home}`)
   lines.push(`  network    while it runs: namespaces, interfaces and nftables tables named fr<n>-; "down" removes them`)
@@ -127,15 +158,25 @@ const makeDaemonUser = (): void => {
   ])
 }
 
+/**
+ * A home that was there already may be closed (mode 0700), and the API's user must get through to its store. To pass is all it is
+ * given: the folder is listed by nobody more than before, and secrets in it are 0600.
+ */
+const letDaemonPass = (home: string): void => {
+  const { mode } = statSync(home)
+  if ((mode & 0o001) === 0) chmodSync(home, (mode & 0o7777) | 0o001)
+}
+
 /** Brings what the qemu engine needs: packages, the user, the first image. Says what it will do, and asks on a terminal. */
-export const prepareQemu = async (home: string, yes: boolean): Promise<void> => {
+export const prepareQemu = async (home: string, yes: boolean, later: readonly { name: string }[]): Promise<void> => {
   const missing = missingPackages(engineNeeds)
   const line = progressLine()
   const packages = missing.length === 0 ? undefined : await aptPlan(missing, () => line.show("Reading package lists"))
   line.end()
   const image = await imageWork(home)
+  if (readCredentials(home) === undefined) await checkPrograms() // only at the first start: it takes a tenth of a second
   if (packages !== undefined || image !== undefined) {
-    note(describePlan(packages, image, home))
+    note(describePlan(packages, image, home, later))
     await agree(yes, `${program} up --yes${homeWords(home)}`)
   }
   if (packages !== undefined) {
@@ -145,6 +186,7 @@ export const prepareQemu = async (home: string, yes: boolean): Promise<void> => 
     if (still.length > 0) throw packagesMissing(still)
   }
   makeDaemonUser()
+  letDaemonPass(home)
   await buildFirstImage(home)
 }
 
@@ -160,5 +202,14 @@ export const buildFirstImage = async (home: string): Promise<{ id: string; name:
     }).catch(imageFailure)
   } finally {
     line.end()
+  }
+}
+
+/** Puts every finished image of this machine's cache into the home, beside the first. Builds none. */
+export const placeCachedImages = async (home: string): Promise<void> => {
+  const { buildImage, isCached } = await import("#images/build.ts")
+  const { recipes } = await import("#images/recipes.ts")
+  for (const recipe of recipes) {
+    if (await isCached(recipe)) await buildImage(recipe, { directory: homeFiles(home).images }).catch(imageFailure)
   }
 }

@@ -17,15 +17,17 @@ export type UpReport = {
   next: string[]
 }
 
-/** The report, with three commands that launch an instance of the first image. */
+/** The report, with three commands that launch an instance of the first image. `coming` is built in the background. */
 export const upReport = (
   status: Status,
   config: Config,
   credentials: Credentials,
   profile: string | null,
+  coming: readonly { id: string; name: string }[] = [],
 ): UpReport => {
   const home = homeWords(config.home)
   const image = status.images.find((candidate) => candidate.state === "available")
+  const later = coming.filter(({ id }) => !status.images.some((listed) => listed.id === id))
   return {
     endpoint: status.endpoint,
     engine: status.engine,
@@ -35,7 +37,13 @@ export const upReport = (
     account: credentials.account,
     accessKeyId: credentials.accessKeyId,
     profile,
-    images: status.images.map(({ id, name, state }) => ({ id, name, state })),
+    images: [...status.images, ...later.map((built) => ({ ...built, state: "pending" }))].map(
+      ({ id, name, state }) => ({
+        id,
+        name,
+        state,
+      }),
+    ),
     next: [
       `eval "$(${program} env${home})"`,
       // Through `fractus aws`, because an old AWS CLI would take the keys and not the endpoint.

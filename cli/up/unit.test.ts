@@ -13,6 +13,8 @@ test("the unit starts the home's daemon in the foreground, for ever, and leaves 
     text,
     /^ExecStart="\/opt\/fractus\/fractus" "up" "--foreground" "--yes" "--no-profile" "--home" "\/var\/lib\/fractus"$/m,
   )
+  const first = unitText("/var/lib/fractus", "/opt/fractus/fractus", "first")
+  assert.match(first, /"--no-profile" "--images" "first" "--home" "\/var\/lib\/fractus"$/m)
   for (const line of ["Restart=always", "KillMode=process", "WantedBy=multi-user.target"]) {
     assert.ok(text.split("\n").includes(line), line)
   }

@@ -18,7 +18,7 @@ const unitWord = (word: string): string => {
  * The systemd unit of a home. KillMode=process: guests, their networks and their metadata outlive a restart of the daemon,
  * which finds them again.
  */
-export const unitText = (home: string, entry = inRepository("fractus")): string =>
+export const unitText = (home: string, entry = inRepository("fractus"), images: "all" | "first" = "all"): string =>
   [
     "[Unit]",
     `Description=Fractus, EC2 on this machine`,
@@ -28,7 +28,7 @@ export const unitText = (home: string, entry = inRepository("fractus")): string 
     "",
     "[Service]",
     "Type=exec",
-    `ExecStart=${[entry, "up", "--foreground", "--yes", "--no-profile", "--home", home].map(unitWord).join(" ")}`,
+    `ExecStart=${[entry, "up", "--foreground", "--yes", "--no-profile", ...(images === "first" ? ["--images", images] : []), "--home", home].map(unitWord).join(" ")}`,
     "Restart=always",
     "RestartSec=2",
     "KillMode=process",
@@ -64,8 +64,8 @@ const systemctl = (...words: string[]): void => {
 }
 
 /** Writes the unit and starts it, now and at each boot. The home must not be served by then. */
-export const enableUnit = (home: string): void => {
-  writeWhole(unitPath, unitText(home), 0o644)
+export const enableUnit = (home: string, images: "all" | "first"): void => {
+  writeWhole(unitPath, unitText(home, undefined, images), 0o644)
   systemctl("daemon-reload")
   systemctl("enable", "--now", unitName)
 }

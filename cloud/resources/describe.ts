@@ -17,9 +17,13 @@ export interface Filter {
 export interface DescribeRequest<R extends Tagged> {
   readonly kind: Kind<R>
   readonly ids?: readonly string[] | undefined
+  /** What EC2 calls `ids` when it refuses them beside MaxResults, where it is not the kind's name and "Ids": "instancesSet". */
+  readonly idsCalled?: string
   readonly filters?: readonly Filter[] | undefined
   /** Documented filter names; `tag:<key>` and `tag-key` are always known. */
   readonly filterNames: readonly string[]
+  /** Those of `filterNames` that no index answers: the operation looks at each page for them (`fits`), so a page may hold fewer rows. */
+  readonly computed?: readonly string[]
   readonly maxResults?: number | undefined
   readonly nextToken?: string | undefined
   /** Accounts and regions that are seen; by default the caller's own. */
@@ -33,6 +37,8 @@ export interface DescribeRequest<R extends Tagged> {
 
 export interface Described<R extends Tagged> {
   readonly items: readonly Resource<R>[]
+  /** The caller's filters by `computed` names, which `items` were not yet looked at for. */
+  readonly remaining: readonly FacetMatch[]
   readonly nextToken?: string
 }
 
@@ -45,19 +51,27 @@ export async function describe<R extends Tagged>(
   scope: { readonly account: string; readonly region: string },
   request: DescribeRequest<R>,
 ): Promise<Described<R>> {
-  const facets = [...(request.also ?? []), ...readFilters(request.filters ?? [], request.filterNames)]
+  const asked = readFilters(request.filters ?? [], request.filterNames)
+  const isComputed = ({ name }: FacetMatch) => request.computed?.includes(name) === true
+  const facets = [...(request.also ?? []), ...asked.filter((facet) => !isComputed(facet))]
+  const remaining = asked.filter(isComputed)
   const accounts = request.accounts ?? [scope.account]
   const regions = request.regions ?? [scope.region]
   checkBounds(request.maxResults, request.bounds ?? [5, pageLimit])
   if (request.ids !== undefined && request.ids.length > 0) {
     if (request.maxResults !== undefined)
       throw raise("InvalidParameterCombination", {
-        detail: `The parameter ${request.kind.name}Ids cannot be used with the parameter maxResults`,
+        detail: request.idsCalled
+          ? `The parameter ${request.idsCalled} cannot be used with the parameter maxResults`
+          : `The parameter ${idsOf(request.kind.name)} cannot be used with the parameter MaxResults`,
       })
     const all = await requireMany(store, { accounts, regions }, request.kind, request.ids)
-    return { items: all.filter((resource) => facets.every((facet) => hasFacet(request.kind, resource, facet))) }
+    return {
+      items: all.filter((resource) => facets.every((facet) => hasFacet(request.kind, resource, facet))),
+      remaining,
+    }
   }
-  const fingerprint = fingerprintOf(request.kind.name, accounts, regions, facets)
+  const fingerprint = fingerprintOf(request.kind.name, accounts, regions, facets, remaining)
   const after =
     request.nextToken === undefined || request.nextToken === "" ? undefined : readToken(request.nextToken, fingerprint)
   const limit = Math.min(request.maxResults ?? pageLimit, pageLimit)
@@ -71,9 +85,13 @@ export async function describe<R extends Tagged>(
   })
   return {
     items: page.items.map((stored) => fromStored<R>(stored)),
+    remaining,
     ...(page.next === undefined ? {} : { nextToken: writeToken(page.next, fingerprint) }),
   }
 }
+
+/** "internet-gateway" -> "InternetGatewayIds". */
+const idsOf = (kind: string) => `${kind.replace(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())}Ids`
 
 /** Fetches ids in their order, each once. Malformed ids and missing ones are refused, all missing ones named as AWS does. */
 export async function requireMany<R extends Tagged>(
@@ -124,9 +142,20 @@ function readFilters(filters: readonly Filter[], known: readonly string[]): Face
 }
 
 function hasFacet<R extends Tagged>(kind: Kind<R>, resource: Resource<R>, facet: FacetMatch): boolean {
-  const values = toPut(kind, resource).facets[facet.name] ?? []
-  return values.some((value) =>
-    facet.values.some((want) => (facet.wildcards === true ? matches(want, value) : want === value)),
+  return fits([facet], (name) => toPut(kind, resource).facets[name] ?? [])
+}
+
+/** True for something with these values: `values` gives those of one filter's name. */
+export function fits(
+  wanted: readonly FacetMatch[],
+  values: (name: string) => readonly (string | undefined)[],
+): boolean {
+  return wanted.every((facet) =>
+    values(facet.name).some(
+      (value) =>
+        value !== undefined &&
+        facet.values.some((want) => (facet.wildcards === true ? matches(want, value) : want === value)),
+    ),
   )
 }
 
@@ -181,11 +210,5 @@ export function filterList<T>(
   values: (item: T, name: string) => readonly (string | undefined)[],
 ): readonly T[] {
   const wanted = readFilters(filters ?? [], names)
-  return items.filter((item) =>
-    wanted.every((facet) =>
-      values(item, facet.name).some(
-        (value) => value !== undefined && facet.values.some((want) => matches(want, value)),
-      ),
-    ),
-  )
+  return items.filter((item) => fits(wanted, (name) => values(item, name)))
 }

@@ -54,12 +54,12 @@ export function createPages(options: PagesOptions): (method: string, path: strin
       json(response, 200, { stopping: true })
     }),
   }
-  // Emptying a cloud by one request is for tests that opened it to everybody anyway.
-  if (config.engine === "sim" && config.auth === "off")
-    pages["POST /_fractus/reset"] = async (_, response) => {
-      await options.reset()
-      json(response, 200, { reset: true })
-    }
+  const reset: Page = async (_, response) => {
+    await options.reset()
+    json(response, 200, { reset: true })
+  }
+  // Emptying a cloud is for tests. One that was opened to everybody needs no token for it.
+  if (config.engine === "sim") pages["POST /_fractus/reset"] = config.auth === "off" ? reset : withToken(options, reset)
   return (method, path) => {
     const page = pages[`${method} ${path}`]
     return page === undefined ? notFound : guarded(page)

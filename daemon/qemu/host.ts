@@ -5,6 +5,7 @@
 import { chownSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { join, relative } from "node:path"
+import { AddressesInUse } from "#engine/network/linux/host.ts"
 import { insideMtu } from "#engine/network/linux/names.ts"
 import { fileMetadata } from "#host/metadata.ts"
 import { createHost } from "#host/reconcile/host.ts"
@@ -18,6 +19,7 @@ import { startGuestServices } from "./guest-services.ts"
 import { startNameRelay } from "./name-relay.ts"
 import { ensureCredentials, type Failure, StartError, startTimeOf, writeWhole } from "../home-records.ts"
 import { openStack, tearDown, type Stack } from "./stack.ts"
+import { removeHome, whenAskerEnds } from "../throwaway.ts"
 
 const apiReadyMs = 30_000
 interface Child extends Pick<Supervised, "pid" | "stop"> {
@@ -29,7 +31,7 @@ interface User {
   readonly gid: number
 }
 
-export async function runHost(config: Config): Promise<void> {
+export async function runHost(config: Config, { throwaway = false } = {}): Promise<void> {
   const log = (message: string, fields?: object) => console.error(new Date().toISOString(), message, fields ?? "")
   await requireFreePort(config)
   requireTun()
@@ -40,7 +42,7 @@ export async function runHost(config: Config): Promise<void> {
 
   const stack = await openStack(config, log)
   try {
-    await serve(config, stack, user, log)
+    await serve(config, stack, user, log, throwaway)
   } catch (error) {
     await clearAfterFailure(stack, log)
     throw error
@@ -60,8 +62,14 @@ async function clearAfterFailure(stack: Stack, log: Log): Promise<void> {
   }
 }
 
-async function serve(config: Config, stack: Stack, user: User, log: Log): Promise<void> {
-  await stack.network.up()
+/** The machine's own network is there first: ours goes elsewhere. */
+function poolInUse(error: unknown): never {
+  if (!(error instanceof AddressesInUse)) throw error
+  throw new StartError("addresses", error.message, `./fractus up --public-cidr ${error.free ?? "CIDR"}`)
+}
+
+async function serve(config: Config, stack: Stack, user: User, log: Log, throwaway: boolean): Promise<void> {
+  await stack.network.up().catch(poolInUse)
   const metadataDirectory = join(stack.runDirectory, "metadata")
   const metadata = await fileMetadata({ directory: metadataDirectory, gid: stack.slot.uids.guestServices })
   const children: Record<string, Child> = {}
@@ -81,17 +89,17 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
     ],
   })
   let ending = false
-  const finish = async (guests: "stop" | "keep") => {
+  const finish = async (guests: "stop" | "keep" | "kill") => {
     if (ending) return
     ending = true
     log(`ending; guests: ${guests}`)
     await children["fractus-api"]?.stop()
     await socket.close()
     await host.close()
-    if (guests === "stop") {
+    if (guests !== "keep") {
       await children["guest-services"]?.stop()
       await children["name-relay"]?.stop()
-      await tearDown(stack)
+      await tearDown(stack, { ask: guests === "stop" })
     } else {
       await children["guest-services"]?.leave()
       await children["name-relay"]?.leave()
@@ -99,6 +107,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
       await stack.hypervisor.close()
     }
     rmSync(homeFiles(config.home).record, { force: true })
+    if (throwaway) removeHome(config.home)
     process.exit(0)
   }
   const socketPath = join(stack.runDirectory, "host.sock")
@@ -108,8 +117,9 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
     log,
     onShutdown: (guests) => void finish(guests),
   })
-  process.once("SIGTERM", () => void finish("keep"))
-  process.once("SIGINT", () => void finish("keep"))
+  const guestsAtEnd = throwaway ? "kill" : "keep"
+  process.once("SIGTERM", () => void finish(guestsAtEnd))
+  process.once("SIGINT", () => void finish(guestsAtEnd))
   try {
     children["name-relay"] = await startNameRelay(stack, config, log)
     children["guest-services"] = await startGuestServices(stack, config, metadataDirectory, log)
@@ -129,6 +139,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log): Promis
     engine: "qemu",
     accelerator: facts.accelerator,
   })
+  if (throwaway) whenAskerEnds(() => void finish(guestsAtEnd))
 }
 
 type Log = (message: string, fields?: object) => void

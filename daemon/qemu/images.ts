@@ -10,7 +10,9 @@ const lookEveryMs = 2_000
 
 /** Those on the host's disk, and as pending those that are being built. `directory` is the home's folder of images. */
 export async function publicImages(connection: HostConnection, directory: string): Promise<readonly PublicImage[]> {
-  const [{ images }, asked] = await Promise.all([connection.facts(), readAsked(directory)])
+  // First: one that is finished in between is then in the facts.
+  const asked = readAsked(directory)
+  const { images } = await connection.facts()
   const built = images.map((image): PublicImage => {
     const known = catalog.find((entry) => entry.id === image.id)
     const rootDeviceName = known?.rootDeviceName ?? "/dev/xvda"
@@ -51,6 +53,6 @@ async function signature(directory: string): Promise<string> {
     const facts = await stat(join(directory, name, "image.json")).catch(() => undefined)
     return `${name} ${facts?.mtimeMs}`
   })
-  const asked = (await readAsked(directory)).map(({ id }) => `asked ${id}`)
+  const asked = readAsked(directory).map(({ id }) => `asked ${id}`)
   return [...(await Promise.all(whole)), ...asked].join("\n")
 }

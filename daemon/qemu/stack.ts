@@ -84,10 +84,10 @@ async function openEngines(
   return { hypervisor, network, storage, publicCidr, runDirectory, stateDirectory }
 }
 
-/** Ends all guests (asked first, then ended), removes networks and whatever else stands on the machine. Data stays. */
-export async function tearDown(stack: Stack): Promise<void> {
+/** Ends all guests (asked first unless `ask` is false), removes networks and whatever else stands on the machine. Data stays. */
+export async function tearDown(stack: Stack, { ask = true } = {}): Promise<void> {
   const { hypervisor, network, storage, slot, runDirectory, stateDirectory } = stack
-  await endGuests(stack)
+  await endGuests(stack, ask)
   for (const id of await hypervisor.list()) await hypervisor.remove(id)
   for (const { id, ports } of await network.list()) for (const port of ports) await network.removePort(id, port)
   await network.down()
@@ -100,8 +100,14 @@ export async function tearDown(stack: Stack): Promise<void> {
   await slot.release()
 }
 
-async function endGuests({ hypervisor, clock }: Stack): Promise<void> {
-  const ids = await hypervisor.list()
+async function endGuests(stack: Stack, ask: boolean): Promise<void> {
+  const ids = await stack.hypervisor.list()
+  if (ask) await shutDown(stack, ids)
+  await Promise.all(ids.map((id) => stack.hypervisor.kill(id)))
+}
+
+/** Presses every guest's power button; returns when all are off, or have had their time. */
+async function shutDown({ hypervisor, clock }: Stack, ids: readonly string[]): Promise<void> {
   const alive = async (id: string) => ["prepared", "running", "paused"].includes((await hypervisor.inspect(id)).phase)
   await Promise.all(ids.map((id) => hypervisor.requestShutdown(id).catch(() => {})))
   const end = clock.monotonicMs() + shutdownMs
@@ -110,5 +116,4 @@ async function endGuests({ hypervisor, clock }: Stack): Promise<void> {
     if (!living.includes(true) || clock.monotonicMs() > end) break
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
   }
-  await Promise.all(ids.map((id) => hypervisor.kill(id)))
 }

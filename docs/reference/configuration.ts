@@ -15,6 +15,7 @@ const members: Readonly<Record<keyof Config, string>> = {
   simSpeed: "cloud seconds in a real second, 0.001 to 1000000; 1 on `qemu`",
   warm: "`on` or `off`: whether guests may be clones of warm templates; may be left out, which is `on`",
   publicCidr: "pool of public addresses; may be left out",
+  vcpuLimit: "vCPUs that an account may run in a region, of each group of types with a quota of its own; any number if left out",
   region: "region of requests without a signature",
   account: "twelve digits: the first account",
 }
@@ -24,12 +25,14 @@ const variables: Readonly<Record<string, string>> = {
   AWS_CONFIG_FILE: "where `up` writes the profile, else `~/.aws/config`",
   AWS_SHARED_CREDENTIALS_FILE: "where `up` writes the profile's keys, else `~/.aws/credentials`",
   FRACTUS_HOME: "`--home` where it is not given",
+  FRACTUS_IMAGES: "`--images` of `up` where it is not given: `first` builds nothing in the background",
   FRACTUS_PROGRAM: "set by the script `fractus`: how it was called, for messages",
   HOME: "the user's folder",
   NO_COLOR: "no colours",
   PATH: "where programs are looked for",
   SUDO_GID: "set by sudo: files are made for this group",
   SUDO_UID: "set by sudo: files are made for this user",
+  TMPDIR: "where `try` keeps its cloud's home, else `/dev/shm` where that is roomy, `/tmp`; with real guests `/var/tmp`",
   XDG_CACHE_HOME: "folder of Node's compile cache, else `~/.cache`",
   XDG_DATA_HOME: "folder of the default home of a user, else `~/.local/share`",
 }

@@ -223,6 +223,23 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         await assert.rejects(engine.screenshot(id, false), /exited/)
       }, "i-display"))
 
+    test("the CPU time of living machines is told by process, and a share can be set of those alone", () =>
+      session(async (engine, id) => {
+        await assert.rejects(engine.limitCpu(id, 50), new RegExp(id))
+        await start(engine, id, "deaf")
+        const first = (await engine.cpuTimes()).get(id) ?? assert.fail("no CPU time")
+        assert.ok(first.usedMs >= 0)
+        assert.equal(typeof (await engine.limitCpu(id, 50)), "boolean")
+        const later = (await engine.cpuTimes()).get(id)
+        assert.equal(later?.process, first.process)
+        assert.ok(later.usedMs >= first.usedMs)
+        await engine.kill(id)
+        assert.equal((await engine.cpuTimes()).has(id), false)
+        await assert.rejects(engine.limitCpu(id, 50), /exited/)
+        await engine.prepare(await subject.spec(id, "deaf"))
+        assert.notEqual((await engine.cpuTimes()).get(id)?.process, first.process)
+      }, "i-cpu"))
+
     test("an identity never keeps a machine from starting, with a template and without", () =>
       session(async (engine, id) => {
         const { templates } = engine

@@ -98,6 +98,13 @@ export interface MachineState {
 /** Room for 1920 x 1200, with its header: more than the memory of the display adapter holds in true colour. */
 export const pictureLimitBytes = 1920 * 1200 * 3 + 32
 
+/** How long a machine's process has computed since it began, all its threads together. */
+export interface CpuTime {
+  /** Names this process among those of the machine: another start is another process. */
+  readonly process: string
+  readonly usedMs: number
+}
+
 export interface HypervisorEngine {
   readonly name: "qemu" | "sim"
   /** What this host can do. Chosen by booting something tiny, remembered for this boot of the host. */
@@ -132,6 +139,13 @@ export interface HypervisorEngine {
    * `pictureLimitBytes`. `wake` presses a key first. Not checked: a guest that broke out of its machine wrote what it liked.
    */
   screenshot(id: string, wake: boolean): Promise<Buffer>
+  /** Of all machines that are alive, by id. */
+  cpuTimes(): Promise<ReadonlyMap<string, CpuTime>>
+  /**
+   * From now on the machine gets at most this share of host CPU, in hundredths of a CPU, until it is prepared anew. False where this
+   * host can limit nothing. Rejects for one that is not alive.
+   */
+  limitCpu(id: string, percent: number): Promise<boolean>
   /** Missing where machines can only boot. */
   readonly templates?: WarmTemplates
   /** Called when a machine's phase changes by itself. Returns how to unsubscribe. */

@@ -138,6 +138,8 @@ export function networkConformance(name: string, open: () => Promise<Subject>): 
     await assert.rejects(engine.plugPort("vpc-1", "eni-9"), /no port/)
     await assert.rejects(engine.plugPort("vpc-1", "eni-1"), Error)
     await assert.rejects(engine.portCounters("vpc-1", "eni-9"), /no port/)
+    assert.deepEqual([...(await engine.answering("vpc-9", ["eni-1"]))], [])
+    assert.deepEqual([...(await engine.answering("vpc-1", ["eni-1", "eni-9"]))], [])
     await engine.removePort("vpc-1", "eni-9")
     await engine.removeNetwork("vpc-9")
   })

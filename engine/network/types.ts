@@ -86,6 +86,11 @@ export interface NetworkEngine {
   removePort(network: string, portId: string, number?: number): Promise<void>
   /** Packets outside of open connections that the filters dropped and passed, for tests and reports. */
   portCounters(network: string, portId: string): Promise<{ readonly passed: number; readonly dropped: number }>
+  /**
+   * Those of a network's ports behind which somebody answers ARP with the port's own card and address, asked now and at once; a port
+   * that is not plugged does not. Within 3 s for every 200 ports. Nobody answers in a network that is not there.
+   */
+  answering(network: string, ports: readonly string[]): Promise<ReadonlySet<string>>
   /** Remove everything this home made on the host, byte for byte. */
   down(): Promise<void>
   /** The infrastructure namespace in which metadata and DNS listen, or undefined on sim. */

@@ -32,6 +32,33 @@ export interface NetworkDocument {
   readonly privateAddresses: Readonly<Record<string, string>>
 }
 
+/** What a guest may compute, as an account of credits: minutes of one CPU. Where one is missing, all that `cpuQuotaPercent` allows. */
+export interface CpuAccount {
+  readonly perHour: number
+  /** More is not earned. */
+  readonly most: number
+  /** Given at each start, and no part of `most`. */
+  readonly atStart: number
+  /** How long what was earned outlives a stop. */
+  readonly keptMs: number
+  /** Whether it may go on when nothing is left; what it takes then is counted. Else it gets what it earns. */
+  readonly surplus: boolean
+}
+
+/** How an account stands, in credits. */
+export interface CpuCredits {
+  readonly earned: number
+  readonly given: number
+  readonly surplus: number
+  readonly charged: number
+  readonly spent: number
+  /** Hundredths of a CPU: what is earned, and what may be used now. */
+  readonly baselinePercent: number
+  readonly limitPercent: number
+  /** False where the host can limit no CPU: all is counted and nobody held back. */
+  readonly enforced: boolean
+}
+
 export interface GuestSpec {
   readonly kind: "guest"
   /** "off" keeps the machine's volumes; the assignment's removal is what ends it. */
@@ -48,6 +75,7 @@ export interface GuestSpec {
   readonly vcpus: number
   readonly memoryMiB: number
   readonly cpuQuotaPercent?: number
+  readonly cpuAccount?: CpuAccount
   readonly uuid: string
   readonly image: string
   readonly disks: readonly {
@@ -60,6 +88,8 @@ export interface GuestSpec {
   readonly ports: readonly { readonly network: string; readonly port: PortSpec }[]
   readonly metadata: MetadataDocument
   readonly machineVersion?: string
+  /** When its process ends and neither the guest nor anybody else asked for that; "restart" if missing. */
+  readonly afterCrash?: "restart" | "stay"
 }
 /**
  * A network without its ports, which come with the guests, and without its groups, which are assignments of their own: so neither
@@ -93,6 +123,14 @@ export interface Trouble {
   readonly final: boolean
 }
 
+/** What is known of a guest that is on. */
+export interface GuestChecks {
+  /** It answers ARP. Missing: not yet since its start, or since this host found it running. */
+  readonly instance?: "passed" | "failed"
+  /** The disk of this host can be written. */
+  readonly system: "passed" | "failed"
+}
+
 export interface GuestStatus {
   readonly kind: "guest"
   readonly phase: "absent" | "off" | "starting" | "on" | "stopping"
@@ -103,6 +141,9 @@ export interface GuestStatus {
   readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
   readonly pid?: number
   readonly machineVersion?: string
+  /** Set with "on". */
+  readonly checks?: GuestChecks
+  /** With "off" and "crashed": it stays so until a new wish. */
   readonly trouble?: Trouble
 }
 export interface PlainStatus {
@@ -140,6 +181,8 @@ export interface ResourceTrace {
   readonly wished?: string
   readonly observed?: string
   readonly trouble?: Trouble
+  /** Of a guest that is on and has an account. */
+  readonly credits?: CpuCredits
   readonly waitsFor?: string
   /** Failures in a row; the next try comes by itself. */
   readonly failures: number

@@ -49,13 +49,19 @@ export function counters({ record, wish }: Scene): { readonly starts: number; re
   return { starts: wish?.starts ?? 0, resets: wish?.resets ?? 0 }
 }
 
+/** Tells one run of a guest from another: what was seen of the one says nothing of the other. */
+export const runOf = ({ starts, resets }: Pick<GuestStatus, "starts" | "resets">, pid: number | undefined) =>
+  `${starts}.${resets}.${pid ?? 0}`
+
 export function onStatus(scene: Scene): GuestStatus {
   const { pid, machineVersion, cause } = scene.machine
+  const now = counters(scene)
   const crashed = { code: "crashed", message: "the guest's kernel panicked", final: true } as const
   return {
     kind: "guest",
     phase: "on",
-    ...counters(scene),
+    ...now,
+    checks: scene.world.checks.of(scene.id, runOf(now, pid)),
     ...(pid === undefined ? {} : { pid }),
     ...(machineVersion === undefined ? {} : { machineVersion }),
     ...(cause === "guest-panic" ? { trouble: crashed } : {}),

@@ -67,6 +67,7 @@ const taken: Step<Scene> = {
       bootId: record?.bootId ?? world.bootId,
       starts: record?.starts ?? -1,
       resets: record?.resets ?? 0,
+      ...(record?.recoveries === undefined ? {} : { recoveries: record.recoveries }),
       volumes: memory.released ? volumes : [...new Set([...volumes, ...(record?.volumes ?? [])])],
       ports: memory.released ? ports : [...ports, ...(record?.ports ?? []).filter((each) => !before.has(each.port))],
     }

@@ -2,6 +2,7 @@
 import type { GuestStatus } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
 import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type StartScene } from "./guest-scene.ts"
+import { beginRecovery, crashed, whyDown } from "./recovery.ts"
 import { startSteps } from "./guest-start.ts"
 import { runSteps, type Outcome } from "./steps.ts"
 import type { Pass } from "./world.ts"
@@ -49,8 +50,14 @@ async function on(scene: StartScene): Promise<Outcome> {
   }
   if (machine.phase === "exited" && current?.starts === wish.starts) {
     await release(scene)
-    report(offStatus(scene))
-    return { kind: "settled" }
+    const why = crashed(scene) ? whyDown(scene) : undefined
+    if (why !== undefined || !crashed(scene)) {
+      const trouble = why === undefined ? {} : { trouble: { code: "crashed", message: why, final: true } as const }
+      report({ ...offStatus(scene), ...trouble })
+      return { kind: "settled" }
+    }
+    report({ kind: "guest", phase: "starting", starts: wish.starts, resets: wish.resets })
+    await beginRecovery(scene)
   }
   delete scene.memory.askedMs
   if (machine.phase !== "running" && machine.phase !== "paused") {

@@ -1,18 +1,11 @@
 /** The host in memory: takes assignments, reconciles them with the engines, says what it observes. */
 import { readFileSync } from "node:fs"
-import type {
-  Assignment,
-  Group,
-  HostFacts,
-  NetworkAssignment,
-  NetworkSpec,
-  Observed,
-  PortSpec,
-  Spec,
-  Status,
-} from "../protocol/types.ts"
+import type { Assignment, HostFacts, Observed, Spec, Status } from "../protocol/types.ts"
 import type { Host, HostOptions } from "../types.ts"
+import { checkTimes, startChecks } from "./checks.ts"
 import { bounded, systemTimer, within } from "./deadline.ts"
+import { keepCredits } from "../credits/keeper.ts"
+import { checkedGuest, differing, holderAmong, networkSpec, networksOf, paidGuest } from "./entries.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
@@ -33,6 +26,7 @@ export function createHost(options: HostOptions): Host {
   const hypervisor = bounded(options.hypervisor, operationMs, timer, "hypervisor")
   const network = bounded(options.network, operationMs, timer, "network")
   const storage = bounded(options.storage, operationMs, timer, "storage")
+  const bootId = options.bootId ?? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
   const traces = createTraces(clock)
   const records = openRecords(options.stateDirectory)
   const entries = new Map<string, Entry>()
@@ -52,6 +46,24 @@ export function createHost(options: HostOptions): Host {
   let synced = false
   let closed = false
 
+  const checks = startChecks({
+    ...options,
+    network,
+    timer,
+    times: { ...checkTimes, ...options.checkTimes },
+    guests: () => [...entries.values()].flatMap(checkedGuest),
+    changed: (guest) => {
+      const entry = entries.get(guest)
+      if (entry) queue.kick(entry, true)
+    },
+  })
+  const keeper = keepCredits({
+    ...options,
+    hypervisor,
+    timer,
+    bootId,
+    guests: () => (synced ? [...entries.values()].flatMap(paidGuest) : undefined),
+  })
   const world: World = {
     hypervisor,
     network,
@@ -62,12 +74,13 @@ export function createHost(options: HostOptions): Host {
     uidBase: options.uidBase,
     records,
     warmer,
-    bootId: options.bootId ?? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    bootId,
     fullLookMs: resyncMs / 2,
     shutdownMs: options.shutdownMs ?? 60_000,
     identity: options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" },
     entry: (resource) => entries.get(resource),
     holder: (resource) => holderAmong(entries.values(), resource),
+    checks,
     networkSpec: (assignment) => networkSpec(entries.values(), assignment),
     wake: (resource) => queue.wake(resource),
   }
@@ -109,6 +122,7 @@ export function createHost(options: HostOptions): Host {
     if (said.get(entry.resource) === text) return
     said.set(entry.resource, text)
     traces.observed(entry.resource, entry.generation, status)
+    if (paidGuest(entry).length > 0) keeper.changed()
     for (const listener of listeners) listener(observed)
     queue.wake(entry.resource)
   }
@@ -241,12 +255,14 @@ export function createHost(options: HostOptions): Host {
       const kept = traces.read(resource)
       if (!entry) return { known: false, generation: 0, failures: 0, settled: true, ...kept }
       const { generation, status, work, wish: wished } = entry
+      const credits = wished?.kind === "guest" ? keeper.of(resource, wished.cpuAccount) : undefined
       return {
         known: true,
         generation,
         wished: wishWords(wished),
         ...(status && { observed: statusWords(status) }),
         ...(status?.trouble && { trouble: status.trouble }),
+        ...(credits && { credits }),
         ...(!work.settled && work.waitsFor !== undefined && { waitsFor: work.waitsFor }),
         failures: work.failures,
         settled: work.settled,
@@ -267,9 +283,11 @@ export function createHost(options: HostOptions): Host {
       closed = true
       warmer?.close()
       cancelResync()
+      checks.close()
       unsubscribe()
       // A call that hangs must not keep the process from ending: the next one starts over.
-      await within("the work in flight", 5_000, timer, queue.close(entries.values())).catch((error: unknown) =>
+      const work = Promise.all([queue.close(entries.values()), keeper.close()])
+      await within("the work in flight", 5_000, timer, work).catch((error: unknown) =>
         log("host: closed over work in flight", { ...troubleOf(error) }),
       )
     },
@@ -300,45 +318,4 @@ function leaving(entry: Entry): Status {
     kind: "guest",
     phase: "stopping",
   }
-}
-
-function holderAmong(entries: Iterable<Entry>, resource: string): string | undefined {
-  for (const { kind, resource: guest, holds, wish } of entries) {
-    if (kind !== "guest") continue
-    if (holds ? holds.has(resource) : mayHold(wish, resource)) return guest
-  }
-  return undefined
-}
-
-/** Of a guest that was not looked at yet: what its spec names, or for a leftover, anything. */
-function mayHold(wish: Spec | undefined, resource: string): boolean {
-  if (wish?.kind !== "guest") return true
-  return (
-    wish.disks.some((disk) => disk.volume === resource) ||
-    wish.ports.some(({ network, port }) => network === resource || port.id === resource)
-  )
-}
-
-function networkSpec(entries: Iterable<Entry>, assignment: NetworkAssignment): NetworkSpec {
-  const { id, number, cidr, subnets, domainName } = assignment
-  const groups: Group[] = []
-  const ports: PortSpec[] = []
-  for (const { wish } of entries) {
-    if (wish?.kind === "group" && wish.network === id) groups.push(wish.group)
-    if (wish?.kind === "guest") for (const { network, port } of wish.ports) if (network === id) ports.push(port)
-  }
-  return { id, number, cidr, subnets, domainName, groups, ports }
-}
-
-/** What a wish adds to networks: network -> JSON of its part there. */
-function networksOf(wish: Spec | undefined): ReadonlyMap<string, string> {
-  if (wish?.kind === "group") return new Map([[wish.network, JSON.stringify(wish.group)]])
-  if (wish?.kind !== "guest") return new Map()
-  const parts = Map.groupBy(wish.ports, ({ network }) => network)
-  return new Map(Array.from(parts, ([network, ports]) => [network, JSON.stringify(ports)]))
-}
-
-function differing(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): readonly string[] {
-  const networks = new Set([...before.keys(), ...after.keys()])
-  return [...networks].filter((network) => before.get(network) !== after.get(network))
 }

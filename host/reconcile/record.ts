@@ -11,6 +11,8 @@ export interface GuestRecord {
   readonly resets: number
   /** Set when we ended it, before we did. */
   readonly cause?: NonNullable<GuestStatus["cause"]>
+  /** Wall times of its recoveries after a crash, those of the last day. */
+  readonly recoveries?: readonly number[]
   /** What was taken for it, so that an orphan can be cleared away without its spec. */
   readonly volumes: readonly string[]
   readonly ports: readonly { readonly network: string; readonly port: string; readonly number: number }[]

@@ -1,6 +1,7 @@
 /** What reconcilers see: the engines, and what the host knows of the other resources. */
 import type { NetworkAssignment, NetworkSpec, Status } from "../protocol/types.ts"
 import type { HostOptions } from "../types.ts"
+import type { Checks } from "./checks.ts"
 import type { Entry } from "./queue.ts"
 import type { Records } from "./record.ts"
 import type { Warmer } from "./warmer.ts"
@@ -22,6 +23,7 @@ export interface World extends Pick<
   holder(resource: string): string | undefined
   /** The network with all groups and all guests' ports that are assigned now. */
   networkSpec(assignment: NetworkAssignment): NetworkSpec
+  readonly checks: Pick<Checks, "of">
   /** Let those who wait for `resource` look again. */
   wake(resource: string): void
 }

@@ -23,6 +23,11 @@ export const whole =
       ? value
       : refuse(at, `a whole number from ${from} to ${to}`)
 
+export const decimal =
+  (from: number, to: number): Check<number> =>
+  (value, at) =>
+    typeof value === "number" && value >= from && value <= to ? value : refuse(at, `a number from ${from} to ${to}`)
+
 export const flag: Check<boolean> = (value, at) => (typeof value === "boolean" ? value : refuse(at, "true or false"))
 
 export const oneOf =

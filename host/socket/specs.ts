@@ -2,6 +2,7 @@
 import type { Rule, Subnet } from "#engine/network/types.ts"
 import type {
   Assignment,
+  CpuAccount,
   Group,
   GroupAssignment,
   GuestSpec,
@@ -11,7 +12,21 @@ import type {
   Spec,
   VolumeAssignment,
 } from "../protocol/types.ts"
-import { address, byKind, cidr, flag, list, oneOf, optional, record, shape, text, whole, type Check } from "./checks.ts"
+import {
+  address,
+  byKind,
+  cidr,
+  decimal,
+  flag,
+  list,
+  oneOf,
+  optional,
+  record,
+  shape,
+  text,
+  whole,
+  type Check,
+} from "./checks.ts"
 
 export const id = text(/^[a-z0-9][a-z0-9-]*$/, 64)
 export const generation = whole(0, Number.MAX_SAFE_INTEGER)
@@ -77,6 +92,15 @@ const guest: Check<GuestSpec> = shape<GuestSpec>({
   vcpus: whole(1, 1_024),
   memoryMiB: whole(1, 1 << 25),
   cpuQuotaPercent: optional(whole(1, 102_400)),
+  cpuAccount: optional(
+    shape<CpuAccount>({
+      perHour: decimal(0, 61_440),
+      most: decimal(0, 1_474_560),
+      atStart: decimal(0, 30_720),
+      keptMs: whole(0, 366 * 86_400_000),
+      surplus: flag,
+    }),
+  ),
   uuid: text(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 36),
   image: id,
   disks: list(
@@ -91,6 +115,7 @@ const guest: Check<GuestSpec> = shape<GuestSpec>({
   ports: list(shape<GuestSpec["ports"][number]>({ network: id, port }), 16),
   metadata,
   machineVersion: optional(text(/^[a-z0-9][a-z0-9.-]*$/, 32)),
+  afterCrash: optional(oneOf("restart", "stay")),
 })
 
 const network: Check<NetworkAssignment> = shape<NetworkAssignment>({

@@ -1,14 +1,12 @@
 /** debian-12: a whole Debian, as Debian's own machine images for EC2 are: systemd, cloud-init, OpenSSH, the login user `admin`. */
 import { debianImage } from "../catalog.ts"
-import type { DistributionRecipe } from "../recipe.ts"
+import { described, type DistributionRecipe } from "../recipe.ts"
 
 const rootLabel = "debian-root"
 
 export const debianRecipe: DistributionRecipe = {
   kind: "distribution",
-  name: debianImage.name,
-  description: debianImage.description,
-  architecture: debianImage.architecture,
+  ...described(debianImage),
   folder: import.meta.dirname,
   suite: "bookworm",
   release: { package: "base-files", version: /^12[.+]/ },
@@ -61,10 +59,7 @@ export const debianRecipe: DistributionRecipe = {
   kernelPackages: ["linux-image-cloud-amd64", "linux-image-amd64"],
   modes: {},
   rootLabel,
-  sizeBytes: debianImage.sizeBytes,
   bytesPerInode: 16_384,
-  rootDeviceName: debianImage.rootDeviceName,
   commandLine: `root=LABEL=${rootLabel} ro console=tty0 console=ttyS0,115200 quiet`,
-  loginUser: debianImage.loginUser,
   customize: "customize",
 }

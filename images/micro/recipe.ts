@@ -1,14 +1,12 @@
 /** fractus-micro: a cloud kernel, busybox, and the real programs that scripts on EC2 reach for first. */
 import { microImage } from "../catalog.ts"
-import type { ProgramsRecipe } from "../recipe.ts"
+import { described, type ProgramsRecipe } from "../recipe.ts"
 
 const rootLabel = "fractus-root"
 
 export const microRecipe: ProgramsRecipe = {
   kind: "programs",
-  name: microImage.name,
-  description: microImage.description,
-  architecture: microImage.architecture,
+  ...described(microImage),
   folder: import.meta.dirname,
   packages: [
     // What scripts on EC2 begin with; and busybox's shell takes its own ping and poweroff before any program of the path.
@@ -125,11 +123,8 @@ export const microRecipe: ProgramsRecipe = {
     "xfs",
   ],
   rootLabel,
-  sizeBytes: microImage.sizeBytes,
   bytesPerInode: 32_768,
-  rootDeviceName: microImage.rootDeviceName,
   // no_timer_check: trying an emulated timer costs most of a second. No tsc=reliable: a kernel on a busy machine may measure a
   // processor that is thirty times too slow, and only its watchdog then finds that the clock runs away.
   commandLine: `console=ttyS0 root=LABEL=${rootLabel} quiet panic=1 net.ifnames=0 no_timer_check random.trust_cpu=on`,
-  loginUser: microImage.loginUser,
 }

@@ -62,6 +62,10 @@ export const errors = {
   Unsupported: [400, "{detail}"],
   UnsupportedHibernationConfiguration: [400, "The instance '{id}' is not configured for hibernation"],
   VPCIdNotSpecified: [400, "No default VPC for this user"],
+  VcpuLimitExceeded: [
+    400,
+    "You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type belongs to.",
+  ],
 } as const
 
 export const raise = defineErrors(errors)

@@ -2,10 +2,7 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import type { SimDaemon } from "#tests/rig/daemon.ts"
-import type { Answer, Client } from "./scenario/client.ts"
-
-const deadlineMs = 80_000
+import type { Access, Answer, Client } from "./scenario/client.ts"
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -18,8 +15,8 @@ export interface Boto3 extends Client {
   models(): Promise<Readonly<Record<"waiters" | "paginators", Readonly<Record<string, string>>>>>
 }
 
-/** The process ends with `close`, and by itself after 80 s. */
-export function openBoto3(python: string, { env }: SimDaemon): Boto3 {
+/** The process ends with `close`, and by itself after `deadlineMs`. */
+export function openBoto3(python: string, { env }: Access, deadlineMs = 80_000): Boto3 {
   const script = new URL("boto3_client.py", import.meta.url).pathname
   const child = spawn(python, [script], { env: { ...env }, stdio: ["pipe", "pipe", "pipe"] })
   let said = ""

@@ -74,6 +74,7 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     "RevokeSecurityGroupIngress SecurityGroupRuleId.1": { GroupId: group },
     "RevokeSecurityGroupEgress SecurityGroupRuleId.1": { GroupId: group },
     CreateSecurityGroup: { GroupName: "of-no-vpc", GroupDescription: "x" },
+    DescribeVpcAttribute: { Attribute: "enableDnsSupport" },
     DescribeInstanceAttribute: { Attribute: "userData" },
     ModifyInstanceAttribute: { "DisableApiStop.Value": "true" },
     AssociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },

@@ -193,7 +193,8 @@ function inherited(): Record<string, string> {
   return Object.fromEntries(kept) as Record<string, string>
 }
 
-function environment(endpoint: string, home: string, credentials: Credentials): Record<string, string> {
+/** For child processes that are clients: this process's environment without its AWS settings, and with those of a cloud. */
+export function environment(endpoint: string, home: string, credentials: Credentials): Record<string, string> {
   return {
     ...inherited(),
     AWS_ENDPOINT_URL: endpoint,

@@ -1,7 +1,7 @@
 /** Files stay short, folders say what they are, and nothing names the machine it was written on. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { files, read } from "./tree.ts"
+import { files, read, withoutGit } from "./tree.ts"
 
 const longest = 500
 const readmeLines = 40
@@ -42,4 +42,9 @@ test("there are no folders and files that collect what has no place", () => {
 
 test("lock files carry no addresses", () => {
   assert.ok(!read("package-lock.json").includes('"resolved": "http'))
+})
+
+test("where there is no git the same source files are found", () => {
+  assert.deepEqual(withoutGit("*.ts"), files("*.ts").toSorted())
+  assert.deepEqual(withoutGit("services/ec2/*.ts"), files("services/ec2/*.ts").toSorted())
 })

@@ -42,10 +42,10 @@ export interface Cloud {
   instances(): Promise<readonly Instance[]>
 }
 
-/** The entry script with these words; never throws. Longest time: two minutes. */
+/** The entry script with these words, without images in the background; never throws. Longest time: two minutes. */
 export function fractus(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const settings = { timeout: 120_000, env: { ...process.env, ...env }, maxBuffer: 1 << 24 }
+    const settings = { timeout: 120_000, env: { ...process.env, FRACTUS_IMAGES: "first", ...env }, maxBuffer: 1 << 24 }
     execFile(join(root, "fractus"), words, settings, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1
       resolve({ status: code, output: `${stdout}${stderr}` })
@@ -64,12 +64,12 @@ export async function until<T>(what: string, timeoutMs: number, found: () => Pro
   }
 }
 
-/** Starts a cloud with its home below `place`, port 22 open to all, and a key pair. Its guests boot, unless `warm` is "on". It is taken down and its folder removed after the test. */
+/** Starts a cloud with its home below `place` by `up` with these words, port 22 open to all, and a key pair. Its guests boot, unless `words` say "--warm on". It is taken down and its folder removed after the test. */
 export async function startCloud(
   t: TestContext,
   port: number,
   place = tmpdir(),
-  warm: "on" | "off" = "off",
+  words: readonly string[] = [],
 ): Promise<Cloud> {
   const directory = mkdtempSync(join(place, "fractus-cloud-"))
   const home = join(directory, "home")
@@ -77,8 +77,8 @@ export async function startCloud(
     if (existsSync(join(home, "config.json"))) await fractus(["down", "--home", home])
     rmSync(directory, { recursive: true, force: true })
   })
-  const words = ["up", "--yes", "--no-profile", "--home", home, "--port", String(port), "--warm", warm]
-  const up = () => must(words)
+  const up = () =>
+    must(["up", "--yes", "--no-profile", "--home", home, "--port", String(port), "--warm", "off", ...words])
   await up()
   const { accessKeyId, secretAccessKey, region } = JSON.parse(
     readFileSync(join(home, "credentials.json"), "utf8"),

@@ -22,7 +22,17 @@ function newHome(t: TestContext): string {
   return join(directory, "home")
 }
 
-const upOf = (home: string, at = port) => ["up", "--yes", "--no-profile", "--home", home, "--port", String(at)]
+const upOf = (home: string, at = port) => [
+  "up",
+  "--yes",
+  "--no-profile",
+  "--images",
+  "first",
+  "--home",
+  home,
+  "--port",
+  String(at),
+]
 
 /** Exit code, words, and a command that mends it; nothing of the home on the machine. */
 function refused({ status, output }: Ended, home: string, code: number, words: RegExp): void {

@@ -49,8 +49,13 @@ export interface Ran {
 
 const deadlineMs = 240_000
 
-/** Runs a script with bash. The home is the script's FRACTUS_HOME, and its AWS files are in the scratch folder. */
-export function bash(script: string, place: Place, env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+/** Runs a script with bash, for at most `limitMs` (four minutes). The home is the script's FRACTUS_HOME, and its AWS files are in the scratch folder. */
+export function bash(
+  script: string,
+  place: Place,
+  env: Readonly<Record<string, string>> = {},
+  limitMs = deadlineMs,
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn("bash", ["-c", script], {
       cwd: place.directory,
@@ -58,6 +63,7 @@ export function bash(script: string, place: Place, env: Readonly<Record<string, 
         PATH: process.env["PATH"] ?? "",
         HOME: place.directory,
         FRACTUS_HOME: place.home,
+        FRACTUS_IMAGES: "first",
         AWS_CONFIG_FILE: join(place.directory, "aws-config"),
         AWS_SHARED_CREDENTIALS_FILE: join(place.directory, "aws-credentials"),
         AWS_PAGER: "",
@@ -65,7 +71,7 @@ export function bash(script: string, place: Place, env: Readonly<Record<string, 
         ...env,
       },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: deadlineMs,
+      timeout: limitMs,
     })
     let stdout = ""
     let stderr = ""

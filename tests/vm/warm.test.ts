@@ -69,7 +69,7 @@ test(
   "a clone is the instance that it should be, over reboot, stop and start",
   { timeout: 400_000 },
   async (t: TestContext) => {
-    const cloud = await startCloud(t, 5500, undefined, "on")
+    const cloud = await startCloud(t, 5500, undefined, ["--warm", "on"])
     const cold = await launch(cloud)
     assert.deepEqual(await ways(cloud, cold.id), ["boots: there is no warm template of its kind yet"])
     await untilRan(cloud, cold.address)

@@ -22,6 +22,8 @@ test("version 2: controllers are passed down, limits set, the group removed with
   assert.equal(read("v2/fr0/i-1/cpu.max"), "50000 100000")
   assert.equal(read("v2/fr0/i-1/memory.max"), `${100 << 20}`)
   assert.equal(read("v2/fr0/i-1/pids.max"), "130")
+  assert.equal(groups.limitCpu("i-1", 0.25), true)
+  assert.equal(read("v2/fr0/i-1/cpu.max"), "1000 100000", "the least that a kernel takes")
 })
 
 test("version 2 in a container: its own group passes nothing down while processes are in it", () => {
@@ -52,11 +54,14 @@ test("version 1: each controller where it is mounted, the mixed layout too", () 
   assert.equal(groups.ensure("i-1", limits).length, 2)
   assert.equal(read("cpu,cpuacct/fr0/i-1/cpu.cfs_quota_us"), "50000")
   assert.equal(read("memory/fr0/i-1/memory.limit_in_bytes"), `${100 << 20}`)
+  assert.equal(groups.limitCpu("i-1", 12.5), true)
+  assert.equal(read("cpu,cpuacct/fr0/i-1/cpu.cfs_quota_us"), "12500")
 })
 
 test("where none can be written, machines run without", async () => {
   const groups = openCgroups("fr0", "24 1 0:21 / / rw - ext4 /dev/root rw\n")
   assert.equal(groups.version, undefined)
   assert.deepEqual(groups.ensure("i-1", limits), [])
+  assert.equal(groups.limitCpu("i-1", 10), false)
   await groups.remove("i-1")
 })

@@ -24,11 +24,16 @@ export interface Cgroups {
   readonly version: "v1" | "v2" | undefined
   /** Makes or refits the group of a machine. Gives the files that a process writes its pid to in order to join. */
   ensure(id: string, limits: Limits): readonly string[]
+  /** Changes a machine's share of CPU alone, in hundredths of a CPU. False where none can be set. */
+  limitCpu(id: string, cpuPercent: number): boolean
   /** Idempotent. The group must hold no process. */
   remove(id: string): Promise<void>
 }
 
 const periodUs = 100_000
+
+/** The kernel takes no quota below a millisecond. */
+const quotaUs = (cpuPercent: number) => Math.max(1000, Math.round((cpuPercent * periodUs) / 100))
 
 /** Finds what the host has and takes `name` in it for ours. */
 export function openCgroups(name: string, mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): Cgroups {
@@ -36,7 +41,8 @@ export function openCgroups(name: string, mountinfo = readFileSync("/proc/self/m
   if (v2) return v2
   const mounts = controllersV1(mountinfo)
   const usable = [...mounts].filter(([, mount]) => writable(mount))
-  if (usable.length === 0) return { version: undefined, ensure: () => [], remove: async () => {} }
+  if (usable.length === 0)
+    return { version: undefined, ensure: () => [], limitCpu: () => false, remove: async () => {} }
   return {
     version: "v1",
     ensure: (id, limits) =>
@@ -46,6 +52,12 @@ export function openCgroups(name: string, mountinfo = readFileSync("/proc/self/m
         for (const [file, value] of valuesV1(controller, limits)) writeFileSync(path.join(group, file), value)
         return path.join(group, "cgroup.procs")
       }),
+    limitCpu(id, cpuPercent) {
+      const mount = new Map(usable).get("cpu")
+      if (mount === undefined) return false
+      writeFileSync(path.join(mount, name, id, "cpu.cfs_quota_us"), `${quotaUs(cpuPercent)}`)
+      return true
+    },
     async remove(id) {
       for (const [, mount] of usable) await removeGroup(path.join(mount, name), id)
     },
@@ -57,7 +69,7 @@ function valuesV1(controller: string, limits: Limits): readonly (readonly [strin
   if (controller === "pids") return [["pids.max", `${limits.threads}`]]
   return [
     ["cpu.cfs_period_us", `${periodUs}`],
-    ["cpu.cfs_quota_us", `${(limits.cpuPercent * periodUs) / 100}`],
+    ["cpu.cfs_quota_us", `${quotaUs(limits.cpuPercent)}`],
   ]
 }
 
@@ -97,7 +109,7 @@ function openV2(name: string, mountinfo: string): Cgroups | undefined {
       for (const above of [mount, root]) writeFileSync(path.join(above, "cgroup.subtree_control"), enable)
       mkdirSync(group, { recursive: true })
       const values = [
-        ["cpu", "cpu.max", `${(limits.cpuPercent * periodUs) / 100} ${periodUs}`],
+        ["cpu", "cpu.max", `${quotaUs(limits.cpuPercent)} ${periodUs}`],
         ["memory", "memory.max", `${limits.memoryMiB * 2 ** 20}`],
         ["pids", "pids.max", `${limits.threads}`],
       ] as const
@@ -105,6 +117,11 @@ function openV2(name: string, mountinfo: string): Cgroups | undefined {
         if (controllers.includes(controller)) writeFileSync(path.join(group, file), value)
       }
       return [path.join(group, "cgroup.procs")]
+    },
+    limitCpu(id, cpuPercent) {
+      if (!controllers.includes("cpu")) return false
+      writeFileSync(path.join(root, id, "cpu.max"), `${quotaUs(cpuPercent)} ${periodUs}`)
+      return true
     },
     remove: (id) => removeGroup(root, id),
   }

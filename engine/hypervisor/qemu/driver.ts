@@ -265,6 +265,17 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
       return pictures.take(id, machine, directoryOf(id), wake && phase === "running")
     },
 
+    async cpuTimes() {
+      const times = [...machines].map(([id, machine]) => [id, machine.cpuTime()] as const)
+      return new Map(times.flatMap(([id, time]) => (time ? [[id, time] as const] : [])))
+    },
+
+    limitCpu: (id, percent) =>
+      alone(id, async () => {
+        needLive(id)
+        return cgroups.limitCpu(id, percent)
+      }),
+
     templates,
 
     onChange(listener) {

@@ -186,3 +186,18 @@ test("a record that says nothing can be removed", async () => {
   assert.deepEqual(await engine.inspect("i-empty"), { phase: "absent" })
   await engine.close()
 })
+
+test("a QEMU that somebody ends by a signal was killed, and its guest did not power off", async () => {
+  const engine = await open()
+  const heard: string[] = []
+  engine.onChange((id) => heard.push(id))
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    const id = `i-${signal.toLowerCase()}`
+    await engine.prepare(spec(id, "deaf"))
+    await engine.resume(id)
+    process.kill((await engine.inspect(id)).pid ?? 0, signal)
+    assert.equal((await untilPhase(engine, id, "exited")).cause, "killed", signal)
+    await until("the listener", () => heard.includes(id))
+  }
+  await clear(engine)
+})

@@ -3,9 +3,9 @@ import { closeSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "#lib/clock.ts"
-import type { MachinePhase, MachineState } from "../types.ts"
+import type { CpuTime, MachinePhase, MachineState } from "../types.ts"
 import { drainConsole } from "./console-log.ts"
-import { end, isAlive, type ProcessIdentity } from "./process.ts"
+import { cpuTimeMs, end, isAlive, type ProcessIdentity } from "./process.ts"
 import { connectQmp, isObject, printable, type Qmp, type QmpEvent, type QmpObject, QmpViolation } from "./qmp.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { openErrors, readErrors } from "./spawn.ts"
@@ -24,6 +24,8 @@ export interface MachineOptions {
 
 export interface Machine {
   state(): MachineState
+  /** Undefined when the process is gone. */
+  cpuTime(): CpuTime | undefined
   /** Runs a command that changes the machine's state; no listener is told of that change. */
   execute(command: string, args?: QmpObject): Promise<void>
   /**
@@ -256,6 +258,11 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
 
   return {
     state,
+    cpuTime() {
+      const { pid, startTime } = record.process
+      const usedMs = cpuTimeMs(record.process)
+      return usedMs === undefined ? undefined : { process: `${pid}@${startTime}`, usedMs }
+    },
     drain,
     finish,
     connect,

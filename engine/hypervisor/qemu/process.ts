@@ -11,14 +11,23 @@ export interface ProcessIdentity {
 
 /** The identity of `pid` as it is now; undefined when it is gone or a zombie. */
 export function identify(pid: number): ProcessIdentity | undefined {
+  const startTime = statOf(pid)?.[19]
+  return startTime === undefined ? undefined : { pid, startTime }
+}
+
+/** Kernels give it in hundredths of a second to all programs (USER_HZ, proc_pid_stat(5)). Undefined when the process is gone. */
+export function cpuTimeMs({ pid, startTime }: ProcessIdentity): number | undefined {
+  const fields = statOf(pid)
+  // User and system time, and the start.
+  return fields?.[19] === startTime ? (Number(fields[11]) + Number(fields[12])) * 10 : undefined
+}
+
+/** Of a process that is no zombie: the fields of its stat from the third, its state, on. */
+function statOf(pid: number): readonly string[] | undefined {
   const stat = readProc(pid, "stat")
-  if (stat === undefined) return undefined
   // The command's name stands in parentheses and may hold anything, parentheses too.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  const [state] = fields
-  const startTime = fields[19]
-  if (startTime === undefined || state === "Z" || state === "X") return undefined
-  return { pid, startTime }
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return fields?.[0] === "Z" || fields?.[0] === "X" ? undefined : fields
 }
 
 export const isAlive = (process: ProcessIdentity): boolean => identify(process.pid)?.startTime === process.startTime

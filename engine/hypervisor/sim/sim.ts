@@ -18,6 +18,8 @@ export const defaultDelays: SimDelays = { prepareMs: 50, resumeMs: 20, shutdownM
 export interface SimHypervisor extends HypervisorEngine {
   /** The guest powers itself off, as `poweroff` inside would. */
   powerOff(id: string): void
+  /** The machine is gone, as by SIGKILL from outside. */
+  crash(id: string): void
   /** The guest's kernel panics; it stays where it is. */
   panic(id: string): void
 }
@@ -177,6 +179,16 @@ export async function openSim(options: {
       return simPicture()
     },
 
+    async cpuTimes() {
+      const alive = [...machines].filter(([, { phase }]) => phase !== "exited")
+      return new Map(alive.map(([id, { run }]) => [id, { process: String(run), usedMs: 0 }]))
+    },
+
+    async limitCpu(id) {
+      needAlive(id)
+      return true
+    },
+
     onChange(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
@@ -189,6 +201,7 @@ export async function openSim(options: {
     },
 
     powerOff: (id) => end(id, needAlive(id), "guest-shutdown"),
+    crash: (id) => end(id, needAlive(id), "killed"),
     panic(id) {
       needAlive(id).cause = "guest-panic"
       for (const listener of listeners) listener(id)

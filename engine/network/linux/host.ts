@@ -25,27 +25,48 @@ interface ListedRoute {
   readonly type?: string
 }
 
+/**
+ * Addresses of ours that the host uses for something else: the message names the route. `free` is a pool that it does not use, as
+ * far as its routes say.
+ */
+export class AddressesInUse extends Error {
+  readonly free: string | undefined
+  constructor(message: string, free: string | undefined) {
+    super(message)
+    this.name = "AddressesInUse"
+    this.free = free
+  }
+}
+
+/** Pools to propose: ranges for private use at places where few have a network, the last one for documentation. */
+const otherPools = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203.0.113.0/24"]
+
+/** A route shorter than this is a way out, as a VPN's 128.0.0.0/1, and no use of the addresses: ours is longer and wins. */
+const shortestUse = 8
+
 /** What the host routes elsewhere than to us: range, and words for it. */
 export async function foreignRoutes(namespace: Namespace, names: Names): Promise<{ range: Range; words: string }[]> {
   const routes = await ipJson<ListedRoute>(namespace, "-4", "route", "show", "table", "all")
   return routes
     .filter(({ dst, dev, type }) => dst !== "default" && dev !== names.hostDevice && type !== "broadcast")
+    .filter(({ dst }) => Number(dst.split("/")[1] ?? 32) >= shortestUse)
     .map(({ dst, dev, gateway }) => ({
       range: parseCidr(dst.includes("/") ? dst : `${dst}/32`, true),
       words: [dst, gateway && `via ${gateway}`, dev && `dev ${dev}`].filter(Boolean).join(" "),
     }))
 }
 
-/** Refuse a pool or link that the host uses for something else. Throws an Error naming what. */
+/** Refuse a pool or link that the host uses for something else. Throws AddressesInUse. */
 export async function checkPoolIsFree({ namespace, names, publicCidr, link }: HostPart): Promise<void> {
-  for (const { range, words } of await foreignRoutes(namespace, names)) {
-    if (overlaps(range, parseCidr(publicCidr))) {
-      throw new Error(`${publicCidr} is in use on this host (route ${words}): choose another public pool`)
-    }
-    if (overlaps(range, parseCidr(link.cidr))) {
-      throw new Error(`${link.cidr}, our link, came into use on this host (route ${words}): open the network again`)
-    }
+  const routes = await foreignRoutes(namespace, names)
+  const usedBy = (cidr: string) => routes.find(({ range }) => overlaps(range, parseCidr(cidr)))?.words
+  const [pool, ours] = [usedBy(publicCidr), usedBy(link.cidr)]
+  if (pool !== undefined) {
+    const free = otherPools.find((cidr) => usedBy(cidr) === undefined)
+    throw new AddressesInUse(`${publicCidr}, the pool of public addresses, is in use on this host: route ${pool}`, free)
   }
+  if (ours !== undefined)
+    throw new Error(`${link.cidr}, our link, came into use on this host (route ${ours}): open the network again`)
 }
 
 /** Devices of all homes of a host are in this group ("fr"): by it one home knows another's. */

@@ -111,6 +111,13 @@ const neighbours: Readonly<Record<string, Neighbour>> = {
       await ipBatch(internet, ["addr add 198.18.0.9/15 dev lan", "link set lan up"])
     },
   },
+  "a VPN that takes the whole world by halves": {
+    before: ({ host }) =>
+      ipBatch(
+        host,
+        ["0.0.0.0/1", "128.0.0.0/1"].map((half) => `route add ${half} via ${internetAddress}`),
+      ),
+  },
   "a host without IPv6": {
     before: ({ host }) =>
       sysctl(host, { "net.ipv6.conf.all.disable_ipv6": 1, "net.ipv6.conf.default.disable_ipv6": 1 }),

@@ -2,6 +2,7 @@
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { infrastructureAddress } from "../addresses.ts"
+import { neighbourLine } from "./answering.ts"
 import type { NetworkSpec, PortSpec } from "../types.ts"
 import { type Dhcp, dhcpOf, gatewayDevice, stopDhcp } from "./dhcp.ts"
 import { replaceFile } from "./files.ts"
@@ -59,7 +60,7 @@ interface Applied {
 const tapLines = (port: PortSpec, tap: string) => [
   `link set ${tap} mtu ${insideMtu} up`,
   // Permanent: no guest can claim another's address, and none can fill the neighbour table.
-  `neigh replace ${port.address} lladdr ${port.mac.toLowerCase()} dev ${tap} nud permanent`,
+  neighbourLine({ ...port, tap }, "permanent"),
   `route replace ${port.address}/32 dev ${tap}`,
 ]
 

@@ -4,6 +4,7 @@ import type { Clock } from "#lib/clock.ts"
 import { parseCidr } from "../addresses.ts"
 import type { NetworkEngine, NetworkSpec, PortSpec } from "../types.ts"
 import { checkAgainst, checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
+import { answersOf, probedAtOnce } from "./answering.ts"
 import { sweepDhcp } from "./dhcp.ts"
 import { readIfThere } from "./files.ts"
 import { readCounters } from "./guard.ts"
@@ -206,6 +207,24 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
       const port = portOf(network, portId)
       if (port === undefined) throw new Error(`${portId} is no port of ${id}`)
       return await readCounters(network.namespace, names.tap(port.number))
+    },
+    async answering(id, portIds) {
+      const answered: string[] = []
+      for (let at = 0; at < portIds.length; at += probedAtOnce) {
+        const network = networks.get(id)
+        if (network === undefined) break
+        const asked = new Set(portIds.slice(at, at + probedAtOnce))
+        const wired = () =>
+          networks.get(id) !== network
+            ? []
+            : network.spec.ports
+                .filter((port) => asked.has(port.id) && network.plugged.has(names.tap(port.number)))
+                .map((port) => ({ ...port, tap: names.tap(port.number) }))
+        const taps = await answersOf(network.namespace, wired, (work) => inTurn(id, work))
+        for (const port of network.spec.ports)
+          if (asked.has(port.id) && taps.has(names.tap(port.number))) answered.push(port.id)
+      }
+      return new Set(answered)
     },
     down: () =>
       inTurn("host", async () => {

@@ -75,6 +75,7 @@ export async function openSimNetwork({ publicCidr }: SimNetworkOptions): Promise
       require(find(id), portId)
       return { passed: 0, dropped: 0 }
     },
+    answering: async (id, ports) => new Set(ports.filter((port) => networks.get(id)?.plugged.has(port))),
     async down() {
       networks.clear()
       taps.clear()

@@ -1,4 +1,4 @@
-/** Credit options of instances and their defaults by family. The option is kept, shown and counted by no one: CPU is not throttled. */
+/** Credit options of instances and their defaults by family. The host keeps the accounts: host/credits, by the figures in figures.ts. */
 import type {
   SuccessfulInstanceCreditSpecificationItem,
   UnsuccessfulInstanceCreditSpecificationItem,
@@ -12,6 +12,7 @@ import { changeSettings, readSettings } from "../account/settings.ts"
 import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
+import { reassignGuest } from "../instances/assignment.ts"
 import { instanceKind, type InstanceRecord } from "../instances/record.ts"
 import { defaultCredits, readCredits } from "./defaults.ts"
 import { type CpuCredits, creditsOf, familyNames, isBurstable, isFamily } from "./families.ts"
@@ -39,7 +40,7 @@ const modifyInstanceCreditSpecification: Handler<"ModifyInstanceCreditSpecificat
     call.authorize("ec2:ModifyInstanceCreditSpecification", ...changing.map(({ instance }) => instance))
     const settings = await readSettings(call)
     for (const { instance, credits = defaultCredits(settings, instance.record.type) } of changing)
-      if (credits !== undefined) change(call, instance, credits)
+      if (credits !== undefined) await change(call, instance, credits)
     if (changing[0] !== undefined) rememberToken(call, token, parameters, changing[0].id)
   }
   await call.commit()
@@ -55,10 +56,11 @@ const modifyInstanceCreditSpecification: Handler<"ModifyInstanceCreditSpecificat
   }
 }
 
-function change(call: Call, instance: Resource<InstanceRecord>, cpuCredits: CpuCredits): void {
+async function change(call: Call, instance: Resource<InstanceRecord>, cpuCredits: CpuCredits): Promise<void> {
   const { record } = instance
   if (record.attributes.cpuCredits === cpuCredits) return
-  call.draft.update(instanceKind, instance, { ...record, attributes: { ...record.attributes, cpuCredits } })
+  const attributes = { ...record.attributes, cpuCredits }
+  await reassignGuest(call, call.draft.update(instanceKind, instance, { ...record, attributes }))
 }
 
 /** Instance -> option; without one the family's default. */

@@ -1,7 +1,7 @@
 /** Event windows as answers show them. */
 import type { InstanceEventWindow, InstanceEventWindowState } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { toTags } from "../tags/answer.ts"
+import { listTags, toTags } from "../tags/answer.ts"
 import type { EventWindowRecord } from "./record.ts"
 
 /** What changes a window answers "creating", what describes it "active". */
@@ -14,7 +14,7 @@ export function toEventWindow(
     InstanceEventWindowId: id,
     State: state,
     AssociationTarget: { InstanceIds: [...instances], Tags: toTags(instanceTags), DedicatedHostIds: [] },
-    Tags: toTags(record.tags),
+    Tags: listTags(record.tags),
     ...(record.name === undefined ? {} : { Name: record.name }),
     ...(record.cronExpression === undefined ? {} : { CronExpression: record.cronExpression }),
     ...(record.timeRanges === undefined

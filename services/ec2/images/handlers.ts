@@ -8,7 +8,7 @@ import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
 import { platformDetails, toPlatform, usageOperation } from "./platform.ts"
-import { everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+import { bootModeOf, everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
 
 const filterNames = [
   "architecture",
@@ -18,6 +18,7 @@ const filterNames = [
   "block-device-mapping.snapshot-id",
   "block-device-mapping.volume-size",
   "block-device-mapping.volume-type",
+  "boot-mode",
   "creation-date",
   "description",
   "ena-support",
@@ -26,6 +27,13 @@ const filterNames = [
   "image-allowed",
   "image-id",
   "image-type",
+  "image-watermark.source-image-creation-time",
+  "image-watermark.source-image-id",
+  "image-watermark.source-image-region",
+  "image-watermark.watermark-creation-time",
+  "image-watermark.watermark-key",
+  "instance-type-specification.supported-instance-type",
+  "instance-type-specification.unsupported-instance-type",
   "is-public",
   "kernel-id",
   "manifest-location",
@@ -35,9 +43,17 @@ const filterNames = [
   "platform",
   "product-code",
   "product-code.type",
+  "public-ssm-parameter-name",
   "ramdisk-id",
   "root-device-name",
   "root-device-type",
+  "scan-result.critical-fix-available-since",
+  "scan-result.finding-scan-date",
+  "scan-result.high-fix-available-since",
+  "scan-result.highest-finding-severity-label",
+  "scan-result.informational-fix-available-since",
+  "scan-result.low-fix-available-since",
+  "scan-result.medium-fix-available-since",
   "source-image-id",
   "source-image-region",
   "source-instance-id",
@@ -57,6 +73,7 @@ const describeImages: Handler<"DescribeImages"> = async (input, call) => {
   const page = await call.describe({
     kind: imageKind,
     ids: input.ImageIds,
+    idsCalled: "imageIdsSet",
     filterNames,
     ...asked(input),
     ...visibleImages(call),
@@ -108,7 +125,7 @@ function toImage({ id, account, record }: Resource<ImageRecord>): Image {
         },
       },
     ],
-    BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
+    BootMode: bootModeOf(record),
     CreationDate: new Date(record.createdMs).toISOString(),
     EnaSupport: true,
     Hypervisor: "xen",

@@ -19,6 +19,9 @@ export interface ImageRecord extends Tagged {
   readonly public: boolean
 }
 
+/** How its guests boot: 64-bit ARM has no BIOS. */
+export const bootModeOf = ({ architecture }: ImageRecord) => (architecture === "arm64" ? "uefi" : "legacy-bios")
+
 export const imageKind = defineKind<ImageRecord>({
   name: "image",
   prefix: "ami",
@@ -28,6 +31,7 @@ export const imageKind = defineKind<ImageRecord>({
   facets: ({ id, account, record }) => ({
     "image-id": id,
     architecture: record.architecture,
+    "boot-mode": bootModeOf(record),
     "block-device-mapping.delete-on-termination": true,
     "block-device-mapping.device-name": record.rootDeviceName,
     "block-device-mapping.snapshot-id": record.rootSnapshot,

@@ -62,7 +62,7 @@ export function toMaintenanceOptions({ attributes }: InstanceRecord): InstanceMa
   return { AutoRecovery: autoRecovery, RebootMigration: rebootMigration }
 }
 
-function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces): Instance {
+export function toInstance(instance: Resource<InstanceRecord>, interfaces: Interfaces): Instance {
   const { id, record } = instance
   const reason = stateReasonOf(record)
   return {

@@ -3,10 +3,13 @@ import type { Call } from "#cloud/call.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { GuestSpec, PortSpec } from "#host/protocol/types.ts"
+import { creditsOf } from "../credits/families.ts"
+import { cpuAccountOf } from "../credits/figures.ts"
 import { hostName } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { metadataOf } from "./metadata.ts"
 import type { InstanceRecord } from "./record.ts"
+import { recovers } from "./recovery.ts"
 
 /** Puts the guest into the draft, as the host's wish: on while the instance is pending or running. */
 export function assignGuest(
@@ -45,6 +48,7 @@ export function guestSpec(
   force: boolean,
 ): GuestSpec {
   const { record } = instance
+  const cpuAccount = cpuAccountOf(record.type, record.vcpus, creditsOf(record))
   return {
     kind: "guest",
     power: record.state === "pending" || record.state === "running" ? "on" : "off",
@@ -56,6 +60,7 @@ export function guestSpec(
     vcpus: record.vcpus,
     memoryMiB: record.memoryMiB,
     cpuQuotaPercent: record.vcpus * 100,
+    ...(cpuAccount === undefined ? {} : { cpuAccount }),
     uuid: record.uuid,
     image: record.image,
     disks: record.blockDevices.map((device) => ({
@@ -67,6 +72,7 @@ export function guestSpec(
     })),
     ports: interfaces.map((resource) => ({ network: resource.record.vpc, port: portSpec(resource) })),
     metadata: metadataOf(instance, interfaces),
+    afterCrash: recovers(record) ? "restart" : "stay",
     ...(record.machineVersion === undefined ? {} : { machineVersion: record.machineVersion }),
   }
 }

@@ -1,13 +1,13 @@
 /** DescribeInstances, DescribeInstanceStatus. */
 import type { InstanceStatus } from "@aws-sdk/client-ec2"
-import { matches } from "#cloud/resources/match.ts"
-import type { Filter } from "#cloud/resources/describe.ts"
+import { fits } from "#cloud/resources/describe.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler } from "../handler.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
-import { toReservations, toState } from "./answer.ts"
+import { toInstance, toReservations, toState } from "./answer.ts"
+import type { Check, Impairment } from "./checks.ts"
+import { computedFilters, computedValues } from "./computed-filters.ts"
 import { instanceFilters, statusFilters } from "./filter-names.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -15,69 +15,77 @@ export const describeInstances: Handler<"DescribeInstances"> = async (input, cal
   const page = await call.describe({
     kind: instanceKind,
     ids: input.InstanceIds,
+    idsCalled: "instancesSet",
     filterNames: instanceFilters,
+    computed: computedFilters,
     ...asked(input),
   })
   const interfaces = await call.load(
     networkInterfaceKind,
     page.items.flatMap((instance) => instance.record.networkInterfaces),
   )
-  return { Reservations: toReservations(page.items, interfaces), ...nextToken(page) }
+  const found =
+    page.remaining.length === 0
+      ? page.items
+      : page.items.filter((instance) => {
+          const shown = toInstance(instance, interfaces)
+          const own = instance.record.networkInterfaces.flatMap((id) => interfaces.get(id) ?? [])
+          return fits(page.remaining, (name) => computedValues(name, shown, own))
+        })
+  return { Reservations: toReservations(found, interfaces), ...nextToken(page) }
 }
 
-/** Cloud seconds from "running" until the guest counts as reachable. */
-const initializingMs = 30_000
-
 export const describeInstanceStatus: Handler<"DescribeInstanceStatus"> = async (input, call) => {
-  const stored: Filter[] = []
-  const computed: Filter[] = []
-  for (const filter of input.Filters ?? []) (isComputed(filter.Name) ? computed : stored).push(filter)
-  const empty = computed.find(({ Values }) => Values === undefined || Values.length === 0)
-  if (empty !== undefined) throw raise("InvalidParameterValue", { detail: `The filter '${empty.Name}' has no values` })
   const running = input.IncludeAllInstances === true ? [] : [{ name: "instance-state-name", values: ["running"] }]
   const page = await call.describe({
     kind: instanceKind,
     ids: input.InstanceIds,
-    filters: stored,
+    idsCalled: "instancesSet",
     filterNames: statusFilters,
-    maxResults: input.MaxResults,
-    nextToken: input.NextToken,
+    computed: statusFilters.filter(isComputed),
+    ...asked(input),
     also: running,
   })
-  const statuses = page.items.map((instance) => toStatus(instance, call.nowMs))
+  const statuses = page.items.map(toStatus)
   return {
-    InstanceStatuses: statuses.filter((status) => computed.every((filter) => hasStatus(status, filter))),
+    InstanceStatuses: statuses.filter((status) => fits(page.remaining, (name) => [statusValue(status, name)])),
     ...nextToken(page),
   }
 }
 
-const isComputed = (name: string | undefined) =>
-  /^(instance|system|attached-ebs)-status\.(status|reachability)$/.test(name ?? "")
+const isComputed = (name: string) => /^(instance|system|attached-ebs)-status\.(status|reachability)$/.test(name)
 
-function hasStatus(status: InstanceStatus, { Name, Values }: Filter): boolean {
-  const summary =
-    Name?.startsWith("system") === true
-      ? status.SystemStatus
-      : Name?.startsWith("instance") === true
-        ? status.InstanceStatus
-        : status.AttachedEbsStatus
-  const value = Name?.endsWith(".status") === true ? summary?.Status : summary?.Details?.[0]?.Status
-  return (Values ?? []).some((want) => matches(want, value ?? ""))
+function statusValue(status: InstanceStatus, name: string): string | undefined {
+  const summary = name.startsWith("system")
+    ? status.SystemStatus
+    : name.startsWith("instance")
+      ? status.InstanceStatus
+      : status.AttachedEbsStatus
+  return name.endsWith(".status") ? summary?.Status : summary?.Details?.[0]?.Status
 }
 
-function toStatus({ id, record }: Resource<InstanceRecord>, nowMs: number): InstanceStatus {
+/** Which checks each impairment fails. A panic is the guest's own; a full disk is the host's, and stops the guest and its volumes too. */
+const failedBy: Readonly<Record<Impairment["code"], readonly (keyof typeof checkOf)[]>> = {
+  crashed: ["instance"],
+  ended: ["instance", "system"],
+  "disk-full": ["instance", "system", "volumes"],
+}
+/** Volumes are reached when their host's disk is. */
+const checkOf = { instance: "instance", system: "system", volumes: "system" } as const
+
+function toStatus({ id, record }: Resource<InstanceRecord>): InstanceStatus {
   const running = record.state === "running"
-  const settled = running && nowMs - (record.runningMs ?? record.launchedMs) >= initializingMs
-  const { impaired } = record
-  const summary = (name: "reachability", hurtBy: readonly string[] = ["disk-full"]) => {
+  const summary = (what: keyof typeof checkOf) => {
     if (!running) return { Status: "not-applicable" as const }
-    if (impaired !== undefined && hurtBy.includes(impaired.code)) {
-      const since = new Date(impaired.sinceMs)
-      return { Status: "impaired" as const, Details: [{ Name: name, Status: "failed" as const, ImpairedSince: since }] }
-    }
+    const { impaired } = record
+    const check = record.checks?.[checkOf[what]]
+    const hurt = impaired !== undefined && failedBy[impaired.code].includes(what)
+    const failed = hurt || check?.status === "failed"
+    if (!failed) return check === undefined ? initializing : passed
+    const since = new Date(Math.min((hurt ? impaired.sinceMs : undefined) ?? Infinity, failedSince(check)))
     return {
-      Status: settled ? ("ok" as const) : ("initializing" as const),
-      Details: [{ Name: name, Status: settled ? ("passed" as const) : ("initializing" as const) }],
+      Status: "impaired" as const,
+      Details: [{ Name: "reachability" as const, Status: "failed" as const, ImpairedSince: since }],
     }
   }
   return {
@@ -85,9 +93,15 @@ function toStatus({ id, record }: Resource<InstanceRecord>, nowMs: number): Inst
     AvailabilityZoneId: record.zoneId,
     InstanceId: id,
     InstanceState: toState(record.state),
-    // A panic is the guest's own; a full disk is the host's, and stops the guest and its volumes too.
-    InstanceStatus: summary("reachability", ["disk-full", "crashed"]),
-    SystemStatus: summary("reachability"),
-    AttachedEbsStatus: summary("reachability"),
+    InstanceStatus: summary("instance"),
+    SystemStatus: summary("system"),
+    AttachedEbsStatus: summary("volumes"),
   }
 }
+
+const initializing = {
+  Status: "initializing" as const,
+  Details: [{ Name: "reachability" as const, Status: "initializing" as const }],
+}
+const passed = { Status: "ok" as const, Details: [{ Name: "reachability" as const, Status: "passed" as const }] }
+const failedSince = (check: Check | undefined) => (check?.status === "failed" ? check.sinceMs : Infinity)

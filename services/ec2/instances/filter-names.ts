@@ -47,6 +47,7 @@ export const instanceFilters = [
   "metadata-options.http-put-response-hop-limit",
   "metadata-options.http-tokens",
   "metadata-options.instance-metadata-tags",
+  "metadata-options.state",
   "monitoring-state",
   "network-interface.addresses.association.allocation-id",
   "network-interface.addresses.association.association-id",
@@ -137,6 +138,7 @@ export const instanceFilters = [
 ]
 
 export const statusFilters = [
+  "application-status.status",
   "attached-ebs-status.reachability",
   "attached-ebs-status.status",
   "availability-zone",

@@ -20,7 +20,7 @@ import { getConsoleScreenshot } from "./screenshot.ts"
 export const handlers = {
   DescribeInstanceAttribute: pure(describeInstanceAttribute),
   DescribeInstances: pure(describeInstances),
-  DescribeInstanceStatus: describeInstanceStatus,
+  DescribeInstanceStatus: pure(describeInstanceStatus),
   DescribeInstanceTopology: pure(describeInstanceTopology),
   GetConsoleOutput: getConsoleOutput,
   GetConsoleScreenshot: getConsoleScreenshot,

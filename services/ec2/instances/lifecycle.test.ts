@@ -47,6 +47,13 @@ async function describe(rig: Rig, id: string) {
   const { Reservations } = await rig.ec2("DescribeInstances", { InstanceIds: [id] })
   return Reservations?.[0]?.Instances?.[0] ?? assert.fail("no instance")
 }
+/** System, instance and volumes. */
+async function statusOf(rig: Rig, id: string) {
+  const asked = { InstanceIds: [id], IncludeAllInstances: true }
+  const { InstanceStatuses } = await rig.ec2("DescribeInstanceStatus", asked)
+  const status = InstanceStatuses?.[0] ?? assert.fail("no status")
+  return [status.SystemStatus?.Status, status.InstanceStatus?.Status, status.AttachedEbsStatus?.Status]
+}
 const stateOf = async (rig: Rig, id: string) => (await describe(rig, id)).State?.Name
 
 /** What the host was last told of a resource; undefined if it should be absent. */
@@ -168,14 +175,90 @@ test("a guest that powers itself off is stopped, or terminated when it was launc
   assert.equal(await wish(rig, ending), undefined)
 })
 
-test("a machine that ends without being asked never lies running", async (t) => {
+test("a machine that was lost impairs its instance: while it is recovered, and for good with a reason when it stays down", async (t) => {
   const rig = await openRig(t)
   await withImage(rig)
   const id = await launch(rig, { InstanceInitiatedShutdownBehavior: "terminate" })
-  await see(rig, id, {})
-  await see(rig, id, { phase: "off", cause: "killed" })
-  const instance = await describe(rig, id)
-  assert.deepEqual([instance.State?.Name, instance.StateReason?.Code], ["stopped", "Server.InternalError"])
+  await see(rig, id, { checks: { instance: "passed", system: "passed" } })
+  const address = (await describe(rig, id)).PublicIpAddress
+  assert.deepEqual(await statusOf(rig, id), ["ok", "ok", "ok"])
+  await see(rig, id, { phase: "starting" })
+  assert.deepEqual(await statusOf(rig, id), ["impaired", "impaired", "ok"])
+  await see(rig, id, { checks: { system: "passed" } })
+  assert.deepEqual(await statusOf(rig, id), ["ok", "initializing", "ok"], "the new run is yet to answer")
+  const trouble = { code: "crashed", message: "recovered 3 times already", final: true } as const
+  await see(rig, id, { phase: "off", cause: "killed", trouble })
+  const down = await describe(rig, id)
+  assert.deepEqual([down.State?.Name, down.StateReason?.Code], ["running", "Server.InternalError"])
+  assert.match(down.StateReason?.Message ?? "", /recovered 3 times already/)
+  assert.equal(down.PublicIpAddress, address)
+  assert.deepEqual(await statusOf(rig, id), ["impaired", "impaired", "ok"])
+  await rig.ec2("StopInstances", { InstanceIds: [id] })
+  await see(rig, id, { phase: "off", cause: "killed", trouble })
+  assert.equal(await stateOf(rig, id), "stopped")
+  await rig.ec2("StartInstances", { InstanceIds: [id] })
+  await see(rig, id, { starts: 2 })
+  assert.deepEqual(await statusOf(rig, id), ["initializing", "initializing", "initializing"])
+  assert.equal((await describe(rig, id)).StateReason, undefined)
+})
+
+test("whether a lost machine is started again follows the maintenance options and the type", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  assert.equal((await guestWish(rig, id)).afterCrash, "restart")
+  await rig.ec2("ModifyInstanceMaintenanceOptions", { InstanceId: id, AutoRecovery: "disabled" })
+  assert.equal((await guestWish(rig, id)).afterCrash, "stay")
+  await rig.ec2("ModifyInstanceMaintenanceOptions", { InstanceId: id, AutoRecovery: "default" })
+  assert.equal((await guestWish(rig, id)).afterCrash, "restart")
+  const never = await launch(rig, { MaintenanceOptions: { AutoRecovery: "disabled" } })
+  assert.equal((await guestWish(rig, never)).afterCrash, "stay")
+  const unsupported = await launch(rig, { InstanceType: "m5d.large" })
+  assert.equal((await guestWish(rig, unsupported)).afterCrash, "stay")
+})
+
+test("the host is told of the CPU credits of a burstable instance, and of another option at once", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  assert.deepEqual((await guestWish(rig, id)).cpuAccount?.surplus, true)
+  const InstanceCreditSpecifications = [{ InstanceId: id, CpuCredits: "standard" }]
+  await rig.ec2("ModifyInstanceCreditSpecification", { InstanceCreditSpecifications })
+  const { cpuAccount, starts } = await guestWish(rig, id)
+  assert.deepEqual([cpuAccount?.surplus, cpuAccount?.perHour, starts], [false, 12, 1])
+  assert.equal((await guestWish(rig, await launch(rig, { InstanceType: "m5.large" }))).cpuAccount, undefined)
+})
+
+test("a machine that ends before it ran, or for a reason nobody knows, never lies running", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const ids = [await launch(rig), await launch(rig, { InstanceInitiatedShutdownBehavior: "terminate" })]
+  await see(rig, ids[1] ?? "", {})
+  for (const [index, id] of ids.entries()) {
+    await see(rig, id, { phase: "off", cause: index === 0 ? "killed" : "unknown" })
+    const instance = await describe(rig, id)
+    assert.deepEqual([instance.State?.Name, instance.StateReason?.Code], ["stopped", "Server.InternalError"])
+  }
+})
+
+test("a guest is initializing until it answers, impaired while it does not, and ok again when it does", async (t) => {
+  const rig = await openRig(t)
+  await withImage(rig)
+  const id = await launch(rig)
+  assert.deepEqual(await statusOf(rig, id), ["not-applicable", "not-applicable", "not-applicable"])
+  await see(rig, id, { checks: { system: "passed" } })
+  assert.deepEqual(await statusOf(rig, id), ["ok", "initializing", "ok"])
+  await see(rig, id, { checks: { instance: "passed", system: "passed" } })
+  assert.deepEqual(await statusOf(rig, id), ["ok", "ok", "ok"])
+  await see(rig, id, { checks: { instance: "failed", system: "passed" } })
+  assert.deepEqual(await statusOf(rig, id), ["ok", "impaired", "ok"])
+  await see(rig, id, { checks: { system: "passed" } })
+  assert.deepEqual(await statusOf(rig, id), ["ok", "impaired", "ok"], "a host that has not asked yet says nothing")
+  await see(rig, id, { checks: { instance: "passed", system: "failed" } })
+  assert.deepEqual(await statusOf(rig, id), ["impaired", "ok", "impaired"])
+  await rig.ec2("StopInstances", { InstanceIds: [id] })
+  await see(rig, id, { phase: "off", cause: "requested" })
+  assert.deepEqual(await statusOf(rig, id), ["not-applicable", "not-applicable", "not-applicable"])
 })
 
 test("a launch that cannot be carried out ends with its reason", async (t) => {
@@ -335,12 +418,7 @@ test("a guest that a full disk stopped is impaired until it goes on; one that pa
   await withImage(rig)
   const id = await launch(rig)
   await see(rig, id, {})
-  const shown = async () => {
-    const { InstanceStatuses } = await rig.ec2("DescribeInstanceStatus", { InstanceIds: [id] })
-    const status = InstanceStatuses?.[0] ?? assert.fail("no status")
-    assert.equal(status.InstanceState?.Name, "running")
-    return [status.SystemStatus?.Status, status.InstanceStatus?.Status, status.AttachedEbsStatus?.Status]
-  }
+  const shown = () => statusOf(rig, id)
   const well = ["initializing", "initializing", "initializing"]
   assert.deepEqual(await shown(), well)
   const full = { code: "disk-full", message: "paused: a write to its disk failed", final: false } as const
@@ -360,8 +438,8 @@ test("a guest that a full disk stopped is impaired until it goes on; one that pa
   assert.deepEqual(await shown(), well)
   // A stop ends what was wrong.
   await see(rig, id, { trouble: full })
-  await see(rig, id, { phase: "off", cause: "killed" })
-  assert.equal((await describe(rig, id)).State?.Name, "stopped")
+  await rig.ec2("StopInstances", { InstanceIds: [id] })
+  await see(rig, id, { phase: "off", cause: "requested" })
   await rig.ec2("StartInstances", { InstanceIds: [id] })
   await see(rig, id, { starts: 2 })
   assert.deepEqual(await shown(), well)

@@ -28,10 +28,11 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
     if (record.state === "stopped") return true
     throw notInState(id, "started")
   })
-  for (const { record } of stopped) {
-    requireTypeSupport(record.type, record.attributes)
-    await requireRoom(call, record)
-  }
+  for (const { record } of stopped) requireTypeSupport(record.type, record.attributes)
+  await requireRoom(
+    call,
+    stopped.map(({ record }) => record),
+  )
   const needing = stopped
     .flatMap((instance) => ownInterfaces(instance, interfaces))
     .filter((i) => i.record.autoPublic && i.record.publicAddress === undefined)

@@ -1,12 +1,14 @@
 /**
- * ModifyInstanceMaintenanceOptions, and the same options of a launch. They are kept and shown. Nothing recovers an instance here and no
- * events are scheduled, so that "disabled" is what happens anyway.
+ * ModifyInstanceMaintenanceOptions, and the same options of a launch. Automatic recovery is the host's (host/reconcile/recovery.ts): a
+ * machine that was lost is started again on the same host. No events are scheduled, so that there is no reboot to migrate at.
  */
 import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
 import { toMaintenanceOptions } from "./answer.ts"
+import { reassignGuest } from "./assignment.ts"
 import { notInState } from "./lifecycle.ts"
 import { instanceKind, type MaintenanceOptions } from "./record.ts"
+import { recovers } from "./recovery.ts"
 
 interface Given {
   readonly AutoRecovery?: string | undefined
@@ -42,6 +44,7 @@ export const modifyInstanceMaintenanceOptions: Handler<"ModifyInstanceMaintenanc
     ...record,
     attributes: { ...record.attributes, maintenance },
   })
+  if (recovers(changed.record) !== recovers(record)) await reassignGuest(call, changed)
   await call.commit()
   return { InstanceId: instance.id, ...toMaintenanceOptions(changed.record) }
 }

@@ -12,6 +12,7 @@ import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-in
 import { volumeKind } from "../volumes/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
+import { noteChecks } from "./checks.ts"
 import { terminate } from "./lifecycle.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -33,25 +34,22 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
   if (record.state === "pending" && status.trouble?.final === true)
     return failStart(call, instance, status.trouble.message)
   if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
-  if ((record.state === "running" || record.state === "pending") && status.phase === "off")
-    return leftByItself(call, instance, status)
-  if (record.state === "running" && status.phase === "on") return noteImpairment(call, instance, status)
+  const ended = status.phase === "off"
+  // A machine that was lost is no stop: the instance is impaired until it is recovered or stopped.
+  if (record.state === "running" && (!ended || status.trouble?.code === "crashed")) return note(call, instance, status)
+  if ((record.state === "running" || record.state === "pending") && ended) return leftByItself(call, instance, status)
 }
 
 /** Seen by DescribeInstanceStatus. Other troubles are the host's own and leave the guest running. */
-async function noteImpairment(call: Call, instance: InstanceResource, { trouble }: GuestStatus): Promise<void> {
-  const code = trouble?.code === "disk-full" || trouble?.code === "crashed" ? trouble.code : undefined
-  const { impaired, ...record } = instance.record
-  if (code === impaired?.code) return
-  call.draft.update(instanceKind, instance, {
-    ...record,
-    ...(code === undefined ? {} : { impaired: { code, sinceMs: call.nowMs } }),
-  })
+async function note(call: Call, instance: InstanceResource, status: GuestStatus): Promise<void> {
+  const noted = noteChecks(instance.record, status, call.nowMs)
+  if (noted === instance.record) return
+  call.draft.update(instanceKind, instance, noted)
   await call.commit()
 }
 
 async function becomeRunning(call: Call, instance: InstanceResource, status: GuestStatus): Promise<void> {
-  const { record } = instance
+  const record = noteChecks(instance.record, status, call.nowMs)
   call.draft.update(instanceKind, instance, {
     ...record,
     state: "running",
@@ -88,7 +86,7 @@ async function becomeRunning(call: Call, instance: InstanceResource, status: Gue
 async function becomeStopped(call: Call, instance: InstanceResource, reason: Partial<InstanceRecord>): Promise<void> {
   const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
   const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, ...record } = instance.record
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...record } = instance.record
   const kept = own[0]?.record.publicAddress?.address
   const stopped = call.draft.update(instanceKind, instance, {
     ...record,
@@ -150,7 +148,7 @@ async function failStart(call: Call, instance: InstanceResource, message: string
 /** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
 async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
   const { draft } = call
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, ...record } = instance.record
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...record } = instance.record
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
     if (resource.record.attachment?.deleteOnTermination !== false) {

@@ -2,6 +2,7 @@
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
 import { platformDetails, usageOperation } from "../images/platform.ts"
 import { type CpuCredits, creditsOf } from "../credits/families.ts"
+import type { Checks, Impairment } from "./checks.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
 
@@ -49,10 +50,11 @@ export interface InstanceRecord extends Tagged {
   readonly launchedMs: number
   /** When the state became "terminated": it stays visible for an hour. */
   readonly terminatedMs?: number
-  /** When the guest began to run, for the status checks. */
+  /** When the guest began to run. */
   readonly runningMs?: number
-  /** What keeps a running guest from going on: the host's disk is full, or its own kernel panicked. Cloud time since when. */
-  readonly impaired?: { readonly code: "disk-full" | "crashed"; readonly sinceMs: number }
+  readonly impaired?: Impairment
+  /** Of a running instance; what is missing is not known yet. */
+  readonly checks?: Checks
   /** Base64, as the caller sent it. */
   readonly userData?: string
   readonly clientToken?: string

@@ -5,7 +5,7 @@ import { notFound, requireId, type Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
-import { toTags } from "../tags/answer.ts"
+import { listTags, toTags } from "../tags/answer.ts"
 import { tagsFor } from "../tags/specifications.ts"
 import { newKey, toPem, toPpk } from "./generate.ts"
 import { createdFingerprint, importedFingerprint, readPublicKey, toAuthorizedKey, typeOf } from "./public-key.ts"
@@ -154,6 +154,7 @@ const showMade = (keyPair: Resource<KeyPairRecord>) => ({
 const showKeyPair = (keyPair: Resource<KeyPairRecord>, withPublicKey: boolean) => ({
   ...showMade(keyPair),
   KeyType: keyPair.record.type satisfies KeyType,
+  Tags: listTags(keyPair.record.tags),
   CreateTime: new Date(keyPair.record.createdMs),
   ...(withPublicKey ? { PublicKey: keyPair.record.publicKey } : {}),
 })

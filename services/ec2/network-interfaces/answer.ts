@@ -1,7 +1,7 @@
 /** Network interfaces as answers show them: alone, and inside their instance. */
 import type { InstanceNetworkInterface, NetworkInterface, NetworkInterfaceStatus } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { toTags } from "../tags/answer.ts"
+import { listTags } from "../tags/answer.ts"
 import { privateDnsName, publicDnsName } from "./names.ts"
 import type { NetworkInterfaceRecord } from "./record.ts"
 
@@ -13,7 +13,7 @@ export function toNetworkInterface(resource: Resource<NetworkInterfaceRecord>): 
     AvailabilityZone: record.zone,
     AvailabilityZoneId: record.zoneId,
     RequesterManaged: false,
-    TagSet: toTags(record.tags) ?? [],
+    TagSet: listTags(record.tags),
     ...(attachment === undefined
       ? {}
       : { Attachment: { ...toAttachment(attachment), InstanceId: attachment.instance, InstanceOwnerId: account } }),

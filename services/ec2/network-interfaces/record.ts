@@ -43,6 +43,8 @@ export const networkInterfaceKind = defineKind<NetworkInterfaceRecord>({
     "requester-managed": false,
     "interface-type": "interface",
     "availability-zone": record.zone,
+    "availability-zone-id": record.zoneId,
+    "operator.managed": false,
     description: record.description,
     "group-id": record.groups.map((group) => group.id),
     "group-name": record.groups.map((group) => group.name),

@@ -1,7 +1,7 @@
 /** Groups and rules as answers show them. */
 import type { IpPermission, RevokedSecurityGroupRule, SecurityGroup, SecurityGroupRule } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
-import { toTags } from "../tags/answer.ts"
+import { listTags, toTags } from "../tags/answer.ts"
 import type { Wish } from "./permissions.ts"
 import type { RuleRecord, SecurityGroupRecord } from "./record.ts"
 
@@ -65,7 +65,7 @@ export function showRule(group: Group, rule: RuleRecord): SecurityGroupRule {
     ...(rule.group === undefined
       ? {}
       : { ReferencedGroupInfo: { GroupId: rule.group.id, UserId: rule.group.account } }),
-    Tags: toTags(rule.tags),
+    Tags: listTags(rule.tags),
     SecurityGroupRuleArn: `arn:aws:ec2:${group.region}:${group.account}:security-group-rule/${rule.id}`,
   }
 }

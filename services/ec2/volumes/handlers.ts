@@ -33,6 +33,7 @@ const describeVolumes: Handler<"DescribeVolumes"> = async (input, call) => {
   const page = await call.describe({
     kind: volumeKind,
     ids: input.VolumeIds,
+    idsCalled: "volumeSet",
     filterNames,
     ...asked(input),
   })

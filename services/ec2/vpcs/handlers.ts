@@ -1,12 +1,14 @@
-/** DescribeVpcs, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
+/** DescribeVpcs, DescribeVpcAttribute, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
 import type { InternetGateway, RouteTable, Subnet, Vpc } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
+import { fits } from "#cloud/resources/describe.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { asked, nextToken, renamed } from "../filters.ts"
-import { toTags } from "../tags/answer.ts"
+import { listTags, toTags } from "../tags/answer.ts"
 import { usableRange } from "./addresses.ts"
+import { handlers as attributes } from "./attributes.ts"
 import { subnetScope } from "./subnet-scope.ts"
 import {
   type InternetGatewayRecord,
@@ -35,11 +37,19 @@ const vpcFilters = [
   "vpc-id",
 ]
 
+/** Names that EC2 still takes; ansible's ec2_vpc_net asks by "cidr-block". */
+const olderVpcFilters = {
+  "cidr-block": "cidr",
+  cidrBlock: "cidr",
+  dhcpOptionsId: "dhcp-options-id",
+  isDefault: "is-default",
+}
+
 const describeVpcs: Handler<"DescribeVpcs"> = async (input, call) => {
   const page = await call.describe({
     kind: vpcKind,
     ids: input.VpcIds,
-    filters: renamed(input.Filters, { isDefault: "is-default", dhcpOptionsId: "dhcp-options-id" }),
+    filters: renamed(input.Filters, olderVpcFilters),
     filterNames: vpcFilters,
     maxResults: input.MaxResults,
     nextToken: input.NextToken,
@@ -63,10 +73,13 @@ function toVpc({ id, account, record }: Resource<VpcRecord>): Vpc {
   }
 }
 
+/** Addresses come and go with every launch: counted, not indexed. */
+const freeCount = "available-ip-address-count"
+
 const subnetFilters = [
   "availability-zone",
   "availability-zone-id",
-  "available-ip-address-count",
+  freeCount,
   "cidr-block",
   "customer-owned-ipv4-pool",
   "default-for-az",
@@ -92,28 +105,24 @@ const subnetFilters = [
 const describeSubnets: Handler<"DescribeSubnets"> = async (input, call) => {
   const names = {
     availabilityZone: "availability-zone",
+    availabilityZoneId: "availability-zone-id",
     cidr: "cidr-block",
     cidrBlock: "cidr-block",
     defaultForAz: "default-for-az",
   }
-  const filters = renamed(input.Filters, names)
   const page = await call.describe({
     kind: subnetKind,
     ids: input.SubnetIds,
-    filters: filters?.filter((filter) => filter.Name !== "available-ip-address-count"),
+    filters: renamed(input.Filters, names),
     filterNames: subnetFilters,
+    computed: [freeCount],
     maxResults: input.MaxResults,
     nextToken: input.NextToken,
   })
   const free = await freeAddresses(call, page.items)
-  const wanted = filters
-    ?.filter((filter) => filter.Name === "available-ip-address-count")
-    .map((filter) => filter.Values ?? [])
   const subnets = page.items.map((subnet) => toSubnet(subnet, free.get(subnet.id) ?? 0))
   return {
-    Subnets: subnets.filter((subnet) =>
-      (wanted ?? []).every((values) => values.includes(String(subnet.AvailableIpAddressCount))),
-    ),
+    Subnets: subnets.filter((subnet) => fits(page.remaining, () => [String(subnet.AvailableIpAddressCount)])),
     ...nextToken(page),
   }
 }
@@ -208,7 +217,7 @@ function toRouteTable({ id, account, record }: Resource<RouteTableRecord>): Rout
       Origin: route.origin,
       State: "active",
     })),
-    Tags: toTags(record.tags),
+    Tags: listTags(record.tags),
   }
 }
 
@@ -227,11 +236,12 @@ function toInternetGateway({ id, account, record }: Resource<InternetGatewayReco
     InternetGatewayId: id,
     OwnerId: account,
     Attachments: record.vpc === undefined ? [] : [{ State: "available" as never, VpcId: record.vpc }],
-    Tags: toTags(record.tags),
+    Tags: listTags(record.tags),
   }
 }
 
 export const handlers = {
+  ...attributes,
   DescribeVpcs: pure(describeVpcs),
   DescribeSubnets: pure(describeSubnets),
   DescribeRouteTables: pure(describeRouteTables),

@@ -90,7 +90,13 @@ export const instances = {
     const { ec2, refusal, launch, daemon } = cloud
     const [id] = await launch()
     const running = await ec2("DescribeInstanceStatus", { InstanceIds: [id] })
-    assert.equal(running.InstanceStatuses?.[0]?.InstanceState?.Name, "running")
+    const [status] = running.InstanceStatuses ?? []
+    assert.equal(status?.InstanceState?.Name, "running")
+    // A simulated guest answers at once, and so the waiters of all clients end.
+    for (const summary of [status.InstanceStatus, status.SystemStatus, status.AttachedEbsStatus]) {
+      assert.equal(summary?.Status, "ok")
+      assert.deepEqual(summary.Details, [{ Name: "reachability", Status: "passed" }])
+    }
     await ec2("StopInstances", { InstanceIds: [id] })
     await daemon.settled()
     assert.deepEqual((await ec2("DescribeInstanceStatus", { InstanceIds: [id] })).InstanceStatuses, [])

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import type { VpcAttributeName } from "@aws-sdk/client-ec2"
 import type { Checks } from "./checks.ts"
 
 export const resources = {
@@ -8,10 +9,33 @@ export const resources = {
       Vpcs.map((vpc) => [vpc.CidrBlock, vpc.IsDefault, vpc.State]),
       [["172.31.0.0/16", true, "available"]],
     )
+    const byCidr = [{ Name: "cidr-block", Values: ["172.31.0.0/16"] }]
+    assert.deepEqual((await ec2("DescribeVpcs", { Filters: byCidr })).Vpcs, Vpcs)
     assert.deepEqual((await ec2("DescribeVpcs", { VpcIds: [Vpcs[0]?.VpcId ?? ""] })).Vpcs, Vpcs)
     assert.equal(await refusal("DescribeVpcs", { VpcIds: ["vpc-00000000"] }), "400 InvalidVpcID.NotFound")
     assert.equal(await refusal("DescribeVpcs", { VpcIds: ["vpc"] }), "400 InvalidVpcID.Malformed")
     assert.equal(await refusal("DescribeVpcs", { MaxResults: 4 }), "400 InvalidParameterValue")
+  },
+
+  async DescribeVpcAttribute({ ec2, refusal }) {
+    const { Vpcs: [vpc] = [] } = await ec2("DescribeVpcs", {})
+    const VpcId = vpc?.VpcId ?? ""
+    const shown = async (Attribute: VpcAttributeName) => ec2("DescribeVpcAttribute", { VpcId, Attribute })
+    assert.deepEqual(await shown("enableDnsSupport"), { VpcId, EnableDnsSupport: { Value: true } })
+    assert.deepEqual(await shown("enableDnsHostnames"), { VpcId, EnableDnsHostnames: { Value: true } })
+    const metrics = { VpcId, EnableNetworkAddressUsageMetrics: { Value: false } }
+    assert.deepEqual(await shown("enableNetworkAddressUsageMetrics"), metrics)
+    const Attribute = "enableDnsSupport"
+    assert.equal(await refusal("DescribeVpcAttribute", { VpcId, Attribute: undefined }), "400 MissingParameter")
+    assert.equal(await refusal("DescribeVpcAttribute", { VpcId: undefined, Attribute }), "400 MissingParameter")
+    assert.equal(
+      await refusal("DescribeVpcAttribute", { VpcId, Attribute: "toString" as VpcAttributeName }),
+      "400 InvalidParameterValue",
+    )
+    assert.equal(
+      await refusal("DescribeVpcAttribute", { VpcId: "vpc-00000000", Attribute }),
+      "400 InvalidVpcID.NotFound",
+    )
   },
 
   async DescribeSubnets({ ec2, refusal, launch }) {
@@ -55,6 +79,7 @@ export const resources = {
       Filters: [{ Name: "attachment.vpc-id", Values: [vpc?.VpcId ?? ""] }],
     })
     assert.deepEqual(InternetGateways[0]?.Attachments, [{ State: "available", VpcId: vpc?.VpcId }])
+    assert.deepEqual(InternetGateways[0]?.Tags, [])
     const missing = { InternetGatewayIds: ["igw-00000000"] }
     assert.equal(await refusal("DescribeInternetGateways", missing), "400 InvalidInternetGatewayID.NotFound")
   },

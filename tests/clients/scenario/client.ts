@@ -1,4 +1,8 @@
 /** What a client of the scenario does: one call at a time, answered in plain JSON. */
+import type { SimDaemon } from "#tests/rig/daemon.ts"
+
+/** What a client has to know of a cloud. */
+export type Access = Pick<SimDaemon, "endpoint" | "credentials" | "env">
 
 export type Service = "ec2" | "sts"
 

@@ -9,9 +9,21 @@ export interface Line {
   readonly answer: Answer
 }
 
-/** The normalised transcript. Throws at the first step that does not end as it must. `settled` waits until nothing is pending. */
+/** The normalised transcript of the whole scenario. */
 export async function runScenario(client: Client, settled: () => Promise<void>): Promise<readonly Line[]> {
-  const kept = new Map<string, string>()
+  return normalise(await runSteps(client, settled, steps, new Map())) as readonly Line[]
+}
+
+/**
+ * What was answered, as it came; what the steps keep is put into `kept`. Throws at the first step that does not end as it must.
+ * `settled` waits until nothing is pending.
+ */
+export async function runSteps(
+  client: Client,
+  settled: () => Promise<void>,
+  steps: readonly Step[],
+  kept: Map<string, string>,
+): Promise<readonly Line[]> {
   const lines: Line[] = []
   for (const step of steps) {
     if (step.settled === true) await settled()
@@ -21,7 +33,7 @@ export async function runScenario(client: Client, settled: () => Promise<void>):
     for (const [name, path] of Object.entries(step.keep ?? {})) kept.set(name, valueAt(answer, path))
     lines.push({ operation: step.operation, answer })
   }
-  return normalise(lines) as readonly Line[]
+  return lines
 }
 
 async function runStep(client: Client, step: Step, kept: ReadonlyMap<string, string>): Promise<Answer> {

@@ -1,12 +1,11 @@
 /** The JavaScript SDK v3. */
 import * as ec2 from "@aws-sdk/client-ec2"
 import * as sts from "@aws-sdk/client-sts"
-import type { SimDaemon } from "#tests/rig/daemon.ts"
-import type { Answer, Client, Service } from "./client.ts"
+import type { Access, Answer, Client, Service } from "./client.ts"
 
 const waitS = { minDelay: 1, maxDelay: 1, maxWaitTime: 30 }
 
-export function openSdk({ endpoint, credentials }: SimDaemon): Client {
+export function openSdk({ endpoint, credentials }: Access): Client {
   const configuration = { endpoint, region: "us-east-1", credentials, maxAttempts: 1 }
   const clients = { ec2: new ec2.EC2Client(configuration), sts: new sts.STSClient(configuration) }
   return {

@@ -1,23 +1,45 @@
 /**
- * How many of a machine fit. vCPUs are capped by the type's share of CPU, not counted against the host; memory is. On sim nothing is short.
+ * How many of a machine may run, and fit. vCPUs are capped by the type's share of CPU, not counted against the host; memory is. On sim nothing is short.
  */
 import type { Call } from "#cloud/call.ts"
 import { fromStored } from "#cloud/resources/kind.ts"
 import { raise } from "../../errors.ts"
-import { instanceKind, type InstanceRecord } from "../record.ts"
+import { instanceKind, type InstanceRecord, type InstanceState } from "../record.ts"
 import type { Machine } from "./place.ts"
 import type { LaunchWish } from "./wish.ts"
 
 /** Kept for the host itself and for what QEMU needs beside each guest's memory. */
 const reserve = { hostMiB: 1024, perGuestMiB: 128 }
 
-/** Between MinCount and MaxCount, as many as fit. Throws InsufficientInstanceCapacity below MinCount. */
-export async function roomFor(call: Call, machine: Machine, wish: LaunchWish, zone: string): Promise<number> {
+type Counts = Pick<LaunchWish, "min" | "max">
+
+/**
+ * Between MinCount and MaxCount, as many as may run and fit. Throws VcpuLimitExceeded or InsufficientInstanceCapacity below MinCount.
+ * `also` are instances that the same call starts.
+ */
+export async function roomFor(
+  call: Call,
+  machine: Machine,
+  wish: Counts,
+  zone: string,
+  also: readonly InstanceRecord[] = [],
+): Promise<number> {
+  const max = await withinQuota(call, machine, wish, also)
+  return roomOnHost(call, machine, { min: wish.min, max }, zone, also)
+}
+
+async function roomOnHost(
+  call: Call,
+  machine: Machine,
+  wish: Counts,
+  zone: string,
+  also: readonly InstanceRecord[],
+): Promise<number> {
   const capacity = call.cloud.settings.capacity
   if (capacity === undefined) return wish.max
   if (machine.vcpus > capacity.cpus)
     throw insufficient(machine, zone, `it needs ${machine.vcpus} vCPUs and the host has ${capacity.cpus}`)
-  const free = capacity.memoryMiB - reserve.hostMiB - (await memoryInUse(call))
+  const free = capacity.memoryMiB - reserve.hostMiB - (await memoryInUse(call, also))
   const fit = Math.floor(free / (machine.memoryMiB + reserve.perGuestMiB))
   if (fit < wish.min)
     throw insufficient(
@@ -28,35 +50,75 @@ export async function roomFor(call: Call, machine: Machine, wish: LaunchWish, zo
   return Math.min(wish.max, fit)
 }
 
-/** Throws InsufficientInstanceCapacity if a stopped instance does not fit any more. */
-export async function requireRoom(call: Call, instance: InstanceRecord): Promise<void> {
-  const machine = {
-    name: instance.type,
-    vcpus: instance.vcpus,
-    memoryMiB: instance.memoryMiB,
-    architecture: instance.architecture,
-  }
-  await roomFor(call, machine, { min: 1, max: 1 } as LaunchWish, instance.zone)
+/** Throws VcpuLimitExceeded or InsufficientInstanceCapacity if these stopped instances may not run, or do not fit, all together. */
+export async function requireRoom(call: Call, instances: readonly InstanceRecord[]): Promise<void> {
+  for (const [index, { type, vcpus, memoryMiB, architecture, zone }] of instances.entries())
+    await roomFor(
+      call,
+      { name: type, vcpus, memoryMiB, architecture },
+      { min: 1, max: 1 },
+      zone,
+      instances.slice(0, index),
+    )
 }
 
 function insufficient(machine: Machine, zone: string, why: string) {
   return raise("InsufficientInstanceCapacity", { type: machine.name, zone, why })
 }
 
-async function memoryInUse(call: Call): Promise<number> {
-  let sum = 0
+async function memoryInUse(call: Call, also: readonly InstanceRecord[]): Promise<number> {
+  let sum = also.reduce((all, { memoryMiB }) => all + memoryMiB + reserve.perGuestMiB, 0)
+  for await (const { memoryMiB } of instancesIn(call, ["pending", "running", "stopping", "shutting-down"]))
+    sum += memoryMiB + reserve.perGuestMiB
+  return sum
+}
+
+/** Of the caller's account and region only, or of all there are. */
+async function* instancesIn(
+  call: Call,
+  states: readonly InstanceState[],
+  own = false,
+): AsyncGenerator<InstanceRecord, void> {
   let after: number | undefined
   do {
     const page = await call.store.query({
       kind: instanceKind.name,
-      accounts: [],
-      regions: [],
-      facets: [{ name: "instance-state-name", values: ["pending", "running", "stopping", "shutting-down"] }],
+      accounts: own ? [call.account] : [],
+      regions: own ? [call.region] : [],
+      facets: [{ name: "instance-state-name", values: states }],
       limit: 1000,
       ...(after === undefined ? {} : { after }),
     })
-    for (const stored of page.items) sum += fromStored<InstanceRecord>(stored).record.memoryMiB + reserve.perGuestMiB
+    for (const stored of page.items) yield fromStored<InstanceRecord>(stored).record
     after = page.next
   } while (after !== undefined)
-  return sum
+}
+
+/**
+ * Which of EC2's quotas a type counts against, as "Amazon EC2 instance type quotas" puts families together by their letters. All have
+ * the same limit here.
+ */
+function quotaOf(type: string): string {
+  const letters = /^[a-z]+/.exec(type)?.[0] ?? type
+  if (/^(inf|trn|dl|hpc|mac|vt|u)/.test(letters)) return letters === "vt" ? "g" : letters
+  const first = letters.charAt(0)
+  return "acdhimrtz".includes(first) ? "standard" : first
+}
+
+/** Looked up only where there is a limit: it costs a look at all that runs. */
+async function withinQuota(
+  call: Call,
+  machine: Machine,
+  { min, max }: Counts,
+  also: readonly InstanceRecord[],
+): Promise<number> {
+  const limit = call.cloud.settings.vcpuLimit
+  if (limit === undefined) return max
+  const quota = quotaOf(machine.name)
+  let used = also.filter(({ type }) => quotaOf(type) === quota).reduce((all, { vcpus }) => all + vcpus, 0)
+  for await (const { type, vcpus } of instancesIn(call, ["pending", "running"], true))
+    if (quotaOf(type) === quota) used += vcpus
+  const fit = Math.floor((limit - used) / machine.vcpus)
+  if (fit < min) throw raise("VcpuLimitExceeded", { limit })
+  return Math.min(max, fit)
 }

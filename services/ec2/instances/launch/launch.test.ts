@@ -1,11 +1,12 @@
 /** RunInstances: what it makes, and what it refuses with nothing half done. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import type { Observed } from "#host/protocol/types.ts"
 import { imageIdOf } from "#images/catalog.ts"
 import type { Input } from "../../handler.ts"
 import { openRig, type Rig } from "../../../../tests/ec2/rig.ts"
 import { registerPublicImages } from "../../images/register.ts"
-import { createEc2 } from "../../service.ts"
+import { createEc2, observe } from "../../service.ts"
 import { toAddress, usableRange } from "../../vpcs/addresses.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 
@@ -221,6 +222,42 @@ test("an unknown image is replaced where the home says so", async (t) => {
     Instances: { ImageId: string }[]
   }
   assert.equal(answer.Instances[0]?.ImageId, image)
+})
+
+test("a limit of vCPUs holds launches and starts, for each group of types and each account by itself", async (t) => {
+  const rig = await rigWithImage(t)
+  const service = createEc2({ ...rig.cloud, settings: { ...rig.cloud.settings, vcpuLimit: 8 } })
+  const limited = async (operation: string, input: object, account = "123456789012") => {
+    const caller = { account, arn: `arn:aws:iam::${account}:root`, userId: account }
+    const info = { requestId: "r", operation, region: "us-east-1", caller }
+    const answer = await service.dispatch(operation, input, info).catch((error: unknown) => ({ error: String(error) }))
+    return answer as { Instances?: { InstanceId: string }[]; error?: string }
+  }
+  const run = { ...base, InstanceType: "t3.micro" }
+  const first = await limited("RunInstances", { ...run, MinCount: 1, MaxCount: 3 })
+  assert.equal(first.Instances?.length, 3)
+  const rest = await limited("RunInstances", { ...run, InstanceType: "m5.large", MinCount: 1, MaxCount: 5 })
+  assert.equal(rest.Instances?.length, 1, "as many as the limit leaves")
+  const more = await limited("RunInstances", { ...run, InstanceType: "c5.large" })
+  assert.match(more.error ?? "", /vCPU limit of 8/)
+  assert.equal((await limited("RunInstances", { ...run, InstanceType: "g4dn.2xlarge" })).Instances?.length, 1)
+  assert.equal((await limited("RunInstances", run, "210987654321")).Instances?.length, 1)
+
+  const stopped = (first.Instances ?? []).map(({ InstanceId }) => InstanceId)
+  for (const id of stopped) {
+    await observe(rig.cloud, seen(id, "on"))
+    await rig.ec2("StopInstances", { InstanceIds: [id] })
+    await observe(rig.cloud, seen(id, "off"))
+  }
+  assert.equal((await limited("RunInstances", { ...run, MinCount: 2, MaxCount: 2 })).Instances?.length, 2)
+  assert.match((await limited("StartInstances", { InstanceIds: stopped })).error ?? "", /vCPU limit of 8/)
+  assert.equal((await limited("StartInstances", { InstanceIds: stopped.slice(1, 2) })).error, undefined)
+})
+
+const seen = (resource: string, phase: "on" | "off"): Observed => ({
+  resource,
+  generation: 1,
+  status: { kind: "guest", phase, starts: 1, resets: 0 },
 })
 
 test("fifty launches at once all succeed, with addresses of their own", async (t) => {

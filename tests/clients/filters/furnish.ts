@@ -1,0 +1,68 @@
+/** A cloud in which every kind of resource that Fractus has shows every member that it can have. */
+import type { TestCloud } from "../operations/cloud.ts"
+
+const tags = [{ Key: "purpose", Value: "filters" }]
+
+/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, an event window; all tagged. */
+export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> {
+  await ec2("CreateKeyPair", { KeyName: "filters", TagSpecifications: [{ ResourceType: "key-pair", Tags: tags }] })
+  const { GroupId = "" } = await ec2("CreateSecurityGroup", {
+    GroupName: "filters",
+    Description: "every kind of rule",
+    TagSpecifications: [{ ResourceType: "security-group", Tags: tags }],
+  })
+  const IpPermissions = [
+    {
+      IpProtocol: "tcp",
+      FromPort: 22,
+      ToPort: 23,
+      IpRanges: [{ CidrIp: "192.0.2.0/24" }],
+      Ipv6Ranges: [{ CidrIpv6: "2001:db8::/32" }],
+      UserIdGroupPairs: [{ GroupId }],
+    },
+  ]
+  const TagSpecifications = [{ ResourceType: "security-group-rule" as const, Tags: tags }]
+  await ec2("AuthorizeSecurityGroupIngress", { GroupId, IpPermissions, TagSpecifications })
+  await ec2("AuthorizeSecurityGroupEgress", { GroupId, IpPermissions, TagSpecifications })
+  const { Instances = [] } = await ec2("RunInstances", {
+    ImageId: image,
+    InstanceType: "t3.micro",
+    MinCount: 2,
+    MaxCount: 2,
+    KeyName: "filters",
+    ClientToken: "filters",
+    NetworkInterfaces: [{ DeviceIndex: 0, Description: "eth0", Groups: [GroupId] }],
+    BlockDeviceMappings: [{ DeviceName: "/dev/sdf", Ebs: { VolumeSize: 3, VolumeType: "gp3" } }],
+    TagSpecifications: (["instance", "volume", "network-interface"] as const).map((ResourceType) => ({
+      ResourceType,
+      Tags: tags,
+    })),
+  })
+  const [first = "", second = ""] = Instances.map(({ InstanceId = "" }) => InstanceId)
+  await ec2("CreateInstanceEventWindow", { Name: "filters", CronExpression: "* 0-4 * * SUN" }).then(
+    async ({ InstanceEventWindow: window }) => {
+      const InstanceEventWindowId = window?.InstanceEventWindowId ?? ""
+      await ec2("AssociateInstanceEventWindow", { InstanceEventWindowId, AssociationTarget: { InstanceIds: [first] } })
+      await ec2("CreateTags", { Resources: [InstanceEventWindowId], Tags: tags })
+    },
+  )
+  const { InstanceEventWindow: byTag } = await ec2("CreateInstanceEventWindow", { CronExpression: "* 0-4 * * MON" })
+  await ec2("AssociateInstanceEventWindow", {
+    InstanceEventWindowId: byTag?.InstanceEventWindowId ?? "",
+    AssociationTarget: { InstanceTags: tags },
+  })
+  await daemon.settled()
+  await ec2("StopInstances", { InstanceIds: [second] })
+  await daemon.settled()
+  const { Vpcs = [] } = await ec2("DescribeVpcs", {})
+  const { Subnets = [] } = await ec2("DescribeSubnets", {})
+  const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
+  const { InternetGateways = [] } = await ec2("DescribeInternetGateways", {})
+  const Resources = [
+    ...Vpcs.map(({ VpcId }) => VpcId ?? ""),
+    ...Subnets.map(({ SubnetId }) => SubnetId ?? ""),
+    ...RouteTables.map(({ RouteTableId }) => RouteTableId ?? ""),
+    ...InternetGateways.map(({ InternetGatewayId }) => InternetGatewayId ?? ""),
+  ]
+  await ec2("CreateTags", { Resources, Tags: tags })
+}

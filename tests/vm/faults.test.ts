@@ -20,7 +20,7 @@ import { countFrom, seeded, seedFrom, type Random } from "../faults/random.ts"
 import { banner, type Cloud, inGuest, startCloud, until } from "./cloud.ts"
 import { leftOf, wrongIn } from "./orphans.ts"
 
-const rounds = countFrom("FRACTUS_VM_ROUNDS", 10)
+const rounds = countFrom("FRACTUS_VM_ROUNDS", 6)
 const seed = seedFrom("FRACTUS_VM_SEED", 12)
 const guests = countFrom("FRACTUS_VM_GUESTS", 5)
 const longestWorkMs = 2_500

@@ -1,4 +1,4 @@
-/** Ten guests of one security group: by name they reach each other when a rule says so, and no longer when it is gone. */
+/** Six guests of one security group: by name they reach each other when a rule says so, and no longer when it is gone. */
 import assert from "node:assert/strict"
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import type { Readable, Writable } from "node:stream"
@@ -13,7 +13,7 @@ import {
 } from "@aws-sdk/client-ec2"
 import { banner, type Cloud, inGuest, sshWords, until } from "./cloud.ts"
 
-const guests = 10
+const guests = 6
 const bootMs = 240_000
 /** A rule is on its way to the filters for less than this. */
 const ruleMs = 10_000

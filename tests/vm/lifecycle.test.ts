@@ -1,4 +1,4 @@
-/** The life of real guests through the API: on, off, anew, with another type, by their own wish and by a kill; then ten at once. */
+/** The life of real guests through the API: on, off, anew, with another type, by their own wish and by a kill; then six at once. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import {
@@ -39,7 +39,7 @@ test("guests live as EC2 says", async (t) => {
   )
   await t.test("a forced stop asks nobody, and the next start works", () => forced(cloud, main))
   await terminateAll(cloud)
-  await t.test("ten at once reach each other by name as their group says", (context) => crowd(context, cloud))
+  await t.test("six at once reach each other by name as their group says", (context) => crowd(context, cloud))
   await terminateAll(cloud)
   await cloud.settled()
   assert.deepEqual(await wrongIn(cloud), [], "after all were terminated")

@@ -1,7 +1,7 @@
 /**
  * SIGKILL of any of our processes while guests are launched, stopped, started, rebooted and terminated. After each round the machine
  * and the API must agree. FRACTUS_VM_ROUNDS and FRACTUS_VM_GUESTS set how much, FRACTUS_VM_SEED repeats a run's choices. Fifty rounds
- * with five guests are the long run, ten are what a usual one has time for.
+ * with five guests are the long run, six are what a usual one has time for.
  */
 import assert from "node:assert/strict"
 import { readdirSync, readFileSync } from "node:fs"

@@ -154,17 +154,18 @@ const addThings = (root: Command): void => {
 const addWork = (root: Command): void => {
   onHome(root, "test", "run the tests; those with real guests need root")
     .addArgument(
-      new Argument("[suites...]", "which (unit api vm; all is these and long)").choices([
+      new Argument("[suites...]", "which (unit api vm; all is these, faults and long)").choices([
         "unit",
         "api",
         "vm",
+        "faults",
         "long",
         "all",
       ]),
     )
     .addOption(yesOption())
     .addOption(jsonOption())
-    .action(async (suites: ("unit" | "api" | "vm" | "long" | "all")[], options: Home & { yes?: boolean }) =>
+    .action(async (suites: ("unit" | "api" | "vm" | "faults" | "long" | "all")[], options: Home & { yes?: boolean }) =>
       (await import("./commands/test.ts")).test(suites, options),
     )
   onHome(root, "bench", "run a benchmark, or all")

@@ -9,7 +9,7 @@ const sum = (results: readonly SuiteResult[], member: "passed" | "failed" | "ski
   results.reduce((total, result) => total + result[member], 0)
 
 /**
- * `fractus test [unit|api|vm|long|all]...`. The last line on stdout is `N passed, N failed` over all suites that ran. Without root, and when
+ * `fractus test [unit|api|vm|faults|long|all]...`. The last line on stdout is `N passed, N failed` over all suites that ran. Without root, and when
  * no suite or `all` is asked for, it runs the rest, says that the tests with real guests did not run, and exits 3: they are not skipped silently.
  */
 export const test = async (

@@ -15,6 +15,7 @@ test("every test file of the repository belongs to one suite, by its name and pl
   assert.equal(suiteOf("tests/faults/kill.test.ts"), "api")
   assert.equal(suiteOf("tests/faults/kill.vm.test.ts"), "vm")
   assert.equal(suiteOf("tests/vm/first.test.ts"), "vm")
+  assert.equal(suiteOf("tests/vm/first.faults.test.ts"), "faults")
   assert.equal(suiteOf("tests/vm/first.long.test.ts"), "long")
   assert.equal(suiteOf("tests/style/arrows.test.ts"), "unit")
   const all = suiteNames.flatMap((name) => filesOf(name))

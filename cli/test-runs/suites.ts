@@ -1,27 +1,28 @@
 import { globSync } from "node:fs"
 import { repository } from "../repository.ts"
 
-export type SuiteName = "unit" | "api" | "vm" | "long"
+export type SuiteName = "unit" | "api" | "vm" | "faults" | "long"
 
 /** What `fractus test` knows, in the order in which `all` runs them. */
-export const suiteNames: readonly SuiteName[] = ["unit", "api", "vm", "long"]
+export const suiteNames: readonly SuiteName[] = ["unit", "api", "vm", "faults", "long"]
 
-/** What it runs when it is told no name: all but guests that take minutes. */
+/** What it runs when it is told no name: all but hostile guests, kills and full disks, and guests that take minutes. */
 export const usualSuites: readonly SuiteName[] = ["unit", "api", "vm"]
 
 /** Suites with real guests, which need root. */
-export const hasGuests = (name: SuiteName): boolean => name === "vm" || name === "long"
+export const hasGuests = (name: SuiteName): boolean => name === "vm" || name === "faults" || name === "long"
 
 /** Longest time of one test file. */
 export const deadlineMs: Record<SuiteName, number> = {
   unit: 180_000,
   api: 300_000,
   vm: 480_000,
+  faults: 480_000,
   long: 1_200_000,
 }
 
 /** How many test files of each suite run at once. Guests mostly wait: for a boot, a lease, a deadline. */
-export const concurrency: Record<SuiteName, number> = { unit: 2, api: 2, vm: 3, long: 1 }
+export const concurrency: Record<SuiteName, number> = { unit: 2, api: 2, vm: 3, faults: 3, long: 1 }
 
 /** A test of the whole machine's state, or of time under load: nothing else runs beside it. */
 export const runsAlone = (path: string): boolean => /\.alone\.test\.[jt]s$/.test(path)
@@ -31,6 +32,7 @@ const isApiTest = (path: string): boolean => path.startsWith("tests/clients/") |
 
 /** The suite a test file belongs to, by its path inside the repository. */
 export const suiteOf = (path: string): SuiteName => {
+  if (path.endsWith(".faults.test.ts")) return "faults"
   if (path.endsWith(".long.test.ts")) return "long"
   if (isVirtualMachineTest(path)) return "vm"
   return isApiTest(path) ? "api" : "unit"

@@ -1,6 +1,7 @@
 /** All that is touched in the host's own namespace: one device, one route, one table, `ip_forward`, and accept rules. */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { overlaps, parseCidr, type Range } from "../addresses.ts"
 import { run } from "./command.ts"
 import { keepTable } from "./kept.ts"
@@ -44,9 +45,21 @@ const otherPools = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203
 /** A route shorter than this is a way out, as a VPN's 128.0.0.0/1, and no use of the addresses: ours is longer and wins. */
 const shortestUse = 8
 
+/** How often routes are listed until all their devices have names. */
+const listings = 40
+
+/** `ip` writes "if" and a number for a device that went while it listed: such a route is gone the next time, unless that is a name. */
+async function listRoutes(namespace: Namespace): Promise<ListedRoute[]> {
+  for (let left = listings; ; left--) {
+    const routes = await ipJson<ListedRoute>(namespace, "-4", "route", "show", "table", "all")
+    if (left === 0 || !routes.some(({ dev }) => /^if\d+$/.test(dev ?? ""))) return routes
+    await sleep(25)
+  }
+}
+
 /** What the host routes elsewhere than to us: range, and words for it. */
 export async function foreignRoutes(namespace: Namespace, names: Names): Promise<{ range: Range; words: string }[]> {
-  const routes = await ipJson<ListedRoute>(namespace, "-4", "route", "show", "table", "all")
+  const routes = await listRoutes(namespace)
   return routes
     .filter(({ dst, dev, type }) => dst !== "default" && dev !== names.hostDevice && type !== "broadcast")
     .filter(({ dst }) => Number(dst.split("/")[1] ?? 32) >= shortestUse)

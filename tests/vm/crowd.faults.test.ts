@@ -1,8 +1,8 @@
-/** Six guests of one security group: by name they reach each other when a rule says so, and no longer when it is gone. */
+/** Ten guests of one security group: by name they reach each other when a rule says so, and no longer when it is gone. */
 import assert from "node:assert/strict"
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import type { Readable, Writable } from "node:stream"
-import type { TestContext } from "node:test"
+import { test, type TestContext } from "node:test"
 import {
   AuthorizeSecurityGroupIngressCommand,
   CreateSecurityGroupCommand,
@@ -10,16 +10,29 @@ import {
   type IpPermission,
   RevokeSecurityGroupIngressCommand,
   RunInstancesCommand,
+  TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2"
-import { banner, type Cloud, inGuest, sshWords, until } from "./cloud.ts"
+import { banner, type Cloud, inGuest, sshWords, startCloud, until } from "./cloud.ts"
+import { leftOf, wrongIn } from "./orphans.ts"
 
-const guests = 6
+const guests = 10
 const bootMs = 240_000
 /** A rule is on its way to the filters for less than this. */
 const ruleMs = 10_000
 const port = 5000
 
-export async function crowd(t: TestContext, cloud: Cloud): Promise<void> {
+test("ten at once reach each other by name as their group says", async (t) => {
+  const cloud = await startCloud(t, 5203)
+  const InstanceIds = await crowd(t, cloud)
+  await cloud.client.send(new TerminateInstancesCommand({ InstanceIds }))
+  await cloud.settled()
+  assert.deepEqual(await wrongIn(cloud), [], "after all were terminated")
+  await cloud.down()
+  assert.deepEqual(leftOf(cloud), [], "after down")
+})
+
+/** Gives their ids. */
+async function crowd(t: TestContext, cloud: Cloud): Promise<string[]> {
   const GroupId = await makeGroup(cloud)
   const startMs = performance.now()
   const count = { MinCount: guests, MaxCount: guests }
@@ -46,6 +59,7 @@ export async function crowd(t: TestContext, cloud: Cloud): Promise<void> {
   const ring = await Promise.all(running.map((from, at) => pings(cloud, from, running[(at + 1) % guests]!)))
   assert.deepEqual(ring, Array<boolean>(guests).fill(true), "each pings the next by its name")
   await revoked(t, cloud, { one, two, GroupId, tcp })
+  return running.flatMap(({ InstanceId }) => InstanceId ?? [])
 }
 
 async function makeGroup(cloud: Cloud): Promise<string> {

@@ -22,7 +22,7 @@ const ruleMs = 10_000
 const port = 5000
 
 test("ten at once reach each other by name as their group says", async (t) => {
-  const cloud = await startCloud(t, 5203)
+  const cloud = await startCloud(t, 5206)
   const InstanceIds = await crowd(t, cloud)
   await cloud.client.send(new TerminateInstancesCommand({ InstanceIds }))
   await cloud.settled()

@@ -50,6 +50,10 @@ export const headlines: readonly { readonly words: string; readonly name: string
     name: "cold launch: RunInstances to ssh banner, against the same guest started by hand",
   },
   {
+    words: "The second launch of a kind, a clone of a warm template",
+    name: "warm launch: RunInstances to ssh banner",
+  },
+  {
     words: "`DescribeInstances` of 1,000 instances, four clients at once",
     name: "DescribeInstances of 1000: time of an answer, four clients at once",
   },

@@ -1,4 +1,5 @@
 /** What is odd about a machine, from what was read of it: pure, so that a test can play any machine. */
+import { otherPools } from "#lib/address-pools.ts"
 import { BlockList, isIPv4 } from "node:net"
 import { systemOf } from "./system.ts"
 import { program } from "../failure.ts"
@@ -99,9 +100,6 @@ const usersOf = (routes: string, cidr: string): string[] => {
   })
   return [...new Set(found)]
 }
-
-/** The same as engine/network/linux/host.ts proposes when a start is refused. */
-const otherPools = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203.0.113.0/24"]
 
 /** The pool is reached by a route of ours; whoever has another one there would lose those addresses, so `up` refuses. */
 const checkPool = ({ routes, publicCidr, engine }: Machine): Check => {

@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { otherPools } from "#lib/address-pools.ts"
 import { overlaps, parseCidr, type Range } from "../addresses.ts"
 import { run } from "./command.ts"
 import { keepTable } from "./kept.ts"
@@ -38,9 +39,6 @@ export class AddressesInUse extends Error {
     this.free = free
   }
 }
-
-/** Pools to propose: ranges for private use at places where few have a network, the last one for documentation. */
-const otherPools = ["10.198.0.0/20", "172.30.224.0/20", "192.168.224.0/20", "203.0.113.0/24"]
 
 /** A route shorter than this is a way out, as a VPN's 128.0.0.0/1, and no use of the addresses: ours is longer and wins. */
 const shortestUse = 8

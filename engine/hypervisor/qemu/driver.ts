@@ -231,7 +231,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         const machine = needLive(id)
         if (machine.state().phase !== "running") return
         machine.expectShutdown()
-        await machine.execute("system_powerdown")
+        await machine.query("system_powerdown")
       }),
 
     reset: (id) => alone(id, () => needLive(id).execute("system_reset")),

@@ -7,23 +7,36 @@ import path from "node:path"
 import { test } from "node:test"
 import { systemClock } from "#lib/clock.ts"
 import { until } from "../conformance.ts"
-import { attach } from "./machine.ts"
-import { identify, isAlive } from "./process.ts"
+import { attach, type Machine } from "./machine.ts"
+import { identify, isAlive, type ProcessIdentity } from "./process.ts"
 import { readRecord } from "./record.ts"
 
-test("a machine whose QMP turns to garbage is told of, and can still be ended", async () => {
+interface Stage {
+  readonly directory: string
+  readonly process: ProcessIdentity
+  readonly machine: Machine
+  /** How often the listener was told of a change. */
+  readonly changes: () => number
+  readonly sockets: readonly Socket[]
+}
+
+/** Runs `scene` with a machine whose process sleeps and whose QMP says what `greeting` and `answer` give. */
+async function play(
+  { greeting, answer }: { greeting: () => string; answer: (command: string, id: number) => readonly object[] },
+  scene: (stage: Stage) => Promise<void>,
+) {
   const directory = mkdtempSync(path.join(tmpdir(), "fr-machine-"))
   mkdirSync(path.join(directory, "sockets"))
   const child = spawn("sleep", ["60"], { stdio: "ignore" })
   const sockets: Socket[] = []
-  let sane = true
   const server = createServer((socket) => {
     sockets.push(socket)
     socket.on("error", () => {})
-    socket.write(sane ? '{"QMP": {}}\n' : "\0\0\0\n")
+    socket.write(greeting())
     socket.on("data", (data) => {
       for (const line of data.toString().split("\n").filter(Boolean)) {
-        socket.write(`{"return": {"status": "running"}, "id": ${JSON.parse(line).id}}\n`)
+        const { execute, id } = JSON.parse(line)
+        for (const message of answer(execute, id)) socket.write(`${JSON.stringify(message)}\n`)
       }
     })
   })
@@ -36,16 +49,7 @@ test("a machine whose QMP turns to garbage is told of, and can still be ended", 
       { directory, record: { ...record, process }, clock: systemClock(), log: () => {}, onChange: () => changes++ },
       2000,
     )
-    assert.deepEqual(machine.state(), { phase: "running", pid: process.pid, machineVersion: "pc-q35-7.2" })
-    sane = false
-    sockets[0]?.write("garbage\n")
-    await until("the change", () => changes > 0)
-    assert.equal(machine.state().cause, "unknown")
-    await assert.rejects(machine.execute("stop"), /i-1: cannot be reached/)
-    await machine.finish("killed")
-    assert.equal(isAlive(process), false)
-    assert.deepEqual(machine.state(), { phase: "exited", machineVersion: "pc-q35-7.2", cause: "killed" })
-    assert.equal(readRecord(directory)?.ending, "killed")
+    await scene({ directory, process, machine, changes: () => changes, sockets })
     await machine.detach()
   } finally {
     child.kill("SIGKILL")
@@ -53,4 +57,40 @@ test("a machine whose QMP turns to garbage is told of, and can still be ended", 
     server.close()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+test("a machine whose QMP turns to garbage is told of, and can still be ended", async () => {
+  let sane = true
+  const greeting = () => (sane ? '{"QMP": {}}\n' : "\0\0\0\n")
+  const answer = (_: string, id: number) => [{ return: { status: "running" }, id }]
+  await play({ greeting, answer }, async ({ directory, process, machine, changes, sockets }) => {
+    assert.deepEqual(machine.state(), { phase: "running", pid: process.pid, machineVersion: "pc-q35-7.2" })
+    sane = false
+    sockets[0]?.write("garbage\n")
+    await until("the change", () => changes() > 0)
+    assert.equal(machine.state().cause, "unknown")
+    await assert.rejects(machine.execute("stop"), /i-1: cannot be reached/)
+    await machine.finish("killed")
+    assert.equal(isAlive(process), false)
+    assert.deepEqual(machine.state(), { phase: "exited", machineVersion: "pc-q35-7.2", cause: "killed" })
+    assert.equal(readRecord(directory)?.ending, "killed")
+  })
+})
+
+test("a guest that powers off while a command of ours runs is told of, once", async () => {
+  let status = "running"
+  const answer = (command: string, id: number) => {
+    if (command !== "system_reset") return [{ return: { status }, id }]
+    status = "shutdown"
+    return [
+      { event: "SHUTDOWN", data: {} },
+      { return: {}, id },
+    ]
+  }
+  await play({ greeting: () => '{"QMP": {}}\n', answer }, async ({ machine, changes }) => {
+    await machine.execute("system_reset")
+    await until("the end", () => machine.state().phase === "exited")
+    assert.equal(machine.state().cause, "guest-shutdown")
+    assert.equal(changes(), 1)
+  })
 })

@@ -26,7 +26,7 @@ export interface Machine {
   state(): MachineState
   /** Undefined when the process is gone. */
   cpuTime(): CpuTime | undefined
-  /** Runs a command that changes the machine's state; no listener is told of that change. */
+  /** Runs a command that changes the machine's state; no listener is told of that change, but of the machine's end always. */
   execute(command: string, args?: QmpObject): Promise<void>
   /**
    * Lets it run. A machine that a failed write stopped tries that write again: this resolves when it has run for `provenMs`
@@ -35,7 +35,7 @@ export interface Machine {
   resume(): Promise<void>
   /** Runs a command that leaves the machine's state as it is. */
   query(command: string, args?: QmpObject, timeoutMs?: number): Promise<unknown>
-  /** Asks for the run state; no listener is told of a change. */
+  /** Asks for the run state; no listener is told of a change, but of the machine's end always. */
   refresh(): Promise<void>
   /** Writes down how far it is on the way from a copy of a template to what its specification says. */
   cloned(how: "named" | "told"): void
@@ -150,8 +150,10 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       if (!isObject(answer) || detached) return
       status = printable(answer["status"])
       if (status === "guest-panicked") panicked = true
-      if (status === "shutdown") await finish(record.shutdownRequested ? "requested" : "guest-shutdown")
-      if (tell && !detached && JSON.stringify(state()) !== before) onChange()
+      // Its end is no outcome of a command of ours: it is news, whoever asks at that moment.
+      const ended = status === "shutdown"
+      if (ended) await finish(record.shutdownRequested ? "requested" : "guest-shutdown")
+      if ((tell || ended) && !detached && JSON.stringify(state()) !== before) onChange()
     })
     refreshing = refreshing.catch((error: unknown) => log(`${record.id}: ${String(error)}`))
     return refreshing
@@ -253,7 +255,6 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     } finally {
       quiet--
     }
-    if (state().phase === "exited" && !detached) onChange()
   }
 
   return {

@@ -5,17 +5,20 @@ import { playMachine, program } from "./machine.ts"
 
 const up = `${program} up --yes --no-profile --port 5440`
 
-/** Starts `up`, does something to it (`$pid`) once it says `line`, and gives how it ended: 128 and the signal. */
+/** Starts `up`, does something to it (`$pid`) as soon as it says `line`, and gives how it ended: 128 and the signal. */
 const endAt = (line: string, action: string): string =>
-  `env --default-signal=INT ${up} > /dev/null 2> said & pid=$!
-for _ in $(seq 600); do grep -q '${line}' said && break; sleep 0.05; done
-${action}; wait $pid; echo $?; rm said`
+  `mkfifo said; env --default-signal=INT ${up} > /dev/null 2> said & pid=$!
+{ found=no
+while [ $found = no ] && read -r text; do case "$text" in *'${line}'*) found=yes;; esac; done; ${action}; cat > /dev/null; } < said
+rm said; wait $pid; ended=$?; [ $found = yes ] && echo $ended || echo "never said: ${line}"`
 
 test("an up that was ended anywhere is gone on with by the next", async (t) => {
   const machine = await playMachine(t, { odd: "rm -rf /var/lib/fractus; userdel fractus || true" })
   const ends = async (line: string, action: string) => (await machine.must(endAt(line, action))).trim()
   const image = "putting the image into the home"
   assert.equal(await ends(image, "kill -INT $pid"), "130")
+  // It may have been put there whole before the signal came.
+  await machine.must("rm -rf /var/lib/fractus/images")
   assert.equal(await ends(image, "kill -KILL $pid"), "137")
   // Ours and the daemon at its start: what that had made on the machine stays.
   const both = 'kill -KILL $pid $(pgrep -f "[d]aemon/main.ts")'

@@ -57,7 +57,8 @@ export async function startMachine(
   const { host, cgroups, clock, log } = workshop
   if (host.accelerator === "none") throw new Error("this host can run no machines: see the log of the boot proof")
   const chains = spec.disks.map((disk) => diskChain(disk))
-  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...sourceFiles(source)])
+  const secrets = wantedSecrets(spec, path.dirname(directory))
+  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...secrets, ...sourceFiles(source)])
   const fresh = readRecord(directory) === undefined
   const nonce = randomBytes(12).toString("hex")
   let errors: number | undefined
@@ -74,6 +75,7 @@ export async function startMachine(
       nonce,
       disks: chains.map((chain) => chain.map((layer) => ({ ...layer, fd: fd++ }))),
       ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
+      secrets: spec.disks.map((disk) => (disk.secret ? fd++ : undefined)),
       ...(source && { memory: { fd: fd++, shared: source.shared }, incoming: source.state !== undefined }),
     })
     const clone = source?.state === undefined ? {} : { clone: "nameless" as const }
@@ -135,7 +137,11 @@ function wantedFiles(spec: MachineSpec, chains: readonly (readonly { readonly pa
   return [...layers, ...payload.map((path) => ({ path, write: false }))]
 }
 
-/** After the disks' and the kernel's; the state comes last, and QEMU is told its number when it is to read it. */
+/** After the kernel's. For the process's user, since QEMU opens them again. */
+const wantedSecrets = ({ disks, uid }: MachineSpec, folder: string) =>
+  disks.flatMap(({ secret }) => (secret ? [{ secret, uid, folder }] : []))
+
+/** After those; the state comes last, and QEMU is told its number when it is to read it. */
 function sourceFiles(source: Source | undefined) {
   const paths = source ? [source.memoryPath, ...(source.state ? [source.state.path] : [])] : []
   return paths.map((path) => ({ path, write: false }))

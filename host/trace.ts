@@ -111,6 +111,14 @@ export function wishWords(spec: Spec | undefined): string {
 
 export function statusWords(status: Status): string {
   if (status.kind !== "guest") return status.phase
-  const { phase, starts, cause, pid } = status
-  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}`
+  const { phase, starts, cause, pid, checks } = status
+  const check = checks?.instance === "failed" ? `, ${silenceWords[checks.agent ?? "none"]}` : ""
+  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}${check}`
 }
+
+/** Why an instance check failed. */
+const silenceWords = {
+  answers: "silent to ARP while its agent answers: it runs, its network does not",
+  silent: "silent to ARP, and its agent is silent",
+  none: "silent to ARP",
+} as const

@@ -107,6 +107,9 @@ export interface CpuTime {
   readonly usedMs: number
 }
 
+/** "none": nobody in the guest listens where its agent would. */
+export type GuestAgent = "answers" | "silent" | "none"
+
 export interface HypervisorEngine {
   readonly name: "qemu" | "sim"
   /** What this host can do. Chosen by booting something tiny, remembered for this boot of the host. */
@@ -141,6 +144,8 @@ export interface HypervisorEngine {
    * `pictureLimitBytes`. `wake` presses a key first. Not checked: a guest that broke out of its machine wrote what it liked.
    */
   screenshot(id: string, wake: boolean): Promise<Buffer>
+  /** Whether the guest's own agent answers now; takes seconds when it is silent. "none" for a machine that does not run. */
+  guestAgent(id: string): Promise<GuestAgent>
   /** Of all machines that are alive, by id. */
   cpuTimes(): Promise<ReadonlyMap<string, CpuTime>>
   /**

@@ -7,6 +7,7 @@ import { findAccelerator } from "./accelerator.ts"
 import { openCgroups } from "./cgroup.ts"
 import { checkSpec, isMachineId } from "./check.ts"
 import { readConsole } from "./console-log.ts"
+import { askGuestAgent } from "./guest-agent.ts"
 import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
 import { bootId, end, isAlive, type ProcessIdentity } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
@@ -258,6 +259,11 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
       if (phase !== "running" && phase !== "paused")
         throw new Error(`machine ${id}: is ${phase}, its display shows nothing`)
       return pictures.take(id, machine, directoryOf(id), wake && phase === "running")
+    },
+
+    async guestAgent(id) {
+      const machine = machines.get(id)
+      return machine?.state().phase === "running" ? askGuestAgent(machine, directoryOf(id)) : "none"
     },
 
     async cpuTimes() {

@@ -24,6 +24,12 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     target: "AmazonSSM",
     open: async (cloud) => (await import("#services/ssm/service.ts")).createService(cloud),
   },
+  servicequotas: {
+    protocol: "awsJson1_1",
+    version: "2019-06-24",
+    target: "ServiceQuotasV20190624",
+    open: async (cloud) => (await import("#services/servicequotas/service.ts")).createService(cloud),
+  },
 }
 
 /** A binding for each service; a region that does not exist is refused before any handler. */

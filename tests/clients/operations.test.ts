@@ -63,4 +63,7 @@ async function ask(endpoint: string, name: ServiceName, Action: string, Version:
   return { status: answer.status, text: await answer.text() }
 }
 
-const targets: Readonly<Partial<Record<ServiceName, string>>> = { ssm: "AmazonSSM" }
+const targets: Readonly<Partial<Record<ServiceName, string>>> = {
+  ssm: "AmazonSSM",
+  servicequotas: "ServiceQuotasV20190624",
+}

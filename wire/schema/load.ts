@@ -9,6 +9,7 @@ const clients = {
   ec2: "ec2",
   sts: "sts",
   ssm: "ssm",
+  servicequotas: "service-quotas",
 } as const
 
 export type SchemaSource = keyof typeof clients

@@ -8,6 +8,8 @@ export interface SettingsRecord extends Tagged {
   readonly credits: { readonly [family: string]: CpuCredits }
   /** Default metadata options; what is absent has no preference. */
   readonly metadata: MetadataDefaults
+  /** Values of quotas that were raised, by code. */
+  readonly quotas?: { readonly [code: string]: number }
 }
 
 export interface MetadataDefaults {

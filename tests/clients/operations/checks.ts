@@ -3,6 +3,7 @@
  * looks whether the operation was served, and docs/reference/generate.ts takes the names: an operation counts as done only here.
  */
 import { handlers as ec2Handlers } from "#services/ec2/service.ts"
+import { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
@@ -16,6 +17,7 @@ import { keyPairs } from "./key-pairs.ts"
 import { resources } from "./resources.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
+import { serviceQuotas } from "./service-quotas.ts"
 import { ssm } from "./ssm.ts"
 import { tags } from "./tags.ts"
 
@@ -62,4 +64,12 @@ export const services: readonly Service[] = [
   { name: "ec2", title: "EC2", version: "2016-11-15", handlers: ec2Handlers, checks: ec2Checks, refusal },
   { name: "sts", title: "STS", version: "2011-06-15", handlers: stsHandlers, checks: stsChecks, refusal },
   { name: "ssm", title: "Systems Manager", version: "2014-11-06", handlers: ssmHandlers, checks: ssm, refusal },
+  {
+    name: "servicequotas",
+    title: "Service Quotas",
+    version: "2019-06-24",
+    handlers: servicequotasHandlers,
+    checks: serviceQuotas,
+    refusal,
+  },
 ]

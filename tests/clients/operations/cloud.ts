@@ -1,20 +1,23 @@
 /** The JavaScript SDK against one daemon, which notes every operation that was served and every one that was refused. */
 import * as ec2 from "@aws-sdk/client-ec2"
+import * as servicequotas from "@aws-sdk/client-service-quotas"
 import * as ssm from "@aws-sdk/client-ssm"
 import * as sts from "@aws-sdk/client-sts"
 import type { handlers as ec2Handlers } from "#services/ec2/service.ts"
+import type { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import type { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import type { handlers as stsHandlers } from "#services/sts/service.ts"
 import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 
 /** By the name of each service here: the SDK's module. */
-const sdks = { ec2, sts, ssm }
+const sdks = { ec2, sts, ssm, servicequotas }
 type Sdks = typeof sdks
 interface Tables {
   ec2: typeof ec2Handlers
   sts: typeof stsHandlers
   ssm: typeof ssmHandlers
+  servicequotas: typeof servicequotasHandlers
 }
 export type ServiceName = keyof Sdks
 
@@ -37,6 +40,7 @@ export interface TestCloud {
   readonly ec2: Sends<"ec2">
   readonly sts: Sends<"sts">
   readonly ssm: Sends<"ssm">
+  readonly servicequotas: Sends<"servicequotas">
   /** A call that must be refused: "400 InvalidVpcID.NotFound". Throws if it is served. */
   readonly refusal: <O extends Ec2Operation>(operation: O, input: Input<typeof ec2, O>) => Promise<string>
   /** The same of any service, whatever it is given. */
@@ -51,9 +55,12 @@ export interface TestCloud {
 type Sender = { send(command: object): Promise<object> }
 type Commands = Readonly<Record<string, new (input: object) => object>>
 
+/** More than the checks launch. */
+export const vcpuLimit = 5000
+
 /** Starts a daemon and gives a client of it. */
 export async function openTestCloud(): Promise<TestCloud> {
-  const daemon = await startSimDaemon()
+  const daemon = await startSimDaemon({ vcpuLimit })
   const configuration = {
     endpoint: daemon.endpoint,
     region: "us-east-1",
@@ -64,6 +71,7 @@ export async function openTestCloud(): Promise<TestCloud> {
     ec2: new ec2.EC2Client(configuration),
     sts: new sts.STSClient(configuration),
     ssm: new ssm.SSMClient(configuration),
+    servicequotas: new servicequotas.ServiceQuotasClient(configuration),
   }
   const modules = sdks as unknown as Readonly<Record<ServiceName, Commands>>
   const served = new Set<string>()
@@ -103,6 +111,7 @@ export async function openTestCloud(): Promise<TestCloud> {
     ec2: sender("ec2"),
     sts: sender("sts"),
     ssm: sender("ssm"),
+    servicequotas: sender("servicequotas"),
     refusal: (operation, input) => refusalOf("ec2", operation, input as object),
     refusalOf,
     async launch(more = {}) {

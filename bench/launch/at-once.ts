@@ -2,7 +2,7 @@
 import type { Result } from "../report/result.ts"
 import { quantile, result } from "../report/result.ts"
 import { openClosers } from "../report/closers.ts"
-import { memoryOf } from "./memory.ts"
+import { memoryOf } from "#host/memory.ts"
 import { openCloud, type RealCloud } from "./cloud.ts"
 import { openWarm, type Side } from "./sides.ts"
 
@@ -32,15 +32,15 @@ async function openBooted(): Promise<RealCloud> {
 async function one(count: number, side: Side, cloud: RealCloud): Promise<readonly Result[]> {
   const contacts = await cloud.launchMany(count)
   const pids = [...(await cloud.processes())].flatMap(([name, pid]) => (name.startsWith("qemu ") ? [pid] : []))
-  const memory = pids.map(memoryOf)
+  const memory = (await Promise.all(pids.map(memoryOf))).flatMap((each) => each ?? [])
   const median = (of: readonly number[]) => quantile(of, 0.5)
   const name = `${count} ${side} launches by one call`
   const banners = contacts.map(({ bannerMs }) => bannerMs)
   return [
     result(`${name}: to ssh banner`, "ms", null, banners, {
       lastMs: Math.max(...banners),
-      pssMiB: median(memory.map(({ pssMiB }) => pssMiB)),
-      rssMiB: median(memory.map(({ rssMiB }) => rssMiB)),
+      pssMiB: median(memory.map(({ pssBytes }) => pssBytes / 2 ** 20)),
+      rssMiB: median(memory.map(({ rssBytes }) => rssBytes / 2 ** 20)),
     }),
     result(
       `${name}: to the end of the first ssh command`,

@@ -9,6 +9,7 @@ import { keepCredits } from "../credits/keeper.ts"
 import { checkedGuest, differing, holderAmong, networkSpec, networksOf, paidGuest } from "./entries.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
+import { guestMemory } from "../memory.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
@@ -251,6 +252,9 @@ export function createHost(options: HostOptions): Host {
       )
       return [...(options.processes?.() ?? []), ...guests]
     },
+    ...(hypervisor.name === "qemu" && {
+      memory: () => guestMemory(entries.values(), options.hypervisor.templates?.loadedBytes() ?? 0),
+    }),
     async trace(resource) {
       const entry = entries.get(resource)
       const kept = traces.read(resource)

@@ -101,6 +101,7 @@ export async function openSim(options: {
         kinds.add(kindOf(like))
       },
       missing: async (like) => (kinds.has(kindOf(like)) ? undefined : "there is no warm template of its kind yet"),
+      loadedBytes: () => 0,
     },
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),

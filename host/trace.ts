@@ -102,6 +102,7 @@ export function wishWords(spec: Spec | undefined): string {
     return `guest ${power}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
   if (spec.kind === "volume") return `volume of ${spec.sizeBytes} bytes${spec.image ? ` from ${spec.image}` : ""}`
+  if (spec.kind === "template") return `template of ${spec.image}, ${spec.vcpus} vCPUs, ${spec.memoryMiB} MiB`
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`
   return `group of ${spec.group.ingress.length} ingress and ${spec.group.egress.length} egress rules in ${spec.network}`
 }

@@ -5,6 +5,7 @@
 import type { Ec2Operation, StsOperation, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
 import { eventWindows } from "./event-windows.ts"
+import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
@@ -21,6 +22,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 export const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...credits,
   ...eventWindows,
+  ...fastLaunch,
   ...fixedLists,
   ...groups,
   ...instanceAttributes,

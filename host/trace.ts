@@ -111,6 +111,7 @@ export function wishWords(spec: Spec | undefined): string {
     const { sizeBytes, image, key } = spec
     return `volume of ${sizeBytes} bytes${image ? ` from ${image}` : ""}${key ? `, encrypted with key ${key}` : ""}`
   }
+  if (spec.kind === "template") return `template of ${spec.image}, ${spec.vcpus} vCPUs, ${spec.memoryMiB} MiB`
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`
   return `group of ${spec.group.ingress.length} ingress and ${spec.group.egress.length} egress rules in ${spec.network}`
 }

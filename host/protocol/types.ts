@@ -107,7 +107,11 @@ export interface GroupAssignment {
 export interface VolumeAssignment extends VolumeSpec {
   readonly kind: "volume"
 }
-export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment
+/** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
+export interface TemplateAssignment extends WarmKind {
+  readonly kind: "template"
+}
+export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment | TemplateAssignment
 export type { Group, NetworkSpec, PortSpec, VolumeSpec }
 
 export interface Assignment {
@@ -118,7 +122,7 @@ export interface Assignment {
 
 /** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
 export interface Trouble {
-  readonly code: "no-capacity" | "no-image" | "no-key" | "disk-full" | "crashed" | "internal"
+  readonly code: "no-capacity" | "no-image" | "no-key" | "no-template" | "disk-full" | "crashed" | "internal"
   readonly message: string
   readonly final: boolean
 }
@@ -149,7 +153,7 @@ export interface GuestStatus {
   readonly trouble?: Trouble
 }
 export interface PlainStatus {
-  readonly kind: "network" | "group" | "volume"
+  readonly kind: "network" | "group" | "volume" | "template"
   readonly phase: "absent" | "ready" | "pending"
   readonly trouble?: Trouble
 }

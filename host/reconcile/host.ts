@@ -1,6 +1,7 @@
 /** The host in memory: takes assignments, reconciles them with the engines, says what it observes. */
 import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import { join } from "node:path"
 import type { Assignment, HostFacts, Observed, Spec, Status } from "../protocol/types.ts"
 import type { Host, HostOptions } from "../types.ts"
 import { checkTimes, startChecks } from "./checks.ts"
@@ -14,6 +15,8 @@ import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
+import { createTemplateReconciler, openTemplateRecords } from "./template.ts"
+import { createTemplateMaker } from "./template-maker.ts"
 import { reconcileVolume } from "./volume.ts"
 import { createWarmer } from "./warmer.ts"
 import { createWarmAsked } from "./warm-asked.ts"
@@ -34,15 +37,24 @@ export function createHost(options: HostOptions): Host {
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
   const said = new Map<string, string>()
+  const identity = options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" }
+  const images = bounded(options.images, operationMs, timer, "images")
   const templates = options.templates && options.hypervisor.templates
+  const templateRecords = openTemplateRecords(options.stateDirectory)
+  const maker =
+    templates &&
+    options.templates &&
+    createTemplateMaker({ templates, ...options.templates, identity, engines: { images, storage } })
   const warmer =
     templates &&
+    maker &&
     createWarmer({
       templates,
-      uid: options.templates.uid,
+      maker,
+      path: join(options.stateDirectory, "templates-wanted.json"),
       quietMs: options.templates.quietMs ?? 3_000,
       timer,
-      pending: () => queue.pending(),
+      pending: () => (synced ? queue.pending() : 1),
       log,
     })
   let synced = false
@@ -72,7 +84,7 @@ export function createHost(options: HostOptions): Host {
     network,
     storage,
     metadata: bounded(options.metadata, operationMs, timer, "metadata"),
-    images: bounded(options.images, operationMs, timer, "images"),
+    images,
     clock,
     uidBase: options.uidBase,
     records,
@@ -80,7 +92,7 @@ export function createHost(options: HostOptions): Host {
     bootId,
     fullLookMs: resyncMs / 2,
     shutdownMs: options.shutdownMs ?? 60_000,
-    identity: options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" },
+    identity,
     entry: (resource) => entries.get(resource),
     holder: (resource) => holderAmong(entries.values(), resource),
     checks,
@@ -92,6 +104,7 @@ export function createHost(options: HostOptions): Host {
     network: createNetworkReconciler(),
     group: reconcileGroup,
     volume: reconcileVolume,
+    template: createTemplateReconciler({ templates, maker, records: templateRecords }),
   }
   const queue = createQueue({
     reconcile: (entry, superseded, waitedMs) => {
@@ -152,17 +165,19 @@ export function createHost(options: HostOptions): Host {
 
   /** Everything that the engines have, by kind. */
   async function inventory(): Promise<readonly (readonly [string, Spec["kind"]])[]> {
-    const [machines, recorded, networks, volumes] = await Promise.all([
+    const [machines, recorded, networks, volumes, assigned] = await Promise.all([
       hypervisor.list(),
       records.list(),
       network.list(),
       storage.listVolumes(),
+      templateRecords.list(),
     ])
     const guests = new Set([...machines, ...recorded])
     return [
       ...[...guests].map((id) => [id, "guest"] as const),
       ...networks.map(({ id }) => [id, "network"] as const),
-      ...volumes.map((id) => [id, "volume"] as const),
+      ...volumes.filter((id) => maker?.volumes.has(id) !== true).map((id) => [id, "volume"] as const),
+      ...assigned.map((id) => [id, "template"] as const),
     ]
   }
 
@@ -277,16 +292,7 @@ export function createHost(options: HostOptions): Host {
         ...kept,
       }
     },
-    ...(templates &&
-      options.templates && {
-        warm: createWarmAsked({
-          templates,
-          uid: options.templates.uid,
-          mtu: options.templates.mtu,
-          identity: world.identity,
-          engines: { images: world.images, storage },
-        }),
-      }),
+    ...(maker && { warm: createWarmAsked(maker) }),
     async close() {
       closed = true
       warmer?.close()

@@ -10,6 +10,7 @@ import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
+import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
@@ -29,6 +30,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...credits,
   ...ebsEncryption,
   ...eventWindows,
+  ...fastLaunch,
   ...fixedLists,
   ...groups,
   ...instanceAttributes,

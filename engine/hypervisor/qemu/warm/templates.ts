@@ -10,7 +10,7 @@ import type { Workshop } from "../start.ts"
 import { isTellable } from "./agent.ts"
 import { type Clone, startClone } from "./clone.ts"
 import { makeTemplate, removeNamespace, tryTemplate } from "./make.ts"
-import { openTemplateFolder, type Template } from "./template-folder.ts"
+import { isKey, openTemplateFolder, type Template } from "./template-folder.ts"
 import { isUntouched, templateKey } from "./template-key.ts"
 
 export interface TemplatesOptions {
@@ -68,7 +68,11 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       if (idle > idleMs || (idle > startMs && loaded.size > loadedLimit)) unload(key)
     }
   }
-  const timer = setInterval(unloadIdle, startMs)
+  const tidy = (keep?: string) => folder.tidy(clock.wallMs(), keep).forEach(unload)
+  const timer = setInterval(() => {
+    unloadIdle()
+    tidy()
+  }, startMs)
   timer.unref()
   const keep = (key: string, template: Promise<Template>) => {
     loaded.delete(key)
@@ -100,10 +104,10 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     return folder.has(found.key) ? found : (failure(found.key) ?? "there is no warm template of its kind yet")
   }
 
-  const make = async (like: MachineSpec, uid: number): Promise<void> => {
+  const make = async (like: MachineSpec, uid: number): Promise<string> => {
     const key = templateKey(like, binary, host)
     if (typeof key === "string") throw new Error(key)
-    if (folder.has(key.key)) return
+    if (folder.has(key.key)) return key.key
     const failed = failure(key.key)
     if (failed !== undefined) throw new Error(failed)
     closing.signal.throwIfAborted()
@@ -112,11 +116,12 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     const way = { key, like, uid, work, directory: machine, namespace, workshop, agentMs, signal: closing.signal }
     try {
       await makeTemplate(way)
-      const template = await folder.seal(work, key.key, clock.wallMs())
+      const template = await folder.seal(work, key, clock.wallMs())
       await keep(key.key, Promise.resolve(template))
       await tryTemplate({ ...way, work: runDirectory }, template)
       await folder.publish(work, key.key)
-      folder.tidy(clock.wallMs(), key.key)
+      tidy(key.key)
+      return key.key
     } catch (error) {
       if (!closing.signal.aborted) drop(key.key, error instanceof Error ? error.message : String(error))
       throw error
@@ -130,6 +135,12 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const turn = making.then(() => make(like, uid))
       making = turn.catch(() => {})
       return turn
+    },
+    has: async (name) => isKey(name) && folder.has(name),
+    async remove(name) {
+      if (!isKey(name)) return
+      unload(name)
+      folder.remove(name)
     },
     async missing(like) {
       const found = find(like)

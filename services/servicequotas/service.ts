@@ -151,7 +151,7 @@ function toRequest({ id, record }: Resource<QuotaRequestRecord>, quota: Quota | 
     QuotaCode: record.code,
     QuotaName: record.name,
     DesiredValue: record.desired,
-    Status: status as "APPROVED" | "PENDING",
+    Status: status,
     Created: new Date(record.createdMs),
     LastUpdated: new Date(record.createdMs),
     Requester: JSON.stringify({ accountId: call.account, callerArn: record.requester }),

@@ -115,8 +115,8 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   const state = (): MachineState => {
     const { machineVersion } = record
     if (!alive()) return { phase: "exited", machineVersion, cause: record.ending ?? "killed" }
-    if (record.clone === "nameless" && status === "paused")
-      return { phase: "prepared", pid: record.process.pid, machineVersion }
+    // It may run, but nothing of its own.
+    if (record.clone === "nameless") return { phase: "prepared", pid: record.process.pid, machineVersion }
     const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
     const cause = panicked ? "guest-panic" : status === "io-error" ? "io-error" : undefined
     const unclear = status === undefined || status === "internal-error" ? "unknown" : undefined

@@ -101,7 +101,10 @@ export function wishWords(spec: Spec | undefined): string {
     const { power, starts, resets, vcpus, memoryMiB, image } = spec
     return `guest ${power}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
-  if (spec.kind === "volume") return `volume of ${spec.sizeBytes} bytes${spec.image ? ` from ${spec.image}` : ""}`
+  if (spec.kind === "volume") {
+    const { sizeBytes, image, key } = spec
+    return `volume of ${sizeBytes} bytes${image ? ` from ${image}` : ""}${key ? `, encrypted with key ${key}` : ""}`
+  }
   if (spec.kind === "template") return `template of ${spec.image}, ${spec.vcpus} vCPUs, ${spec.memoryMiB} MiB`
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`
   return `group of ${spec.group.ingress.length} ingress and ${spec.group.egress.length} egress rules in ${spec.network}`
@@ -109,6 +112,14 @@ export function wishWords(spec: Spec | undefined): string {
 
 export function statusWords(status: Status): string {
   if (status.kind !== "guest") return status.phase
-  const { phase, starts, cause, pid } = status
-  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}`
+  const { phase, starts, cause, pid, checks } = status
+  const check = checks?.instance === "failed" ? `, ${silenceWords[checks.agent ?? "none"]}` : ""
+  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}${check}`
 }
+
+/** Why an instance check failed. */
+const silenceWords = {
+  answers: "silent to ARP while its agent answers: it runs, its network does not",
+  silent: "silent to ARP, and its agent is silent",
+  none: "silent to ARP",
+} as const

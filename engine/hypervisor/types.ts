@@ -15,6 +15,8 @@ export interface Disk {
   /** Top of the chain; backing files are found by the driver itself. */
   readonly path: string
   readonly format: "qcow2" | "raw"
+  /** Pass phrase of the LUKS that the top layer is encrypted with. A function, so that nothing that prints or writes a disk holds it. */
+  readonly secret?: () => string
   readonly bootIndex?: number
 }
 
@@ -109,6 +111,9 @@ export interface CpuTime {
   readonly usedMs: number
 }
 
+/** "none": nobody in the guest listens where its agent would. */
+export type GuestAgent = "answers" | "silent" | "none"
+
 export interface HypervisorEngine {
   readonly name: "qemu" | "sim"
   /** What this host can do. Chosen by booting something tiny, remembered for this boot of the host. */
@@ -143,6 +148,8 @@ export interface HypervisorEngine {
    * `pictureLimitBytes`. `wake` presses a key first. Not checked: a guest that broke out of its machine wrote what it liked.
    */
   screenshot(id: string, wake: boolean): Promise<Buffer>
+  /** Whether the guest's own agent answers now; takes seconds when it is silent. "none" for a machine that does not run. */
+  guestAgent(id: string): Promise<GuestAgent>
   /** Of all machines that are alive, by id. */
   cpuTimes(): Promise<ReadonlyMap<string, CpuTime>>
   /**

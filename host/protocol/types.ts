@@ -2,7 +2,7 @@
  * Control plane to host, as a protocol: assignments down, observations up, a few verbs. The same over memory and over the
  * 0600 unix socket (one JSON value a line). Imported as types by `cloud/` and `services/`; it is all they know of hosts.
  */
-import type { Architecture } from "#engine/hypervisor/types.ts"
+import type { Architecture, GuestAgent } from "#engine/hypervisor/types.ts"
 import type { Group, NetworkSpec, PortSpec } from "#engine/network/types.ts"
 import type { VolumeSpec } from "#engine/storage/types.ts"
 
@@ -122,7 +122,7 @@ export interface Assignment {
 
 /** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
 export interface Trouble {
-  readonly code: "no-capacity" | "no-image" | "no-template" | "disk-full" | "crashed" | "internal"
+  readonly code: "no-capacity" | "no-image" | "no-template" | "no-key" | "disk-full" | "crashed" | "internal"
   readonly message: string
   readonly final: boolean
 }
@@ -131,6 +131,8 @@ export interface Trouble {
 export interface GuestChecks {
   /** It answers ARP. Missing: not yet since its start, or since this host found it running. */
   readonly instance?: "passed" | "failed"
+  /** With "failed": what its agent does meanwhile, where it has one that listens. */
+  readonly agent?: GuestAgent
   /** The disk of this host can be written. */
   readonly system: "passed" | "failed"
 }

@@ -61,6 +61,7 @@ export function createHost(options: HostOptions): Host {
   const checks = startChecks({
     ...options,
     network,
+    hypervisor,
     timer,
     times: { ...checkTimes, ...options.checkTimes },
     guests: () => [...entries.values()].flatMap(checkedGuest),

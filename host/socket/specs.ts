@@ -142,6 +142,7 @@ const spec: Check<Spec> = byKind<Spec>({
     id,
     sizeBytes: whole(1, 2 ** 50),
     image: optional(id),
+    key: optional(id),
   }),
   template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest }),
 })

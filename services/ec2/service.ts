@@ -6,6 +6,7 @@ import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
+import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import { handlers as fastLaunch } from "./fast-launch/handlers.ts"
 import { observeFastLaunch } from "./fast-launch/observe.ts"
@@ -30,6 +31,7 @@ export const handlers = {
   ...account,
   ...addresses,
   ...credits,
+  ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,
   ...images,

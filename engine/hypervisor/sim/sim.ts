@@ -182,6 +182,9 @@ export async function openSim(options: {
       return simPicture()
     },
 
+    // No code runs, so no agent does.
+    guestAgent: async () => "none",
+
     async cpuTimes() {
       const alive = [...machines].filter(([, { phase }]) => phase !== "exited")
       return new Map(alive.map(([id, { run }]) => [id, { process: String(run), usedMs: 0 }]))

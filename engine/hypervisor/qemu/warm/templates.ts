@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
 import type { MachineSpec, WarmTemplates } from "../../types.ts"
-import { bootId, end, findByArgument, isAlive } from "../process.ts"
+import { bootId, end, isAlive } from "../process.ts"
 import { readRecord } from "../record.ts"
+import { findLaunched } from "../spawn.ts"
 import type { Workshop } from "../start.ts"
 import { isTellable } from "./agent.ts"
 import { type Clone, startClone } from "./clone.ts"
@@ -179,7 +180,7 @@ async function clearLeftovers({ directory, runDirectory, namespace, workshop }: 
   const machine = path.join(runDirectory, "machine")
   const record = readRecord(machine)
   if (record && record.bootId === bootId()) {
-    const found = record.process ?? findByArgument(record.nonce)
+    const found = record.process ?? (await findLaunched(machine, record.nonce))
     if (found && isAlive(found)) await end(found, workshop.clock)
     await workshop.cgroups.remove(record.id)
   }

@@ -8,7 +8,6 @@ import { endingFastLaunches } from "#services/ec2/fast-launch/observe.ts"
 import { endingInstances, sweepTerminated } from "#services/ec2/instances/sweep.ts"
 import { type PublicImage, registerPublicImages } from "#services/ec2/images/register.ts"
 import { createEc2, observe } from "#services/ec2/service.ts"
-import { createService as createSts } from "#services/sts/service.ts"
 import type { Store } from "#store/types.ts"
 import { createWireServer, type WireServer } from "#wire/http/server.ts"
 import { bindings } from "./bindings.ts"
@@ -84,7 +83,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
   })
   const server = createWireServer({
-    services: bindings({ ec2, sts: createSts(cloud) }),
+    services: bindings(cloud, ec2),
     secrets: keySource(store),
     auth: config.auth,
     defaultCaller: rootOf(config.account, options.credentials.accessKeyId),

@@ -82,6 +82,8 @@ export interface WarmTemplates {
   remove(name: string): Promise<void>
   /** Why machines like this one cannot be cloned now, or undefined. */
   missing(like: MachineSpec): Promise<string | undefined>
+  /** Memory that templates in use take, whether or not a clone uses it too. */
+  loadedBytes(): number
 }
 
 /** A clone did not become what it was told to be. Its machine has exited, "nameless"; started again without an identity, it boots. */

@@ -1,5 +1,6 @@
 /** The host in memory: takes assignments, reconciles them with the engines, says what it observes. */
 import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import type { Assignment, HostFacts, Observed, Spec, Status } from "../protocol/types.ts"
 import type { Host, HostOptions } from "../types.ts"
@@ -9,6 +10,7 @@ import { keepCredits } from "../credits/keeper.ts"
 import { checkedGuest, differing, holderAmong, networkSpec, networksOf, paidGuest } from "./entries.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
+import { guestMemory } from "../memory.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
@@ -105,11 +107,11 @@ export function createHost(options: HostOptions): Host {
     template: createTemplateReconciler({ templates, maker, records: templateRecords }),
   }
   const queue = createQueue({
-    reconcile: (entry, superseded) => {
+    reconcile: (entry, superseded, waitedMs) => {
       const report = (status: Status) => void (superseded() || say(entry, status))
       const { resource, kind, generation, work } = entry
       // Engines compare networks in full each time: a look that changes nothing is not worth keeping.
-      const pass = { resource, generation, routine: kind === "network" && work.routine }
+      const pass = { resource, generation, routine: kind === "network" && work.routine, waitedMs }
       const reconcile = () => reconcilers[kind]({ entry, world, superseded, report } satisfies Pass)
       return traces.pass(pass, reconcile, outcomeWords)
     },
@@ -123,7 +125,7 @@ export function createHost(options: HostOptions): Host {
       kind === "guest" && wish?.kind === "guest" && wish.power === "on" && guestPhase(status) !== "on"
         ? "starts"
         : "others",
-    limits: options.limits ?? { starts: 2, others: 8 },
+    limits: options.limits ?? { starts: Math.max(2, availableParallelism()), others: 8 },
     backoffMs: options.backoffMs ?? { first: 200, longest: 30_000 },
     timer,
     log,
@@ -266,11 +268,16 @@ export function createHost(options: HostOptions): Host {
       )
       return [...(options.processes?.() ?? []), ...guests]
     },
+    ...(hypervisor.name === "qemu" && {
+      memory: () => guestMemory(entries.values(), options.hypervisor.templates?.loadedBytes() ?? 0),
+    }),
     async trace(resource) {
       const entry = entries.get(resource)
       const kept = traces.read(resource)
       if (!entry) return { known: false, generation: 0, failures: 0, settled: true, ...kept }
       const { generation, status, work, wish: wished } = entry
+      const before = queue.before(entry)
+      const waitsFor = work.waitsFor ?? (before === undefined ? undefined : `its turn, with ${before} before it`)
       const credits = wished?.kind === "guest" ? keeper.of(resource, wished.cpuAccount) : undefined
       return {
         known: true,
@@ -279,7 +286,7 @@ export function createHost(options: HostOptions): Host {
         ...(status && { observed: statusWords(status) }),
         ...(status?.trouble && { trouble: status.trouble }),
         ...(credits && { credits }),
-        ...(!work.settled && work.waitsFor !== undefined && { waitsFor: work.waitsFor }),
+        ...(!work.settled && waitsFor !== undefined && { waitsFor }),
         failures: work.failures,
         settled: work.settled,
         ...kept,

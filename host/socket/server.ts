@@ -106,6 +106,14 @@ function converse(
     ["facts", async (value) => (empty(value, "facts"), host.facts())],
     ["processes", async (value) => (empty(value, "processes"), host.processes())],
     [
+      "memory",
+      async (value) => {
+        empty(value, "memory")
+        if (!host.memory) throw new Invalid("the verb is not offered")
+        return host.memory()
+      },
+    ],
+    [
       "trace",
       async (value) => {
         const { resource } = traceOf(value, "trace")

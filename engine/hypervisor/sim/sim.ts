@@ -104,6 +104,7 @@ export async function openSim(options: {
       has: async (name) => kinds.has(name),
       remove: async (name) => void kinds.delete(name),
       missing: async (like) => (kinds.has(kindOf(like)) ? undefined : "there is no warm template of its kind yet"),
+      loadedBytes: () => 0,
     },
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),

@@ -51,6 +51,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   folder.tidy(clock.wallMs())
   /** The last one used stands last. */
   const loaded = new Map<string, { readonly template: Promise<Template>; readonly usedMs: number }>()
+  const loadedSizes = new Map<string, number>()
   const failures = new Map<string, { readonly why: string; readonly atMs: number }>()
   let making: Promise<unknown> = Promise.resolve()
   const closing = new AbortController()
@@ -58,6 +59,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   const unload = (key: string) => {
     const template = loaded.get(key)?.template
     loaded.delete(key)
+    loadedSizes.delete(key)
     void template?.then(({ memory, state }) => [memory, state].forEach((each) => each.close())).catch(() => {})
   }
   const unloadIdle = () => {
@@ -75,6 +77,10 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   const keep = (key: string, template: Promise<Template>) => {
     loaded.delete(key)
     loaded.set(key, { template, usedMs: clock.monotonicMs() })
+    const size = ({ memory, state }: Template) => {
+      if (loaded.get(key)?.template === template) loadedSizes.set(key, memory.bytes + state.bytes)
+    }
+    template.then(size, () => {})
     unloadIdle()
     return template
   }
@@ -165,6 +171,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
         return why(`template ${found.key} is refused: ${reason}`)
       }
     },
+    loadedBytes: () => [...loadedSizes.values()].reduce((sum, bytes) => sum + bytes, 0),
     distrust: (key) => drop(key, "a clone of it did not take its identity"),
     async close() {
       clearInterval(timer)

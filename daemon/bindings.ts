@@ -30,6 +30,12 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     target: "ServiceQuotasV20190624",
     open: async (cloud) => (await import("#services/servicequotas/service.ts")).createService(cloud),
   },
+  tagging: {
+    protocol: "awsJson1_1",
+    version: "2017-01-26",
+    target: "ResourceGroupsTaggingAPI_20170126",
+    open: async (cloud) => (await import("#services/tagging/service.ts")).createService(cloud),
+  },
 }
 
 /** A binding for each service; a region that does not exist is refused before any handler. */

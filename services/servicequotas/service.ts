@@ -143,7 +143,7 @@ const isGiven = ({ desired }: QuotaRequestRecord, { value }: Quota) => value !==
 
 function toRequest({ id, record }: Resource<QuotaRequestRecord>, quota: Quota | undefined, call: Call) {
   // A quota that is gone is one without a limit.
-  const status = quota === undefined || isGiven(record, quota) ? "APPROVED" : "PENDING"
+  const status = quota === undefined || isGiven(record, quota) ? ("APPROVED" as const) : ("PENDING" as const)
   return {
     Id: id,
     ServiceCode: record.service,
@@ -151,7 +151,7 @@ function toRequest({ id, record }: Resource<QuotaRequestRecord>, quota: Quota | 
     QuotaCode: record.code,
     QuotaName: record.name,
     DesiredValue: record.desired,
-    Status: status as "APPROVED" | "PENDING",
+    Status: status,
     Created: new Date(record.createdMs),
     LastUpdated: new Date(record.createdMs),
     Requester: JSON.stringify({ accountId: call.account, callerArn: record.requester }),

@@ -10,6 +10,7 @@ const clients = {
   sts: "sts",
   ssm: "ssm",
   servicequotas: "service-quotas",
+  tagging: "resource-groups-tagging-api",
 } as const
 
 export type SchemaSource = keyof typeof clients

@@ -9,7 +9,9 @@ import { handlers as taggingHandlers } from "#services/tagging/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
+import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
+import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
@@ -28,7 +30,9 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...credits,
+  ...ebsEncryption,
   ...eventWindows,
+  ...fastLaunch,
   ...fixedLists,
   ...groups,
   ...instanceAttributes,

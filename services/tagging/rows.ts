@@ -14,8 +14,8 @@ export interface Walk {
   readonly facets: readonly FacetMatch[]
   readonly after: number | undefined
   /** Takes a row; true when the answer is full, and then the row was not taken. Rows of one store page come after `prepare`. */
-  take(row: TagRow): Promise<boolean> | boolean
-  prepare?(rows: readonly TagRow[]): Promise<void>
+  readonly take: (row: TagRow) => Promise<boolean> | boolean
+  readonly prepare?: (rows: readonly TagRow[]) => Promise<void>
 }
 
 /** Walks until the answer is full or there is no more. Gives where to go on, undefined at the end. */

@@ -11,6 +11,7 @@ const clients = {
   ssm: "ssm",
   servicequotas: "service-quotas",
   tagging: "resource-groups-tagging-api",
+  cloudtrail: "cloudtrail",
 } as const
 
 export type SchemaSource = keyof typeof clients

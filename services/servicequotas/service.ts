@@ -143,7 +143,7 @@ const isGiven = ({ desired }: QuotaRequestRecord, { value }: Quota) => value !==
 
 function toRequest({ id, record }: Resource<QuotaRequestRecord>, quota: Quota | undefined, call: Call) {
   // A quota that is gone is one without a limit.
-  const status = quota === undefined || isGiven(record, quota) ? ("APPROVED" as const) : ("PENDING" as const)
+  const status: "APPROVED" | "PENDING" = quota === undefined || isGiven(record, quota) ? "APPROVED" : "PENDING"
   return {
     Id: id,
     ServiceCode: record.service,

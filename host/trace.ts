@@ -98,8 +98,8 @@ const depth = { wish: 0, pass: 1, step: 2, call: 3, command: 4, observed: 5 } as
 export function wishWords(spec: Spec | undefined): string {
   if (spec === undefined) return "absent"
   if (spec.kind === "guest") {
-    const { power, starts, resets, vcpus, memoryMiB, image } = spec
-    return `guest ${power}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
+    const { power, hibernate, starts, resets, vcpus, memoryMiB, image } = spec
+    return `guest ${power}${power === "off" && hibernate ? " with its memory kept" : ""}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
   if (spec.kind === "volume") return `volume of ${spec.sizeBytes} bytes${spec.image ? ` from ${spec.image}` : ""}`
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`
@@ -108,6 +108,7 @@ export function wishWords(spec: Spec | undefined): string {
 
 export function statusWords(status: Status): string {
   if (status.kind !== "guest") return status.phase
-  const { phase, starts, cause, pid } = status
-  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}`
+  const { phase, starts, cause, pid, hibernated, memoryLost } = status
+  const memory = hibernated ? ", memory kept" : memoryLost ? `, memory lost: ${memoryLost}` : ""
+  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}${memory}`
 }

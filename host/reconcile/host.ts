@@ -10,6 +10,7 @@ import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
+import { openMemories } from "./memories.ts"
 import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
 import { reconcileVolume } from "./volume.ts"
@@ -29,6 +30,7 @@ export function createHost(options: HostOptions): Host {
   const bootId = options.bootId ?? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
   const traces = createTraces(clock)
   const records = openRecords(options.stateDirectory)
+  const memories = openMemories(options.stateDirectory)
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
   const said = new Map<string, string>()
@@ -73,6 +75,7 @@ export function createHost(options: HostOptions): Host {
     clock,
     uidBase: options.uidBase,
     records,
+    memories,
     warmer,
     bootId,
     fullLookMs: resyncMs / 2,
@@ -149,13 +152,14 @@ export function createHost(options: HostOptions): Host {
 
   /** Everything that the engines have, by kind. */
   async function inventory(): Promise<readonly (readonly [string, Spec["kind"]])[]> {
-    const [machines, recorded, networks, volumes] = await Promise.all([
+    const [machines, recorded, hibernated, networks, volumes] = await Promise.all([
       hypervisor.list(),
       records.list(),
+      memories.list(),
       network.list(),
       storage.listVolumes(),
     ])
-    const guests = new Set([...machines, ...recorded])
+    const guests = new Set([...machines, ...recorded, ...hibernated])
     return [
       ...[...guests].map((id) => [id, "guest"] as const),
       ...networks.map(({ id }) => [id, "network"] as const),

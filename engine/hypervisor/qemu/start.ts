@@ -32,7 +32,7 @@ export interface Source {
   /** A clone's, of everything but its RAM: opened, and loaded by the function from the descriptor that it is told. */
   readonly state?: { readonly path: string; load(machine: Machine, fd: number): Promise<void> }
   /** Loads all of a machine that was hibernated. */
-  resume?(machine: Machine): Promise<void>
+  readonly resume?: (machine: Machine) => Promise<void>
 }
 
 const answerMs = 15_000

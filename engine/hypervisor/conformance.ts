@@ -29,7 +29,7 @@ export interface Subject<Engine extends HypervisorEngine = HypervisorEngine> {
 }
 
 /** Polls until `holds` gives something truthy. Throws after `timeoutMs`. */
-export async function until<T>(what: string, holds: () => Promise<T> | T, timeoutMs = 20_000): Promise<NonNullable<T>> {
+export async function until<T>(what: string, holds: () => Promise<T> | T, timeoutMs = 60_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const value = await holds()

@@ -10,6 +10,7 @@ import { readSettings } from "../../account/settings.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { toReservations } from "../answer.ts"
+import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.ts"
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
@@ -37,6 +38,11 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const publicKey = await findPublicKey(call, wish.keyName)
   call.authorize("ec2:RunInstances", subnet, ...groups)
   const devices = allDevices(wish, image.record)
+  if (wish.hibernation) {
+    requireHibernatingType(wish.type, image.record.platform)
+    for (const device of devices)
+      if (device.root) requireHibernatingRoot({ ...device, encrypted: "kmsKey" in device }, machine.memoryMiB)
+  }
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
   const most = await roomFor(call, machine, wish, subnet.record.zone)
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)

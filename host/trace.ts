@@ -101,7 +101,10 @@ export function wishWords(spec: Spec | undefined): string {
     const { power, hibernate, starts, resets, vcpus, memoryMiB, image } = spec
     return `guest ${power}${power === "off" && hibernate ? " with its memory kept" : ""}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
-  if (spec.kind === "volume") return `volume of ${spec.sizeBytes} bytes${spec.image ? ` from ${spec.image}` : ""}`
+  if (spec.kind === "volume") {
+    const { sizeBytes, image, key } = spec
+    return `volume of ${sizeBytes} bytes${image ? ` from ${image}` : ""}${key ? `, encrypted with key ${key}` : ""}`
+  }
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`
   return `group of ${spec.group.ingress.length} ingress and ${spec.group.egress.length} egress rules in ${spec.network}`
 }

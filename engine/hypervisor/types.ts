@@ -16,6 +16,8 @@ export interface Disk {
   /** Top of the chain; backing files are found by the driver itself. */
   readonly path: string
   readonly format: "qcow2" | "raw"
+  /** Pass phrase of the LUKS that the top layer is encrypted with. A function, so that nothing that prints or writes a disk holds it. */
+  readonly secret?: () => string
   readonly bootIndex?: number
 }
 

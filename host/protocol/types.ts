@@ -120,7 +120,7 @@ export interface Assignment {
 
 /** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
 export interface Trouble {
-  readonly code: "no-capacity" | "no-image" | "disk-full" | "crashed" | "internal"
+  readonly code: "no-capacity" | "no-image" | "no-key" | "disk-full" | "crashed" | "internal"
   readonly message: string
   readonly final: boolean
 }

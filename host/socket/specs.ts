@@ -137,6 +137,7 @@ const spec: Check<Spec> = byKind<Spec>({
     id,
     sizeBytes: whole(1, 2 ** 50),
     image: optional(id),
+    key: optional(id),
   }),
 })
 

@@ -6,6 +6,7 @@ import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
+import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import type { Handlers } from "./handler.ts"
 import { handlers as images } from "./images/handlers.ts"
@@ -27,6 +28,7 @@ export const handlers = {
   ...account,
   ...addresses,
   ...credits,
+  ...ebsEncryption,
   ...eventWindows,
   ...images,
   ...instances,

@@ -1,15 +1,19 @@
 /** Starts QEMU's process: its limits, its namespaces, its user, its open files. */
 import { execFileSync, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import {
   chmodSync,
   closeSync,
   constants,
   existsSync,
+  fchownSync,
   mkdirSync,
   openSync,
   readSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs"
 import path from "node:path"
 
@@ -141,15 +145,38 @@ export function readErrors(fd: number): string {
   }
 }
 
+export type Wanted =
+  | { readonly path: string; readonly write: boolean }
+  /** A file without a name that holds these words, and that only `uid` may open. It is made in `folder`. */
+  | { readonly secret: () => string; readonly uid: number; readonly folder: string }
+
 /** Opens the files, or none of them. `undo` closes them again. */
-export function openFiles(wanted: readonly { readonly path: string; readonly write: boolean }[]) {
+export function openFiles(wanted: readonly Wanted[]) {
   const files: number[] = []
   const undo = () => files.splice(0).forEach((fd) => closeSync(fd))
   try {
-    for (const { path, write } of wanted) files.push(openSync(path, write ? constants.O_RDWR : constants.O_RDONLY))
+    for (const each of wanted)
+      files.push(
+        "secret" in each ? openSecret(each) : openSync(each.path, each.write ? constants.O_RDWR : constants.O_RDONLY),
+      )
   } catch (error) {
     undo()
     throw error
   }
   return { files, undo }
+}
+
+/** Its name is gone before the secret is in it; the file goes with the last process that has it open. */
+function openSecret({ secret, uid, folder }: Extract<Wanted, { readonly secret: unknown }>): number {
+  const name = path.join(folder, `.secret-${randomUUID()}`)
+  const fd = openSync(name, "wx+", 0o400)
+  try {
+    unlinkSync(name)
+    fchownSync(fd, uid, uid)
+    writeSync(fd, secret())
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
 }

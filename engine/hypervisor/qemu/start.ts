@@ -60,7 +60,8 @@ export async function startMachine(
   const { host, cgroups, clock, log } = workshop
   if (host.accelerator === "none") throw new Error("this host can run no machines: see the log of the boot proof")
   const chains = spec.disks.map((disk) => diskChain(disk))
-  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...sourceFiles(source)])
+  const secrets = wantedSecrets(spec, path.dirname(directory))
+  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...secrets, ...sourceFiles(source)])
   const fresh = readRecord(directory) === undefined
   let errors: number | undefined
   let pid: number | undefined
@@ -77,6 +78,7 @@ export async function startMachine(
       nonce,
       disks: chains.map((chain) => chain.map((layer) => ({ ...layer, fd: fd++ }))),
       ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
+      secrets: spec.disks.map((disk) => (disk.secret ? fd++ : undefined)),
       ...(source?.memory && { memory: { fd: fd++, shared: source.memory.shared } }),
       incoming: (source?.state ?? source?.resume) !== undefined,
     })
@@ -142,7 +144,11 @@ function wantedFiles(spec: MachineSpec, chains: readonly (readonly { readonly pa
   return [...layers, ...payload.map((path) => ({ path, write: false }))]
 }
 
-/** After the disks' and the kernel's; the state comes last, and QEMU is told its number when it is to read it. */
+/** After the kernel's. For the process's user, since QEMU opens them again. */
+const wantedSecrets = ({ disks, uid }: MachineSpec, folder: string) =>
+  disks.flatMap(({ secret }) => (secret ? [{ secret, uid, folder }] : []))
+
+/** After those; the state comes last, and QEMU is told its number when it is to read it. */
 function sourceFiles(source: Source | undefined) {
   const paths = [source?.memory?.path, source?.state?.path].filter((each) => each !== undefined)
   return paths.map((path) => ({ path, write: false }))

@@ -4,6 +4,7 @@
  */
 import type { Ec2Operation, StsOperation, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
+import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
@@ -20,6 +21,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 export const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...credits,
+  ...ebsEncryption,
   ...eventWindows,
   ...fixedLists,
   ...groups,

@@ -266,15 +266,18 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         assert.ok(await templates.missing(spec), "none is there before one is made")
         await engine.prepare(spec)
         await engine.kill(id)
-        const made = await templates.make(spec, 2_099_991).then(
-          () => true,
-          () => false,
-        )
-        assert.equal((await templates.missing(spec)) === undefined, made)
+        const made = await templates.make(spec, 2_099_991).catch(() => undefined)
+        assert.equal((await templates.missing(spec)) === undefined, made !== undefined)
+        assert.equal(await templates.has(made ?? "none"), made !== undefined)
         assert.equal((await engine.prepare(spec)).phase, "prepared")
         await engine.resume(id)
         assert.equal((await engine.inspect(id)).phase, "running")
         await until("the greeting", async () => (await consoleText(engine, id)).includes(subject.greeting(id)))
+        if (made === undefined) return
+        await templates.remove(made)
+        assert.equal(await templates.has(made), false)
+        assert.ok(await templates.missing(spec))
+        await templates.remove(made)
       }, "i-identity"))
 
     test("a hibernated guest goes on where it was, and its image is not touched by that", () =>

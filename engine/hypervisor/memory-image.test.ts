@@ -39,16 +39,16 @@ async function readBack(image: MemoryImage) {
 async function written(t: TestContext) {
   const image = { path: path.join(place(t), "image"), key: newImageKey() }
   const bytes = randomBytes(2 * frameBytes + 12_345)
-  await writeMemoryImage(image, { id: "i-1" }, pieces(bytes))
+  await writeMemoryImage(image, { id: "i-0123456789abcdef0" }, pieces(bytes))
   return { image, bytes }
 }
 
 test("what was written comes back, and the file shows nothing of it", async (t) => {
   const { image, bytes } = await written(t)
-  assert.deepEqual(await readBack(image), { head: { id: "i-1" }, bytes })
+  assert.deepEqual(await readBack(image), { head: { id: "i-0123456789abcdef0" }, bytes })
   const file = readFileSync(image.path)
   assert.equal(file.includes(bytes.subarray(1000, 1032)), false)
-  assert.equal(file.includes("i-1"), false)
+  assert.equal(file.includes("i-0123456789abcdef0"), false)
   assert.equal(statSync(image.path).mode & 0o777, 0o600)
   removeMemoryImage(image.path)
   await assert.rejects(readMemoryImage(image), { code: "ENOENT" })

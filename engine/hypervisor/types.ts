@@ -76,11 +76,17 @@ export interface MachineSpec {
 export interface WarmTemplates {
   /**
    * Make one for machines of the same kind as `like`, and try it, unless it is there. It runs as user `uid`, which no machine has.
-   * Takes a boot. Rejects with why there is none; one is made at a time, others wait.
+   * Takes a boot. Resolves with its name; rejects with why there is none. One is made at a time, others wait.
    */
-  make(like: MachineSpec, uid: number): Promise<void>
+  make(like: MachineSpec, uid: number): Promise<string>
+  /** Whether the template of this name is there. */
+  has(name: string): Promise<boolean>
+  /** Removes it; its clones go on. Idempotent. */
+  remove(name: string): Promise<void>
   /** Why machines like this one cannot be cloned now, or undefined. */
   missing(like: MachineSpec): Promise<string | undefined>
+  /** Memory that templates in use take, whether or not a clone uses it too. */
+  loadedBytes(): number
 }
 
 /** A clone did not become what it was told to be. Its machine is gone; started again without an identity, it boots. */
@@ -109,6 +115,9 @@ export interface CpuTime {
   readonly process: string
   readonly usedMs: number
 }
+
+/** "none": nobody in the guest listens where its agent would. */
+export type GuestAgent = "answers" | "silent" | "none"
 
 export interface HypervisorEngine {
   readonly name: "qemu" | "sim"
@@ -154,6 +163,8 @@ export interface HypervisorEngine {
    * `pictureLimitBytes`. `wake` presses a key first. Not checked: a guest that broke out of its machine wrote what it liked.
    */
   screenshot(id: string, wake: boolean): Promise<Buffer>
+  /** Whether the guest's own agent answers now; takes seconds when it is silent. "none" for a machine that does not run. */
+  guestAgent(id: string): Promise<GuestAgent>
   /** Of all machines that are alive, by id. */
   cpuTimes(): Promise<ReadonlyMap<string, CpuTime>>
   /**

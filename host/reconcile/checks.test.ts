@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { systemClock } from "#lib/clock.ts"
+import type { GuestAgent } from "#engine/hypervisor/types.ts"
 import { openSimNetwork } from "#engine/network/sim/open.ts"
 import { type CheckedGuest, checkTimes, startChecks } from "./checks.ts"
 
@@ -13,7 +14,9 @@ async function rig(t: TestContext) {
   t.after(() => rm(stateDirectory, { recursive: true, force: true }))
   const guests: CheckedGuest[] = ["i-1", "i-2"].map((id) => ({ id, run: "1", network: "vpc-1", port: `eni-${id}` }))
   const answering = new Set<string>()
+  const agents = new Map<string, GuestAgent>()
   const asked: string[][] = []
+  const askedAgents: string[] = []
   const changed: string[] = []
   let nowMs = 0
   const ticks: (() => void)[] = []
@@ -27,6 +30,12 @@ async function rig(t: TestContext) {
   }
   const checks = startChecks({
     network,
+    hypervisor: {
+      async guestAgent(id) {
+        askedAgents.push(id)
+        return agents.get(id) ?? "none"
+      },
+    },
     stateDirectory,
     clock: { ...systemClock(), monotonicMs: () => nowMs },
     guests: () => guests,
@@ -42,7 +51,9 @@ async function rig(t: TestContext) {
   return {
     guests,
     answering,
+    agents,
     asked,
+    askedAgents,
     changed,
     stateDirectory,
     of: (id: string, run = "1") => checks.of(id, run),
@@ -80,6 +91,55 @@ test("a guest passes with its first answer, fails after a minute of silence, and
   await pass(165_000)
   assert.equal(of("i-2").instance, "failed")
   assert.deepEqual(changed, ["i-1", "i-1", "i-1", "i-2"])
+})
+
+test("who answers ARP passes, whatever its agent says, and the agent is not asked", async (t) => {
+  const { answering, agents, askedAgents, of, pass, changed } = await rig(t)
+  answering.add("eni-i-1").add("eni-i-2")
+  agents.set("i-1", "silent")
+  await pass(400_000)
+  assert.deepEqual([of("i-1").instance, of("i-2").instance], ["passed", "passed"])
+  assert.deepEqual([askedAgents, changed], [[], ["i-1", "i-2"]])
+})
+
+test("the agent of a guest that is silent tells a broken network from a dead guest", async (t) => {
+  const { answering, agents, of, pass, changed } = await rig(t)
+  answering.add("eni-i-1").add("eni-i-2")
+  await pass(3_000)
+  answering.clear()
+  agents.set("i-1", "answers").set("i-2", "silent")
+  await pass(54_000)
+  assert.deepEqual(of("i-1"), { instance: "passed", system: "passed" }, "a minute of silence, as without an agent")
+  await pass(9_000)
+  const failed = { instance: "failed", system: "passed" }
+  assert.deepEqual(
+    [of("i-1"), of("i-2")],
+    [
+      { ...failed, agent: "answers" },
+      { ...failed, agent: "silent" },
+    ],
+  )
+  changed.length = 0
+  agents.set("i-1", "silent")
+  await pass(30_000)
+  assert.deepEqual([of("i-1"), changed], [{ ...failed, agent: "silent" }, ["i-1"]])
+  answering.add("eni-i-1")
+  await pass(12_000)
+  assert.deepEqual(of("i-1"), { instance: "passed", system: "passed" })
+})
+
+test("a guest whose agent answers has two minutes for its network, and its whole boot otherwise", async (t) => {
+  const { agents, guests, of, pass } = await rig(t)
+  await pass(30_000)
+  agents.set("i-1", "answers").set("i-2", "silent")
+  await pass(114_000)
+  assert.equal(of("i-1").instance, undefined)
+  await pass(9_000)
+  assert.deepEqual(of("i-1"), { instance: "failed", agent: "answers", system: "passed" })
+  assert.equal(of("i-2").instance, undefined, "a silent agent says nothing before its first answer")
+  guests[0] = { ...guests[0]!, run: "2" }
+  await pass(30_000)
+  assert.equal(of("i-1", "2").instance, undefined, "another run begins anew")
 })
 
 test("what was known of a guest counts no more after a reset, and nothing is left of one that is gone", async (t) => {

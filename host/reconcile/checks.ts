@@ -1,9 +1,13 @@
 /**
  * Status checks: does a guest answer ARP, can its volumes' disk be written. Asked for all guests of a network at once, so that a round
  * costs a few commands a network, however many guests there are. A simulated guest answers as soon as it is on.
+ *
+ * The instance check passes when ARP is answered, as EC2's does, whatever the guest's agent says: not every guest has one, and a user may
+ * stop it. The agent is asked when ARP is silent, and tells apart why: an operating system that runs behind a broken network, or none.
  */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import type { GuestAgent, HypervisorEngine } from "#engine/hypervisor/types.ts"
 import type { GuestChecks } from "../protocol/types.ts"
 import type { HostOptions, Log, Timer } from "../types.ts"
 import { within } from "./deadline.ts"
@@ -20,6 +24,8 @@ export interface CheckTimes {
   readonly silentMs: number
   /** One that never answered since its start has this long, for its boot. */
   readonly bootMs: number
+  /** One that never did, but whose agent answers, has this long from then on to bring up its network. */
+  readonly networkMs: number
 }
 export const checkTimes: CheckTimes = {
   roundMs: 3_000,
@@ -27,11 +33,15 @@ export const checkTimes: CheckTimes = {
   failedMs: 10_000,
   silentMs: 60_000,
   bootMs: 300_000,
+  networkMs: 120_000,
 }
 
 const leastMisses = 3
 /** Networks that are asked side by side. */
 const networksAtOnce = 8
+/** Agents of the silent guests of a network that are asked side by side, and for how long in a round: a silent one takes five seconds. */
+const agentsAtOnce = 32
+const agentsMs = 10_000
 
 /** A guest that is on and in no known trouble. */
 export interface CheckedGuest {
@@ -48,11 +58,15 @@ interface Known {
   readonly foundMs: number
   askedMs: number
   answeredMs: number | undefined
+  /** When the agent first answered; asked while ARP is silent. */
+  agentMs: number | undefined
+  agent: GuestAgent
   misses: number
   verdict: "passed" | "failed" | undefined
 }
 
 export interface ChecksOptions extends Pick<HostOptions, "network" | "clock" | "stateDirectory"> {
+  readonly hypervisor: Pick<HypervisorEngine, "guestAgent">
   readonly guests: () => readonly CheckedGuest[]
   /** What `of` gives for this guest is another now. */
   readonly changed: (guest: string) => void
@@ -63,9 +77,12 @@ export interface ChecksOptions extends Pick<HostOptions, "network" | "clock" | "
 
 export type Checks = ReturnType<typeof startChecks>
 
+/** What is told of a guest: its agent says why a check failed, and nothing otherwise. */
+const wordsOf = ({ verdict, agent }: Known) => (verdict === "failed" ? `failed ${agent}` : verdict)
+
 /** Goes on until `close`. All times are real ones. */
 export function startChecks(options: ChecksOptions) {
-  const { network, clock, timer, times, guests, changed, log } = options
+  const { network, hypervisor, clock, timer, times, guests, changed, log } = options
   const known = new Map<string, Known>()
   const real = network.name !== "sim"
   let disk: "passed" | "failed" = "passed"
@@ -78,19 +95,24 @@ export function startChecks(options: ChecksOptions) {
     return verdict === "passed" && misses === 0 ? times.everyMs : 0
   }
 
-  function judge(guest: string, each: Known, answers: boolean): void {
+  /** A guest that is silent for longer than it may be. */
+  function isOverdue({ answeredMs, foundMs, agentMs, misses }: Known, nowMs: number): boolean {
+    if (misses < leastMisses) return false
+    if (answeredMs !== undefined) return nowMs - answeredMs >= times.silentMs
+    return nowMs - foundMs >= times.bootMs || (agentMs !== undefined && nowMs - agentMs >= times.networkMs)
+  }
+
+  function judge(guest: string, each: Known, answers: boolean, agent: GuestAgent | undefined): void {
     const nowMs = clock.monotonicMs()
-    const before = each.verdict
+    const before = wordsOf(each)
     each.misses = answers ? 0 : each.misses + 1
+    each.agent = answers ? "none" : (agent ?? each.agent)
+    if (agent === "answers") each.agentMs ??= nowMs
     if (answers) {
       each.answeredMs = nowMs
       each.verdict = "passed"
-    } else {
-      const silent = each.answeredMs === undefined ? nowMs - each.foundMs : nowMs - each.answeredMs
-      const patience = each.answeredMs === undefined ? times.bootMs : times.silentMs
-      if (each.misses >= leastMisses && silent >= patience) each.verdict = "failed"
-    }
-    if (each.verdict !== before) changed(guest)
+    } else if (isOverdue(each, nowMs)) each.verdict = "failed"
+    if (wordsOf(each) !== before) changed(guest)
   }
 
   async function ask(id: string, asked: readonly CheckedGuest[]): Promise<void> {
@@ -98,10 +120,24 @@ export function startChecks(options: ChecksOptions) {
       id,
       asked.map(({ port }) => port),
     )
+    const agents = await askAgents(asked.filter(({ port }) => !answering.has(port)))
     for (const guest of asked) {
       const each = known.get(guest.id)
-      if (each?.run === guest.run) judge(guest.id, each, answering.has(guest.port))
+      if (each?.run === guest.run) judge(guest.id, each, answering.has(guest.port), agents.get(guest.id))
     }
+  }
+
+  /** Of those that time was enough for. */
+  async function askAgents(silent: readonly CheckedGuest[]): Promise<ReadonlyMap<string, GuestAgent>> {
+    const agents = new Map<string, GuestAgent>()
+    const endMs = clock.monotonicMs() + agentsMs
+    for (let at = 0; at < silent.length && clock.monotonicMs() < endMs; at += agentsAtOnce) {
+      const some = silent.slice(at, at + agentsAtOnce)
+      await Promise.all(
+        some.map(async ({ id }) => agents.set(id, await hypervisor.guestAgent(id).catch(() => "none" as const))),
+      )
+    }
+    return agents
   }
 
   /** Fails at the second refusal in a row, which the next round brings. */
@@ -135,6 +171,8 @@ export function startChecks(options: ChecksOptions) {
           foundMs: nowMs,
           askedMs: -Infinity,
           answeredMs: undefined,
+          agentMs: undefined,
+          agent: "none",
           misses: 0,
           verdict: undefined,
         }
@@ -170,7 +208,8 @@ export function startChecks(options: ChecksOptions) {
       if (!real) return { instance: "passed", system: "passed" }
       const each = known.get(guest)
       const verdict = each?.run === run ? each.verdict : undefined
-      return { ...(verdict === undefined ? {} : { instance: verdict }), system: disk }
+      const agent = verdict === "failed" && each !== undefined ? { agent: each.agent } : {}
+      return { ...(verdict === undefined ? {} : { instance: verdict }), ...agent, system: disk }
     },
     close(): void {
       closed = true

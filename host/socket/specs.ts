@@ -10,7 +10,9 @@ import type {
   NetworkAssignment,
   PortSpec,
   Spec,
+  TemplateAssignment,
   VolumeAssignment,
+  WarmKind,
 } from "../protocol/types.ts"
 import {
   address,
@@ -128,6 +130,10 @@ const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
   domainName,
 })
 
+/** Of a warm template. */
+const kindOfGuest = { image: id, vcpus: whole(1, 255), memoryMiB: whole(8, 1 << 22) }
+export const warmKind: Check<WarmKind> = shape<WarmKind>(kindOfGuest)
+
 const spec: Check<Spec> = byKind<Spec>({
   guest,
   network,
@@ -139,6 +145,7 @@ const spec: Check<Spec> = byKind<Spec>({
     image: optional(id),
     key: optional(id),
   }),
+  template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest }),
 })
 
 /** A spec belongs to the resource that it names. */
@@ -155,6 +162,6 @@ export const change = (value: unknown, at: string): Omit<Assignment, "spec"> & {
 }
 
 function nameOf(spec: Spec): string | undefined {
-  if (spec.kind === "guest") return undefined
+  if (spec.kind === "guest" || spec.kind === "template") return undefined
   return spec.kind === "group" ? spec.group.id : spec.id
 }

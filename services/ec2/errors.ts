@@ -5,6 +5,7 @@ export const errors = {
   ...commonErrors,
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
   IncorrectInstanceState: [400, "{detail}"],
+  IncorrectState: [400, "{detail}"],
   "InstanceCreditSpecification.NotSupported": [400, "{detail}"],
   InstanceEventWindowLimitExceeded: [
     400,

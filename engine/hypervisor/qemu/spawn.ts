@@ -16,12 +16,15 @@ import {
   writeSync,
 } from "node:fs"
 import path from "node:path"
+import { findByArgument, type ProcessIdentity } from "./process.ts"
 
 export interface Launch {
   /** QEMU and its arguments. */
   readonly argv: readonly string[]
   /** Working directory; becomes unreachable by name for the process itself. */
   readonly directory: string
+  /** See `raiseFence`. */
+  readonly fence: string
   readonly uid: number
   /** Name of the network namespace, undefined: an empty one of its own. */
   readonly namespace: string | undefined
@@ -44,6 +47,8 @@ export const firstFd = 3
  */
 const script = `
 set -eu
+[ -e "$1" ] || exit 0
+shift
 while [ "$1" != -- ]; do echo $$ >"$1"; shift; done
 shift
 ulimit -c 0
@@ -51,6 +56,27 @@ mount -n --all --fstab "$1"
 shift
 exec "$@"
 `
+
+/** In the directory of a machine: while it is there, the launch of this nonce may begin. */
+const fenceOf = (directory: string, nonce: string) => path.join(directory, `launch-${nonce}`)
+
+/** Before a launch. Gives its path. `lowerFence` takes it away when the process answers, or has ended. */
+export function raiseFence(directory: string, nonce: string): string {
+  const fence = fenceOf(directory, nonce)
+  writeFileSync(fence, "")
+  return fence
+}
+
+export const lowerFence = (directory: string, nonce: string): void => rmSync(fenceOf(directory, nonce), { force: true })
+
+/**
+ * The process of a launch whose maker was killed before it could write down which. Between fork and exec it looks like its maker, for
+ * as long as the machine is busy: so the fence goes first, and what has not passed it yet ends by itself. What has shows the nonce.
+ */
+export async function findLaunched(directory: string, nonce: string): Promise<ProcessIdentity | undefined> {
+  lowerFence(directory, nonce)
+  return findByArgument(nonce)
+}
 
 /** Starts it and gives the pid. The process goes on when we end. */
 export function launch(request: Launch): { readonly pid: number; readonly exited: Promise<void> } {
@@ -67,6 +93,7 @@ export function launch(request: Launch): { readonly pid: number; readonly exited
     "-c",
     script,
     "launch",
+    request.fence,
     ...request.joins,
     "--",
     path.join(request.cell, "fstab"),

@@ -13,7 +13,7 @@ import { diskChain } from "./disk-chain.ts"
 import { attach, type Machine } from "./machine.ts"
 import { bootId, end, identify } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
-import { firstFd, launch, openErrors, openFiles, readErrors } from "./spawn.ts"
+import { firstFd, launch, lowerFence, openErrors, openFiles, raiseFence, readErrors } from "./spawn.ts"
 
 export interface Workshop {
   readonly binary: string
@@ -63,12 +63,12 @@ export async function startMachine(
   const secrets = wantedSecrets(spec, path.dirname(directory))
   const { files, undo } = openFiles([...wantedFiles(spec, chains), ...secrets, ...sourceFiles(source)])
   const fresh = readRecord(directory) === undefined
+  const nonce = randomBytes(12).toString("hex")
   let errors: number | undefined
   let pid: number | undefined
   try {
     makeDirectory(directory, spec.uid)
     errors = openErrors(path.join(directory, "errors"))
-    const nonce = randomBytes(12).toString("hex")
     const machineVersion = spec.machineVersion ?? host.machineVersion
     let fd = firstFd
     const argv = machineArguments(spec, {
@@ -94,6 +94,7 @@ export async function startMachine(
     const started = launch({
       argv,
       directory: sockets,
+      fence: raiseFence(directory, nonce),
       uid: spec.uid,
       namespace,
       joins,
@@ -126,6 +127,7 @@ export async function startMachine(
     throw new Error(`machine ${spec.id}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   } finally {
     undo()
+    lowerFence(directory, nonce)
     if (errors !== undefined) closeSync(errors)
   }
 }

@@ -119,8 +119,12 @@ export async function openSim(options: {
         check(like)
         await after(delays.prepareMs + delays.resumeMs)
         kinds.add(kindOf(like))
+        return kindOf(like)
       },
+      has: async (name) => kinds.has(name),
+      remove: async (name) => void kinds.delete(name),
       missing: async (like) => (kinds.has(kindOf(like)) ? undefined : "there is no warm template of its kind yet"),
+      loadedBytes: () => 0,
     },
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),
@@ -227,6 +231,9 @@ export async function openSim(options: {
       if (machine.phase === "prepared") throw new Error(`machine ${id}: is prepared, its display shows nothing`)
       return simPicture()
     },
+
+    // No code runs, so no agent does.
+    guestAgent: async () => "none",
 
     async cpuTimes() {
       const alive = [...machines].filter(([, { phase }]) => phase !== "exited")

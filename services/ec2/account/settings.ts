@@ -14,6 +14,8 @@ export interface SettingsRecord extends Tagged {
     /** ARN; absent: the AWS managed key. */
     readonly key?: string
   }
+  /** Values of quotas that were raised, by code. */
+  readonly quotas?: { readonly [code: string]: number }
 }
 
 export interface MetadataDefaults {

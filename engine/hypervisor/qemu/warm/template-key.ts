@@ -13,11 +13,13 @@ export interface TemplateKey {
   readonly key: string
   /** The image that its disk is an empty overlay of. */
   readonly imagePath: string
+  /** All files that make the image: where one is gone or another, no template of it is of use. */
+  readonly imageFiles: readonly string[]
   readonly diskBytes: number
 }
 
-/** A file by what changes when it is another one. */
-function identity(file: string) {
+/** A file by what changes when it is another one. Throws where there is none. */
+export function fileIdentity(file: string): string {
   const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true })
   return [dev, ino, size, mtimeNs].join(":")
 }
@@ -36,10 +38,10 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
   const { kernelPath, initrdPath, commandLine } = spec.boot
   const facts = {
     format,
-    image: identity(image.path),
+    image: fileIdentity(image.path),
     diskBytes,
-    kernel: identity(kernelPath),
-    initrd: identity(initrdPath),
+    kernel: fileIdentity(kernelPath),
+    initrd: fileIdentity(initrdPath),
     commandLine,
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
@@ -48,12 +50,12 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
     product: spec.product,
     machineVersion: spec.machineVersion ?? host.machineVersion,
     qemu: host.version,
-    binary: identity(binary),
+    binary: fileIdentity(binary),
     accelerator: host.accelerator,
     cpu: hostCpu(),
   }
   const key = createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32)
-  return { key, imagePath: image.path, diskBytes }
+  return { key, imagePath: image.path, imageFiles: [image.path, kernelPath, initrdPath], diskBytes }
 }
 
 /** Whether nothing has been written to a machine's disk: a template knows the image, and nothing else. */

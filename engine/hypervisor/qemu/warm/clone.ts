@@ -61,7 +61,10 @@ export async function startClone(
     // Told to whoever personalises it.
     named.catch(() => {})
   }
-  const source = { memoryPath: template.memory.path, shared: false, state: { path: template.state.path, load } }
+  const source = {
+    memory: { path: template.memory.path, shared: false },
+    state: { path: template.state.path, load },
+  }
   const machine = await startMachine(spec, directory, workshop, onChange, source)
   const personalise = async () => {
     try {

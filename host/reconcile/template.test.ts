@@ -55,6 +55,25 @@ test("a template that is assigned is made once, kept over a restart, and made ag
   assert.equal(made.length, 2)
 })
 
+test("one that is lost is made again without a word, and one whose image is removed goes", async (context) => {
+  const { templates, made, open } = await scene(context)
+  let there = true
+  const find = async () =>
+    there ? { architecture: "x86_64" as const, boot: { kind: "firmware" as const } } : undefined
+  const { host, seen } = open({ ...options, resyncMs: 20, images: { list: async () => [], find } })
+  await host.sync([wish("fl-1", 1)])
+  await seen.until("fl-1", "ready", 1)
+  await templates.remove(made[0] ?? "")
+  await until(() => made.length === 2)
+  await seen.until("fl-1", "ready", 1)
+  there = false
+  assert.match((await seen.troubled("fl-1", "no-image")).message, /image ami-1 is not on this host/)
+  assert.equal(await templates.has(made[1] ?? ""), false)
+  there = true
+  await until(() => made.length === 3)
+  await seen.until("fl-1", "ready", 1)
+})
+
 test("its removal removes the template, unless another assignment has it, and leaves nothing behind", async (context) => {
   const { engines, templates, made, open } = await scene(context)
   const { host, seen } = open()
@@ -106,9 +125,11 @@ test("a launch that had to boot leads to a template, also when the host was ende
   const { engines, made, open } = await scene(context)
   const path = join(engines.directory, "templates-wanted.json")
   const slow: Partial<HostOptions> = { templates: { uid: 2_009_903, mtu: 9001, quietMs: 3_600_000 } }
-  const guests = everything.map((each) =>
-    each.spec.kind === "guest" ? { ...each, spec: { ...each.spec, metadata: named(each.spec.metadata) } } : each,
-  )
+  const guests = everything
+    .filter(({ spec }) => spec.kind !== "template")
+    .map((each) =>
+      each.spec.kind === "guest" ? { ...each, spec: { ...each.spec, metadata: named(each.spec.metadata) } } : each,
+    )
   const first = open(slow)
   await first.host.sync(guests)
   await first.seen.until("i-1", "on", 1)

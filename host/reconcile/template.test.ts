@@ -17,9 +17,9 @@ async function scene(context: TestContext) {
   if (!templates) throw new Error("the engine has no templates")
   const made: string[] = []
   const make = templates.make.bind(templates)
-  let fails = false
+  let fails: Error | undefined
   templates.make = async (like, uid) => {
-    if (fails) throw new Error("the image has no agent")
+    if (fails !== undefined) throw fails
     const name = await make(like, uid)
     made.push(name)
     return name
@@ -34,7 +34,7 @@ async function scene(context: TestContext) {
     hosts.add(host)
     return { host, seen: watch(host) }
   }
-  return { engines, templates, made, open, fail: (value: boolean) => void (fails = value) }
+  return { engines, templates, made, open, fail: (error: Error | undefined) => void (fails = error) }
 }
 
 test("a template that is assigned is made once, kept over a restart, and made again when it is lost", async (context) => {
@@ -98,15 +98,18 @@ test("its removal removes the template, unless another assignment has it, and le
 test("what cannot be made says why, for good until a new wish", async (context) => {
   const { made, open, fail } = await scene(context)
   const { host, seen } = open()
-  fail(true)
+  fail(new Error("the image has no agent: /home/me/images/ami-1/kernel, /tmp"))
   await host.sync([wish("fl-1", 1), wish("fl-2", 1, { ...kind, image: "ami-9" })])
   assert.equal((await seen.troubled("fl-2", "no-image")).final, true)
   const { final, message } = await seen.troubled("fl-1", "no-template")
-  assert.deepEqual([final, message], [true, "the image has no agent"])
+  assert.deepEqual([final, message], [true, "the image has no agent: (a file), /tmp"])
   await host.idle()
-  fail(false)
+  fail(Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" }))
   await host.assign("fl-1", 2, kind)
-  await seen.until("fl-1", "ready", 2)
+  assert.equal((await seen.troubled("fl-1", "disk-full")).message, "no space left on the host's disk")
+  fail(undefined)
+  await host.assign("fl-1", 3, kind)
+  await seen.until("fl-1", "ready", 3)
   assert.equal(made.length, 1)
 })
 

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path"
 import type { WarmTemplates } from "#engine/hypervisor/types.ts"
 import type { TemplateAssignment, Trouble } from "../protocol/types.ts"
+import type { Log } from "../types.ts"
 import { troubleOf, type Outcome } from "./steps.ts"
 import type { TemplateMaker } from "./template-maker.ts"
 import type { Pass, World } from "./world.ts"
@@ -41,10 +42,18 @@ export interface TemplateReconcilerOptions {
   readonly templates: WarmTemplates | undefined
   readonly maker: TemplateMaker | undefined
   readonly records: TemplateRecords
+  readonly log: Log
+}
+
+/** For whoever may call the API: folders of the host are not said. */
+function told({ code, message }: Trouble): Trouble {
+  const words =
+    code === "disk-full" ? "no space left on the host's disk" : message.replace(/\/[\w.:-]+(\/[\w.:-]*)+/g, "(a file)")
+  return { code: code === "internal" ? "no-template" : code, message: words, final: true }
 }
 
 export function createTemplateReconciler(options: TemplateReconcilerOptions): (pass: Pass) => Promise<Outcome> {
-  const { templates, maker, records } = options
+  const { templates, maker, records, log } = options
   const failures = new Map<string, { readonly generation: number; readonly atMs: number; readonly trouble: Trouble }>()
 
   const remove = async ({ entry, world, report }: Pass): Promise<Outcome> => {
@@ -78,8 +87,8 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
       await records.write(resource, await maker.make({ image, vcpus, memoryMiB }))
       report({ kind: "template", phase: "ready" })
     } catch (error) {
-      const { code, message } = troubleOf(error)
-      const trouble = { code: code === "internal" ? ("no-template" as const) : code, message, final: true }
+      const trouble = told(troubleOf(error))
+      log("host: an assigned template could not be made", { resource, why: String(error).slice(0, 500) })
       failures.set(resource, { generation, atMs: world.clock.monotonicMs(), trouble })
       report({ kind: "template", phase: "pending", trouble })
     }

@@ -54,12 +54,15 @@ function told({ code, message }: Trouble): Trouble {
 
 export function createTemplateReconciler(options: TemplateReconcilerOptions): (pass: Pass) => Promise<Outcome> {
   const { templates, maker, records, log } = options
+  /** What this process has seen to fit: after an upgrade of QEMU the files of before are there, and of no use. */
+  const fitting = new Map<string, string>()
   const failures = new Map<string, { readonly generation: number; readonly atMs: number; readonly trouble: Trouble }>()
 
   const remove = async ({ entry, world, report }: Pass): Promise<Outcome> => {
     const { resource } = entry
     report({ kind: "template", phase: "pending" })
     failures.delete(resource)
+    fitting.delete(resource)
     const template = await records.read(resource)
     if (template !== undefined && !(await isWished(template, resource, world))) await templates?.remove(template)
     await records.remove(resource)
@@ -84,7 +87,12 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
     try {
       if (!maker) throw new Error("guests of this host always boot: up --warm on")
       const { image, vcpus, memoryMiB } = spec
-      await records.write(resource, await maker.make({ image, vcpus, memoryMiB }))
+      const before = await records.read(resource)
+      const template = await maker.make({ image, vcpus, memoryMiB })
+      await records.write(resource, template)
+      fitting.set(resource, template)
+      const outdated = before !== undefined && before !== template && !(await isWished(before, resource, world))
+      if (outdated) await templates?.remove(before)
       report({ kind: "template", phase: "ready" })
     } catch (error) {
       const trouble = told(troubleOf(error))
@@ -108,7 +116,8 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
       report({ kind: "template", phase: "pending", trouble: { code: "no-image", message, final: true } })
       return { kind: "settled" }
     }
-    const there = simulated || (template !== undefined && (await templates?.has(template)) === true)
+    const fits = template !== undefined && fitting.get(entry.resource) === template
+    const there = simulated || (fits && (await templates?.has(template)) === true)
     if (there) report({ kind: "template", phase: "ready" })
     else await make(pass, spec)
     return { kind: "settled" }

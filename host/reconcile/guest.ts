@@ -1,6 +1,7 @@
 /** A guest as it should be: on, off or absent. What is really so is asked of the hypervisor at each pass. */
 import type { GuestStatus } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
+import { dropMemory, hibernate } from "./hibernate.ts"
 import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type StartScene } from "./guest-scene.ts"
 import { beginRecovery, crashed, whyDown } from "./recovery.ts"
 import { startSteps } from "./guest-start.ts"
@@ -86,10 +87,17 @@ async function forgetClone(scene: StartScene): Promise<Outcome> {
 }
 
 async function off(scene: Scene): Promise<Outcome> {
-  const outcome = await end(scene, scene.wish?.force ?? false)
+  const { id, world, wish } = scene
+  const outcome = await end(scene, wish?.force ?? false)
   if (outcome) return outcome
   await release(scene)
-  scene.report(offStatus(scene))
+  if (wish?.hibernate !== true) await dropMemory(scene)
+  const hibernated = await world.memories.has(id)
+  if (hibernated && scene.record && scene.record.hibernated !== true) {
+    scene.record = { ...scene.record, hibernated }
+    await world.records.write(id, scene.record)
+  }
+  scene.report({ ...offStatus(scene), ...(hibernated && { hibernated }) })
   return { kind: "settled" }
 }
 
@@ -98,24 +106,30 @@ async function absent(scene: Scene): Promise<Outcome> {
   const outcome = await end(scene, true)
   if (outcome) return outcome
   await release(scene)
+  await dropMemory(scene)
   if (scene.machine.phase !== "absent") await world.hypervisor.remove(id)
   await world.records.remove(id)
   report({ kind: "guest", phase: "absent", ...counters(scene) })
   return { kind: "gone" }
 }
 
-/** End the process: ask, ask again, and at the deadline, or with force, kill. Undefined when it has ended. */
+/** End the process: keep its memory where that is wished, or ask, ask again, and at the deadline, or with force, kill. Undefined when it has ended. */
 async function end(scene: Scene, force: boolean): Promise<Outcome | undefined> {
   const { id, memory, machine, world, report } = scene
-  if (!isAlive(machine)) return undefined
+  if (!isAlive(machine) && !memory.saving) return undefined
   report({ kind: "guest", phase: "stopping", ...counters(scene), ...(machine.pid ? { pid: machine.pid } : {}) })
   if (scene.record && scene.record.cause === undefined) {
     scene.record = { ...scene.record, cause: "requested" }
     await world.records.write(id, scene.record)
   }
+  if (scene.wish?.hibernate === true && !force) {
+    const outcome = await hibernate(scene)
+    if (outcome) return outcome
+    if (!isAlive(scene.machine)) return undefined
+  }
   const nowMs = world.clock.cloudMs()
   const leftMs = (memory.askedMs ?? nowMs) + world.shutdownMs - nowMs
-  if (!force && machine.phase === "running" && leftMs > 0) {
+  if (!force && scene.machine.phase === "running" && leftMs > 0) {
     if (memory.repeatedMs === undefined || memory.askedMs === undefined || nowMs - memory.repeatedMs >= repeatMs) {
       memory.askedMs ??= nowMs
       memory.repeatedMs = nowMs
@@ -155,5 +169,6 @@ async function release(scene: Scene): Promise<void> {
 function offStatus(scene: Scene): GuestStatus {
   const ended = scene.machine.cause === "nameless" ? undefined : scene.machine.cause
   const cause = scene.record?.cause ?? ended ?? (scene.wish?.power === "off" ? "requested" : "unknown")
-  return { kind: "guest", phase: "off", ...counters(scene), cause }
+  const lost = scene.wish?.hibernate === true ? scene.record?.notKept : undefined
+  return { kind: "guest", phase: "off", ...counters(scene), cause, ...(lost !== undefined && { memoryLost: lost }) }
 }

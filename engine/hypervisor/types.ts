@@ -89,7 +89,7 @@ export interface WarmTemplates {
   loadedBytes(): number
 }
 
-/** A clone did not become what it was told to be. Its machine is gone; started again without an identity, it boots. */
+/** A clone did not become what it was told to be. Its machine has exited, "nameless"; started again without an identity, it boots. */
 export class NotPersonalised extends Error {}
 
 /**
@@ -102,8 +102,11 @@ export interface MachineState {
   readonly phase: MachinePhase
   readonly pid?: number
   readonly machineVersion?: string
-  /** Why it exited or paused, where known. */
-  readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
+  /**
+   * Why it exited or paused, where known. "nameless": a clone that ended before it was anybody. What it wrote is nobody's, and its disks
+   * were new, so they should be made anew.
+   */
+  readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "nameless" | "unknown"
 }
 
 /** Room for 1920 x 1200, with its header: more than the memory of the display adapter holds in true colour. */

@@ -228,8 +228,10 @@ const running: Step<Scene> = {
     try {
       await world.hypervisor.resume(id)
     } catch (error) {
-      if (error instanceof NotPersonalised) return bootInstead(scene, error.message)
-      throw error
+      if (!(error instanceof NotPersonalised)) throw error
+      // The next pass finds that it ended as nobody.
+      scene.memory.refused = `its clone was refused: ${error.message}`
+      return { kind: "again", delayMs: 0 }
     }
     scene.machine = await world.hypervisor.inspect(id)
     if (scene.machine.phase === "running") return
@@ -239,14 +241,6 @@ const running: Step<Scene> = {
       `it is ${scene.machine.phase} after its start: ${scene.machine.cause ?? "unknown"}`,
     )
   },
-}
-
-/** The clone is gone, and its taps stand in the network already: all of it once more, without an identity. */
-async function bootInstead({ record, memory, world }: Scene, why: string): Promise<Outcome> {
-  memory.refused = `its clone was refused: ${why}`
-  delete memory.pluggedPid
-  for (const { network, port, number } of record?.ports ?? []) await world.network.removePort(network, port, number)
-  return { kind: "again", delayMs: 0 }
 }
 
 const reset: Step<Scene> = {

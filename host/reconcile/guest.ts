@@ -6,6 +6,7 @@ import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type Star
 import { beginRecovery, crashed, whyDown } from "./recovery.ts"
 import { startSteps } from "./guest-start.ts"
 import { runSteps, type Outcome } from "./steps.ts"
+import { renewVolume } from "./volume.ts"
 import type { Pass } from "./world.ts"
 
 /** A guest that is still booting misses the power button: it is pressed again after this much cloud time. */
@@ -43,6 +44,7 @@ export function createGuestReconciler(): (pass: Pass) => Promise<Outcome> {
 
 async function on(scene: StartScene): Promise<Outcome> {
   const { wish, record, machine, report, world } = scene
+  if (machine.phase === "exited" && machine.cause === "nameless") return forgetClone(scene)
   const current = record?.bootId === world.bootId ? record : undefined
   const earlier = current !== undefined && current.starts >= 0 && current.starts < wish.starts
   if (earlier && (machine.phase === "running" || machine.phase === "paused")) {
@@ -67,6 +69,21 @@ async function on(scene: StartScene): Promise<Outcome> {
   const outcome = await runSteps(startSteps, scene, scene.superseded)
   if (outcome.kind === "settled") report(onStatus(scene))
   return outcome
+}
+
+/** What ended was a clone that was nobody yet: its disks were new when it began, and are made so again. */
+async function forgetClone(scene: StartScene): Promise<Outcome> {
+  const { id, wish, memory, world } = scene
+  const { refused } = memory
+  await release(scene)
+  for (const { volume } of wish.disks) {
+    const spec = world.entry(volume)?.wish
+    if (spec?.kind === "volume") await renewVolume(spec, world.storage)
+  }
+  // Last: until then the next process of ours finds out the same.
+  await world.hypervisor.remove(id)
+  if (refused !== undefined) memory.refused = refused
+  return { kind: "again", delayMs: 0 }
 }
 
 async function off(scene: Scene): Promise<Outcome> {
@@ -150,7 +167,8 @@ async function release(scene: Scene): Promise<void> {
 }
 
 function offStatus(scene: Scene): GuestStatus {
-  const cause = scene.record?.cause ?? scene.machine.cause ?? (scene.wish?.power === "off" ? "requested" : "unknown")
+  const ended = scene.machine.cause === "nameless" ? undefined : scene.machine.cause
+  const cause = scene.record?.cause ?? ended ?? (scene.wish?.power === "off" ? "requested" : "unknown")
   const lost = scene.wish?.hibernate === true ? scene.record?.notKept : undefined
   return { kind: "guest", phase: "off", ...counters(scene), cause, ...(lost !== undefined && { memoryLost: lost }) }
 }

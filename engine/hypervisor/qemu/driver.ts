@@ -109,12 +109,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     if (!record.process) writeRecord(directory, full)
     // Its end was decided, and we were stopped before it; or it has no more than a part of its memory.
     if (record.ending || record.memory === "loading") return end(found, clock)
-    // A clone that was not told who it is, by us who knew it: as if it had never been.
-    if (record.clone === "nameless") {
-      await end(found, clock)
-      await cgroups.remove(id)
-      return rmSync(directory, { recursive: true, force: true })
-    }
+    // A clone that was not told who it is, by us who knew it.
+    if (record.clone === "nameless") return end(found, clock)
     const wanted = { directory, record: full, clock, log, onChange: () => tell(id) }
     try {
       const machine = await attach(wanted, adoptMs)
@@ -167,7 +163,6 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     } catch (error) {
       templates.distrust(clone.template)
       await clone.machine.finish("killed")
-      await discard(id)
       throw error
     }
   }

@@ -116,7 +116,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
 
   const state = (): MachineState => {
     const { machineVersion } = record
-    if (!alive()) return { phase: "exited", machineVersion, cause: record.ending ?? "killed" }
+    if (!alive()) return { phase: "exited", machineVersion, cause: causeOf(record, "killed") }
     const waits = record.clone === "nameless" || record.memory === "loading" || record.memory === "loaded"
     if (waits && status === "paused") return { phase: "prepared", pid: record.process.pid, machineVersion }
     const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
@@ -306,6 +306,10 @@ export function endedState(directory: string, bootId: string): MachineState {
   return {
     phase: "exited",
     machineVersion: record.machineVersion,
-    cause: record.ending ?? (sure ? "killed" : "unknown"),
+    cause: causeOf(record, sure ? "killed" : "unknown"),
   }
 }
+
+/** A clone that was not told who it is ended as nobody, whatever ended it. */
+const causeOf = ({ clone, ending }: MachineRecord, silent: Cause): Cause =>
+  clone === "nameless" ? "nameless" : (ending ?? silent)

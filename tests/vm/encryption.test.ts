@@ -105,7 +105,7 @@ test(
     const keys = join(cloud.home, "host", "keys")
     renameSync(keys, `${keys}.away`)
     await start(cloud, id)
-    const stopped = await until("the start to be refused", 60_000, async () => {
+    const stopped = await until("the start to be refused", 240_000, async () => {
       const now = await find(cloud, id)
       return now.State?.Name === "stopped" ? now : undefined
     })

@@ -74,7 +74,7 @@ function watched<Engine extends object>(engine: Engine, name: string, calls: str
 
 /** Images and keys of hibernated guests. */
 export const filesOf = ({ directory }: Engines) =>
-  ["hibernated", "hibernation-keys"].flatMap((folder) => {
+  ["hibernated", "keys/hibernation"].flatMap((folder) => {
     const path = join(directory, folder)
     return existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : []
   })

@@ -159,7 +159,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
   const personalise = async (id: string, clone: Clone) => {
     clones.delete(id)
     try {
-      await clone.personalise(agentMs)
+      await clone.personalise()
     } catch (error) {
       templates.distrust(clone.template)
       await clone.machine.finish("killed")

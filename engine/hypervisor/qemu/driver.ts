@@ -224,7 +224,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
           const slept = readRecord(directoryOf(id))?.memory === "loaded"
           await machine.resume()
           // Its agent takes its time, and may be none: nobody waits for it.
-          if (slept) void tellTime(machine, directoryOf(id), clock.wallMs).catch(() => {})
+          if (slept) void tellTime(machine, directoryOf(id), () => clock.wallMs()).catch(() => {})
         }
       }),
 

@@ -44,7 +44,10 @@ export async function startClone(
     agent = await connectAgent(agentPath(directory))
     await loadState(started, fd)
   }
-  const source = { memoryPath: template.memory.path, shared: false, state: { path: template.state.path, load } }
+  const source = {
+    memory: { path: template.memory.path, shared: false },
+    state: { path: template.state.path, load },
+  }
   const machine = await startMachine(spec, directory, workshop, onChange, source)
   const tell = async (timeoutMs: number) => {
     try {

@@ -1,8 +1,8 @@
 /** Which machines may be clones of one template: all that its RAM and its devices' state know of its making. */
 import { createHash } from "node:crypto"
-import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs"
+import { closeSync, openSync, readSync, statSync } from "node:fs"
 import type { MachineSpec } from "../../types.ts"
-import type { Accelerator } from "../accelerator.ts"
+import { type Accelerator, hostCpu } from "../accelerator.ts"
 import { diskChain } from "../disk-chain.ts"
 
 /** Raised when templates of an earlier release must not be used: when arguments of QEMU, agent or protocol change. */
@@ -17,14 +17,6 @@ export interface TemplateKey {
   readonly imageFiles: readonly string[]
   readonly diskBytes: number
 }
-
-/** Of this host; it does not change while we run. */
-let cpu: string | undefined
-const hostCpu = () =>
-  readFileSync("/proc/cpuinfo", "utf8")
-    .split("\n\n")[0]
-    ?.match(/^(model name|flags)\b.*$/gm)
-    ?.join() ?? ""
 
 /** A file by what changes when it is another one. Throws where there is none. */
 export function fileIdentity(file: string): string {
@@ -60,7 +52,7 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
     qemu: host.version,
     binary: fileIdentity(binary),
     accelerator: host.accelerator,
-    cpu: (cpu ??= hostCpu()),
+    cpu: hostCpu(),
   }
   const key = createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32)
   return { key, imagePath: image.path, imageFiles: [image.path, kernelPath, initrdPath], diskBytes }

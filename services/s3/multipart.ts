@@ -3,9 +3,9 @@
  * own; the whole is made of their bytes at once. https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
  */
 import { createHash, randomBytes } from "node:crypto"
-import type { Page, StoredObject } from "#engine/objects/types.ts"
+import type { Blob, Page, StoredObject } from "#engine/objects/types.ts"
 import { type Algorithm, asMembers, checksumOf, type Checksums, saidChecksums } from "./checksums.ts"
-import { writeGuard } from "./conditions.ts"
+import { readRange, writeGuard } from "./conditions.ts"
 import { raise } from "./errors.ts"
 import {
   type Bucket,
@@ -20,7 +20,7 @@ import {
 } from "./handler.ts"
 import { readEncoding, readMost } from "./list.ts"
 import { metaOf, type ObjectMeta, readMeta, toMeta } from "./meta.ts"
-import { guardOf, keep } from "./objects.ts"
+import { findSource, guardOf, keep, largestPart, readSource } from "./objects.ts"
 
 const mostParts = 10_000
 const smallestPart = 5 * 2 ** 20
@@ -65,23 +65,62 @@ const uploadPart =
     const bucket = await requireBucket(call, input)
     await requireUpload(storage, bucket, input)
     const { blob, checksums } = await keep(storage, input.Body, input)
-    const etag = `"${blob.md5}"`
-    const space = partsOf(bucket, input.UploadId ?? "")
-    const meta = toMeta({ etag, checksums, contentType: "", user: {} })
-    const wish = { space, name: partName(number), blobs: [blob], meta, atMs: call.cloud.clock.wallMs() }
-    try {
-      await storage.objects.put({ ...wish, guard: guardOf(storage, bucket, () => {}) })
-    } catch (error) {
-      await storage.objects.discard([blob])
-      throw error
-    }
-    // It may have been completed or given up while the bytes came.
-    await requireUpload(storage, bucket, input).catch(async (error: unknown) => {
-      await storage.objects.remove(space, [partName(number)])
-      throw error
-    })
+    const etag = await putPart(storage, bucket, input, { number, blob, checksums, atMs: call.cloud.clock.wallMs() })
     return { ETag: etag, ...asMembers(checksums) }
   }
+
+const uploadPartCopy =
+  (storage: Storage): Handler<"UploadPartCopy"> =>
+  async (input, call) => {
+    refuseNotDone(input, call, "PartNumber")
+    const number = readNumber(input.PartNumber)
+    const source = readSource(input.CopySource)
+    const bucket = await requireBucket(call, input)
+    await requireUpload(storage, bucket, input)
+    const object = await findSource(storage, call, source, input)
+    const range = readRange(input.CopySourceRange, object.sizeBytes)
+    if (input.CopySourceRange !== undefined && !range)
+      throw raise("InvalidArgument", {
+        detail: "The x-amz-copy-source-range value must be of the form bytes=first-last",
+      })
+    const { from, to } = range ?? { from: 0, to: object.sizeBytes }
+    if (to - from > largestPart) throw raise("EntityTooLarge")
+    const blob = await storage.objects.write(storage.objects.read(object, from, to), largestPart)
+    const part = { number, blob, checksums: {}, atMs: call.cloud.clock.wallMs() }
+    const ETag = await putPart(storage, bucket, input, part)
+    return { CopyPartResult: { ETag, LastModified: new Date(part.atMs) } }
+  }
+
+interface KeptPart {
+  readonly number: number
+  readonly blob: Blob
+  readonly checksums: Checksums
+  readonly atMs: number
+}
+
+/** Makes kept bytes a part of an upload; gives its ETag. Throws NoSuchUpload when it was completed or given up meanwhile. */
+async function putPart(
+  storage: Storage,
+  bucket: Bucket,
+  input: { readonly Key?: string | undefined; readonly UploadId?: string | undefined },
+  { number, blob, checksums, atMs }: KeptPart,
+): Promise<string> {
+  const etag = `"${blob.md5}"`
+  const space = partsOf(bucket, input.UploadId ?? "")
+  const meta = toMeta({ etag, checksums, contentType: "", user: {} })
+  const wish = { space, name: partName(number), blobs: [blob], meta, atMs }
+  try {
+    await storage.objects.put({ ...wish, guard: guardOf(storage, bucket, () => {}) })
+  } catch (error) {
+    await storage.objects.discard([blob])
+    throw error
+  }
+  await requireUpload(storage, bucket, input).catch(async (error: unknown) => {
+    await storage.objects.remove(space, [partName(number)])
+    throw error
+  })
+  return etag
+}
 
 function readNumber(number: number | undefined): number {
   if (number !== undefined && Number.isInteger(number) && number >= 1 && number <= mostParts) return number
@@ -270,4 +309,5 @@ export const multipartHandlers = (storage: Storage) =>
     ListMultipartUploads: listUploads(storage),
     ListParts: listParts(storage),
     UploadPart: uploadPart(storage),
+    UploadPartCopy: uploadPartCopy(storage),
   }) satisfies Handlers

@@ -1,4 +1,5 @@
 /** Objects: put, get, head, copy, delete. */
+import type { Call } from "#cloud/call.ts"
 import type { StoredObject } from "#engine/objects/types.ts"
 import { Fault } from "#lib/fault.ts"
 import type { StreamBody } from "#wire/types.ts"
@@ -124,9 +125,9 @@ const headObject =
   }
 
 /** "/bucket/key" or "bucket/key", percent-encoded. */
-function readSource(text: string | undefined): { readonly Bucket: string; readonly Key: string } {
+export function readSource(text: string | undefined): { readonly Bucket: string; readonly Key: string } {
   const [path = "", query] = (text ?? "").split("?", 2)
-  if (query !== undefined) throw raise("NotImplemented", { operation: "CopyObject of a version" })
+  if (query !== undefined) throw raise("NotImplemented", { operation: "A copy of a version" })
   try {
     const [, Bucket, Key] = /^\/?([^/]+)\/(.+)$/s.exec(decodeURIComponent(path.replaceAll("+", " "))) ?? []
     if (Bucket && Key) return { Bucket, Key }
@@ -136,6 +137,33 @@ function readSource(text: string | undefined): { readonly Bucket: string; readon
   throw raise("InvalidArgument", {
     detail: "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
   })
+}
+
+interface SourceConditions {
+  readonly CopySourceIfMatch?: string | undefined
+  readonly CopySourceIfNoneMatch?: string | undefined
+  readonly CopySourceIfModifiedSince?: Date | undefined
+  readonly CopySourceIfUnmodifiedSince?: Date | undefined
+  readonly ExpectedSourceBucketOwner?: string | undefined
+}
+
+/** The object that is copied. Throws NoSuchBucket, NoSuchKey, AccessDenied and PreconditionFailed. */
+export async function findSource(
+  storage: Storage,
+  call: Call,
+  { Bucket, Key }: ReturnType<typeof readSource>,
+  input: SourceConditions,
+): Promise<StoredObject> {
+  const bucket = await requireBucket(call, { Bucket, ExpectedBucketOwner: input.ExpectedSourceBucketOwner })
+  const object = await find(storage, bucket, Key)
+  const conditions = {
+    match: input.CopySourceIfMatch,
+    noneMatch: input.CopySourceIfNoneMatch,
+    modifiedSince: input.CopySourceIfModifiedSince,
+    unmodifiedSince: input.CopySourceIfUnmodifiedSince,
+  }
+  requireConditions(object, conditions, true)
+  return object
 }
 
 const copyObject =
@@ -154,18 +182,7 @@ const copyObject =
           "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
       })
     const bucket = await requireBucket(call, input)
-    const from = await requireBucket(call, {
-      Bucket: source.Bucket,
-      ExpectedBucketOwner: input.ExpectedSourceBucketOwner,
-    })
-    const object = await find(storage, from, source.Key)
-    const conditions = {
-      match: input.CopySourceIfMatch,
-      noneMatch: input.CopySourceIfNoneMatch,
-      modifiedSince: input.CopySourceIfModifiedSince,
-      unmodifiedSince: input.CopySourceIfUnmodifiedSince,
-    }
-    requireConditions(object, conditions, true)
+    const object = await findSource(storage, call, source, input)
     const old = metaOf(object)
     const meta: ObjectMeta =
       directive === "COPY" ? old : { ...readMeta(input), etag: old.etag, checksums: old.checksums }

@@ -9,6 +9,7 @@ import { canonicalPath } from "../signature/canonical.ts"
 import { type Claim, type Headers, readClaim, type SignedRequest } from "../signature/claim.ts"
 import { refusal } from "../signature/refusals.ts"
 import type { SignedPayload, Verifier } from "../signature/verify.ts"
+import type { Version2 } from "../signature/version2.ts"
 import type { Caller, Limits, Protocol, RequestInfo } from "../types.ts"
 import { build, discardRest, sendPieces, sendWhole } from "./answer.ts"
 import { type AnswerCache, answerKey, withRequestId } from "./answer-cache.ts"
@@ -43,6 +44,7 @@ export interface CallContext {
   readonly limits: Limits
   readonly clock: Clock
   readonly verify: Verifier
+  readonly verify2: Version2
   /** Set with auth off: who everybody is. */
   readonly everybody: Caller | undefined
   readonly defaultRegion: string

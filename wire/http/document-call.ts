@@ -78,8 +78,9 @@ async function readStorage(
   protocol: RestProtocol,
 ): Promise<Asked> {
   const payload = payloadOf(call.signed, context.everybody ? undefined : claim)
-  const caller = await authenticate(context, protocol, call.signed, claim, { payload })
-  const signed = withHoisted(call.signed)
+  const older = claim || context.everybody ? undefined : await context.verify2(call.signed)
+  const caller = older?.caller ?? (await authenticate(context, protocol, call.signed, claim, { payload }))
+  const signed = withHoisted(older?.request ?? call.signed)
   const located = await service.locate(signed, protocol)
   const key = claim && !context.everybody ? context.verify.keyOf(claim) : undefined
   const takesStream = located.operation.takesStream && located.loaded.handles?.(located.name) !== false

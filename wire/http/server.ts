@@ -6,6 +6,7 @@ import type { Clock } from "#lib/clock.ts"
 import { Fault } from "#lib/fault.ts"
 import { defaultLimits } from "../protocols/limits.ts"
 import { createVerifier } from "../signature/verify.ts"
+import { createVersion2 } from "../signature/version2.ts"
 import type { Caller, Limits, SecretSource, ServiceBinding } from "../types.ts"
 import { discardRest, sendText } from "./answer.ts"
 import { createAnswerCache } from "./answer-cache.ts"
@@ -181,6 +182,7 @@ function callContext(options: WireServerOptions, limits: Limits): CallContext {
     limits,
     clock,
     verify: createVerifier({ secrets, clock, revision }),
+    verify2: createVersion2({ secrets, clock }),
     everybody: auth === "off" ? defaultCaller : undefined,
     defaultRegion,
     answers: createAnswerCache(),

@@ -213,6 +213,26 @@ export const s3Objects: Readonly<Record<Name, Check>> = {
     assert.equal(await complete(Parts), "404 NoSuchUpload")
   },
 
+  async UploadPartCopy(cloud) {
+    const Bucket = await filled(cloud, "source")
+    const { place } = await upload(cloud, Bucket, "copied")
+    const CopySource = `${Bucket}/source`
+    const { CopyPartResult } = await cloud.s3("UploadPartCopy", {
+      ...place,
+      PartNumber: 1,
+      CopySource,
+      CopySourceRange: "bytes=3-5",
+    })
+    const Parts = [{ PartNumber: 1, ETag: CopyPartResult?.ETag }]
+    await cloud.s3("CompleteMultipartUpload", { ...place, MultipartUpload: { Parts } })
+    assert.equal(await textOf((await cloud.s3("GetObject", { Bucket, Key: "copied" })).Body), "sou")
+    const again = await upload(cloud, Bucket, "copied")
+    const copy = (more: object) =>
+      refused(cloud, "UploadPartCopy", { ...again.place, PartNumber: 1, CopySource, ...more })
+    assert.equal(await copy({ CopySourceRange: "bytes=99-" }), "416 InvalidRange")
+    assert.equal(await copy({ CopySource: `${Bucket}/none` }), "404 NoSuchKey")
+  },
+
   async AbortMultipartUpload(cloud) {
     const Bucket = await bucketOf(cloud)
     const { place, part } = await upload(cloud, Bucket, "k")

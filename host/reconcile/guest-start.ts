@@ -1,9 +1,9 @@
 /** The steps from nothing to a running guest, in the order in which they must be made. All are looked at while it runs, too. */
-import { type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
+import { type Boot, type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
 import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
-import { identityOf } from "./guest-identity.ts"
+import { bootsFor, identityOf } from "./guest-identity.ts"
 import { heldBy, isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
@@ -112,7 +112,7 @@ const prepared: Step<Scene> = {
     const image = await world.images.find(wish.image)
     if (!image) throw new TroubleError("no-image", `image ${wish.image} is not on this host`, true)
     const { architecture, vcpus, memoryMiB, uuid, cpuQuotaPercent, machineVersion } = wish
-    const identity = await identityFor(scene)
+    const identity = await identityFor(scene, image.boot)
     const spec = {
       id,
       architecture,
@@ -135,9 +135,11 @@ const prepared: Step<Scene> = {
 }
 
 /** For a guest that may be a clone. The trace says why one may not. */
-async function identityFor({ wish, world, memory }: Scene): Promise<Identity | undefined> {
+async function identityFor({ wish, world, memory }: Scene, boot: Boot): Promise<Identity | undefined> {
   if (!world.warmer) return undefined
-  const identity = memory.refused ?? identityOf(wish, world)
+  const found = memory.refused ?? identityOf(wish, world)
+  const whole = typeof found !== "string" && boot.kind === "firmware"
+  const identity = whole ? (bootsFor(found.userData) ?? found) : found
   if (typeof identity !== "string") return identity
   return timed(
     "command",

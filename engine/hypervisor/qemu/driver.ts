@@ -170,6 +170,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     } catch (error) {
       templates.distrust(clone.template)
       await clone.machine.finish("killed")
+      clone.takeBack()
       await discard(id)
       throw error
     }

@@ -1,4 +1,6 @@
 /** A machine that begins as a copy of a template, and becomes itself when it first runs. */
+import { constants, readFileSync, statSync, writeFileSync } from "node:fs"
+import { copyFile } from "node:fs/promises"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
 import { type MachineSpec, NotPersonalised } from "../../types.ts"
@@ -9,6 +11,8 @@ import { loadState } from "./state.ts"
 import type { Template } from "./template-folder.ts"
 
 export interface Clone {
+  /** Once it has ended without having become anybody: its disk is as new again. */
+  readonly takeBack: () => void
   /** "prepared", until it is personalised. */
   readonly machine: Machine
   readonly template: string
@@ -16,6 +20,34 @@ export interface Clone {
    * Lets it run and tells it who it is. Throws NotPersonalised when it is not that within `timeoutMs`; it is to be ended then.
    */
   personalise(timeoutMs: number): Promise<void>
+}
+
+/** A whole distribution has more to do when it wakes than a small guest. */
+const wholePatience = 3
+
+/** An overlay of nothing is a few hundred KB. */
+const emptyLimitBytes = 4 << 20
+
+/**
+ * Gives the machine's untouched disk the content of the template's, an overlay of the same image, and gives what undoes that. Whoever
+ * stops us in between leaves a disk that boots as one of an image made of the template would: it holds nobody's identity.
+ */
+async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
+  const to = disks[0]?.path ?? ""
+  if (statSync(to).size > emptyLimitBytes) throw new Error(`machine ${id}: its disk is not a new one`)
+  const fresh = readFileSync(to)
+  const takeBack = () => writeFileSync(to, fresh)
+  try {
+    await timed(
+      "command",
+      () => "copies the template's disk",
+      () => copyFile(from, to, constants.COPYFILE_FICLONE),
+    )
+  } catch (error) {
+    takeBack()
+    throw error
+  }
+  return takeBack
 }
 
 const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
@@ -44,9 +76,14 @@ export async function startClone(
     agent = await connectAgent(agentPath(directory))
     await loadState(started, fd)
   }
+  const takeBack = template.diskPath === undefined ? () => {} : await copyDisk(template.diskPath, spec)
   const source = { memoryPath: template.memory.path, shared: false, state: { path: template.state.path, load } }
-  const machine = await startMachine(spec, directory, workshop, onChange, source)
-  const tell = async (timeoutMs: number) => {
+  const machine = await startMachine(spec, directory, workshop, onChange, source).catch((error: unknown) => {
+    takeBack()
+    throw error
+  })
+  const tell = async (givenMs: number) => {
+    const timeoutMs = givenMs * (spec.boot.kind === "firmware" ? wholePatience : 1)
     try {
       if (!agent) throw new NotPersonalised("there is no way to its agent")
       const runs = machine.resume()
@@ -62,6 +99,7 @@ export async function startClone(
   return {
     machine,
     template: template.key,
+    takeBack,
     personalise: (timeoutMs) =>
       timed(
         "command",

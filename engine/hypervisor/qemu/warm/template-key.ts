@@ -6,7 +6,7 @@ import type { Accelerator } from "../accelerator.ts"
 import { diskChain } from "../disk-chain.ts"
 
 /** Raised when templates of an earlier release must not be used: when arguments of QEMU, agent or protocol change. */
-const format = 1
+const format = 2
 
 export interface TemplateKey {
   /** Name of the template's folder. */
@@ -30,25 +30,29 @@ function identity(file: string) {
   return [dev, ino, size, mtimeNs].join(":")
 }
 
+/** What a machine starts with that is not on its disk. */
+function kernelOf(boot: MachineSpec["boot"]) {
+  if (boot.kind === "firmware") return { firmware: true }
+  const { kernelPath, initrdPath, commandLine } = boot
+  return { kernel: identity(kernelPath), initrd: identity(initrdPath), commandLine }
+}
+
 /** The key, or why machines like this one cannot be clones. Looks at files, and changes nothing. */
 export function templateKey(spec: MachineSpec, binary: string, host: Accelerator): TemplateKey | string {
   const [disk, ...otherDisks] = spec.disks
   const [nic, ...otherNics] = spec.nics
   if (!disk || otherDisks.length > 0) return `a machine with ${spec.disks.length} disks boots`
   if (!nic || otherNics.length > 0) return `a machine with ${spec.nics.length} interfaces boots`
-  if (spec.boot.kind !== "kernel") return "an image that starts by firmware boots"
+  if (spec.boot.kind === "firmware" && spec.boot.agent !== true) return "an image without an agent boots"
   if (host.accelerator === "none") return "this host can run no machines"
   const [, image, ...deeper] = diskChain(disk)
   if (!image || image.format !== "qcow2" || deeper.length > 0) return "its disk is not an overlay of an image"
   const { diskBytes } = readOverlay(disk.path)
-  const { kernelPath, initrdPath, commandLine } = spec.boot
   const facts = {
     format,
     image: identity(image.path),
     diskBytes,
-    kernel: identity(kernelPath),
-    initrd: identity(initrdPath),
-    commandLine,
+    ...kernelOf(spec.boot),
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
     mtu: nic.mtu,

@@ -108,7 +108,8 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const template = await folder.seal(work, key.key, clock.wallMs())
       await keep(key.key, Promise.resolve(template))
       await tryTemplate({ ...way, work: runDirectory }, template)
-      await folder.publish(work, key.key)
+      const published = await folder.publish(work, template)
+      await keep(key.key, Promise.resolve(published))
       folder.tidy(clock.wallMs(), key.key)
     } catch (error) {
       if (!closing.signal.aborted) drop(key.key, error instanceof Error ? error.message : String(error))
@@ -173,7 +174,7 @@ async function clearLeftovers({ directory, runDirectory, namespace, workshop }: 
     await workshop.cgroups.remove(record.id)
   }
   rmSync(machine, { recursive: true, force: true })
-  rmSync(path.join(runDirectory, "disk.qcow2"), { force: true })
+  rmSync(path.join(runDirectory, "machine.qcow2"), { force: true })
   await removeNamespace(namespace)
   for (const name of readdirSync(directory).filter((each) => each.startsWith(".making-")))
     rmSync(path.join(directory, name), { recursive: true, force: true })

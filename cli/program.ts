@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { program as called } from "./failure.ts"
 import { cidrOption, linesOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
 import { inRepository } from "./repository.ts"
+import type { BenchOptions } from "./commands/bench.ts"
 
 type Home = { home?: string; json?: boolean }
 
@@ -170,9 +171,11 @@ const addWork = (root: Command): void => {
     )
   onHome(root, "bench", "run a benchmark, or all")
     .argument("[name]")
-    .option("--pairs <n>", "how many pairs, of those that measure in pairs (15)")
+    .option("--pairs <n>", "how many pairs, of those that measure in pairs (launch: 20, others: 15)")
+    .option("--at-once <n>", "launch: that many by one call, instead of one after the other")
+    .option("--sides <names>", "launch: some of cold,hand,warm, all if missing")
     .addOption(jsonOption())
-    .action(async (name: string | undefined, options: Home & { pairs?: string }) =>
+    .action(async (name: string | undefined, options: Home & BenchOptions) =>
       (await import("./commands/bench.ts")).bench(name, options),
     )
   root

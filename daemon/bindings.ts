@@ -1,29 +1,59 @@
 /** The services behind the listener: name, protocol, version; their code is imported on the first call. */
-import type { CallInfo } from "#cloud/call.ts"
+import type { CallInfo, Cloud } from "#cloud/call.ts"
 import type { Dispatcher } from "#cloud/service.ts"
 import { Fault } from "#lib/fault.ts"
 import { isRegion } from "#services/ec2/regions/data.ts"
 import { loadSchemas, type SchemaSource } from "#wire/schema/load.ts"
 import type { ServiceBinding } from "#wire/types.ts"
 
-const protocols = {
-  ec2: { protocol: "ec2Query", version: "2016-11-15", xmlNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/" },
-  sts: { protocol: "awsQuery", version: "2011-06-15", xmlNamespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
-} as const satisfies Record<SchemaSource, Pick<ServiceBinding, "protocol" | "version" | "xmlNamespace">>
+interface Row extends Omit<ServiceBinding, "name" | "load"> {
+  readonly open: (cloud: Cloud) => Dispatcher | Promise<Dispatcher>
+}
 
-/** A binding for each dispatcher; a region that does not exist is refused before any handler. */
-export function bindings(dispatchers: Readonly<Record<SchemaSource, Dispatcher>>): readonly ServiceBinding[] {
-  return (Object.keys(protocols) as SchemaSource[]).map((name) => ({
+/** A service is a folder and a line here. EC2, which all others stand on, is there from the start. */
+const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
+  sts: {
+    protocol: "awsQuery",
+    version: "2011-06-15",
+    xmlNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    open: async (cloud) => (await import("#services/sts/service.ts")).createService(cloud),
+  },
+  ssm: {
+    protocol: "awsJson1_1",
+    version: "2014-11-06",
+    target: "AmazonSSM",
+    open: async (cloud) => (await import("#services/ssm/service.ts")).createService(cloud),
+  },
+  servicequotas: {
+    protocol: "awsJson1_1",
+    version: "2019-06-24",
+    target: "ServiceQuotasV20190624",
+    open: async (cloud) => (await import("#services/servicequotas/service.ts")).createService(cloud),
+  },
+}
+
+/** A binding for each service; a region that does not exist is refused before any handler. */
+export function bindings(cloud: Cloud, ec2: Dispatcher): readonly ServiceBinding[] {
+  const ec2Row: Row = {
+    protocol: "ec2Query",
+    version: "2016-11-15",
+    xmlNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
+    open: () => ec2,
+  }
+  return (Object.entries({ ec2: ec2Row, ...rows }) as [SchemaSource, Row][]).map(([name, { open, ...row }]) => ({
     name,
-    ...protocols[name],
-    load: async () => ({
-      schemas: await loadSchemas(name),
-      isPure: (operation: string) => dispatchers[name].isPure(operation),
-      handles: (operation: string) => dispatchers[name].handles(operation),
-      dispatch(operation: string, input: object, info: CallInfo) {
-        if (!isRegion(info.region)) throw new Fault("InvalidRegion", `The region '${info.region}' does not exist`)
-        return dispatchers[name].dispatch(operation, input, info)
-      },
-    }),
+    ...row,
+    async load() {
+      const [schemas, dispatcher] = await Promise.all([loadSchemas(name), open(cloud)])
+      return {
+        schemas,
+        isPure: (operation: string) => dispatcher.isPure(operation),
+        handles: (operation: string) => dispatcher.handles(operation),
+        dispatch(operation: string, input: object, info: CallInfo) {
+          if (!isRegion(info.region)) throw new Fault("InvalidRegion", `The region '${info.region}' does not exist`)
+          return dispatcher.dispatch(operation, input, info)
+        },
+      }
+    },
   }))
 }

@@ -4,10 +4,10 @@ import { createHostLink, type HostLink } from "#cloud/hosts/link.ts"
 import { createAccount, keySource, rootOf } from "#cloud/identity/accounts.ts"
 import type { HostConnection, HostFacts } from "#host/protocol/types.ts"
 import type { Clock } from "#lib/clock.ts"
+import { endingFastLaunches } from "#services/ec2/fast-launch/observe.ts"
 import { endingInstances, sweepTerminated } from "#services/ec2/instances/sweep.ts"
 import { type PublicImage, registerPublicImages } from "#services/ec2/images/register.ts"
 import { createEc2, observe } from "#services/ec2/service.ts"
-import { createService as createSts } from "#services/sts/service.ts"
 import type { Store } from "#store/types.ts"
 import { createWireServer, type WireServer } from "#wire/http/server.ts"
 import { bindings } from "./bindings.ts"
@@ -69,7 +69,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await registerPublicImages(cloud, await options.images())
   }
   await furnish()
-  await link.start(await endingInstances(cloud))
+  await link.start([...(await endingInstances(cloud)), ...(await endingFastLaunches(store))])
 
   const pages = createPages({
     ...options,
@@ -83,7 +83,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
   })
   const server = createWireServer({
-    services: bindings({ ec2, sts: createSts(cloud) }),
+    services: bindings(cloud, ec2),
     secrets: keySource(store),
     auth: config.auth,
     defaultCaller: rootOf(config.account, options.credentials.accessKeyId),

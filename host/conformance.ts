@@ -1,5 +1,6 @@
 /** What every way to reach a host must do: the suite of the assignment and observed protocol, over engines in memory. */
 import assert from "node:assert/strict"
+import { availableParallelism } from "node:os"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, test, type TestContext } from "node:test"
 import { StorageError } from "#engine/storage/errors.ts"
@@ -346,7 +347,7 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       )
     })
 
-    test("at most two starts are in flight", async (t) => {
+    test("of many starts, as many as there are CPUs are in flight, two at least", async (t) => {
       const { connection, engines, idle, seen } = await scene(t)
       let inFlight = 0
       let most = 0
@@ -365,7 +366,32 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await connection.sync(guests)
       for (const { resource } of guests) await seen.until(resource, "on", 1)
       await idle()
-      assert.equal(most, 2)
+      assert.equal(most, Math.max(2, availableParallelism()))
+    })
+
+    test("who waits for a turn to start says so, and is ended without one", async (t) => {
+      const { connection, engines, idle, seen } = await scene(t)
+      const { promise: open, resolve: letStart } = Promise.withResolvers<void>()
+      const prepare = engines.hypervisor.prepare.bind(engines.hypervisor)
+      engines.hypervisor.prepare = async (spec) => {
+        await open
+        return prepare(spec)
+      }
+      const last = Math.max(2, availableParallelism()) + 2
+      const guests = Array.from({ length: last + 1 }, (_, index) => ({
+        resource: `i-${index}`,
+        generation: 1,
+        spec: { ...guest, number: index + 1, disks: [], ports: [] },
+      }))
+      await connection.sync(guests)
+      const trace = await connection.trace?.(`i-${last}`)
+      if (trace) assert.equal(trace.waitsFor, "its turn, with 2 before it")
+      await connection.assign(`i-${last}`, 2, undefined)
+      await seen.until(`i-${last}`, "absent", 2)
+      assert.equal((await engines.hypervisor.list()).length, 0, "nobody had started by then")
+      letStart()
+      for (const { resource } of guests.slice(0, -1)) await seen.until(resource, "on", 1)
+      await idle()
     })
 
     test("an image that is not here is a final trouble, of the volume and of its guest", async (t) => {

@@ -23,7 +23,12 @@ export interface TracedPass {
   readonly resource: string
   readonly generation: number
   readonly routine: boolean
+  /** How long it waited for its turn. */
+  readonly waitedMs?: number
 }
+
+/** Below this it is not worth a line. */
+const toldWaitMs = 50
 
 export type Traces = ReturnType<typeof createTraces>
 
@@ -57,13 +62,14 @@ export function createTraces(clock: Clock, { entries: most, resources, keepMs }:
     },
     /** Runs a pass; all that is done in it is kept as this resource's. `outcome` puts what the pass gave in words. */
     async pass<T>(pass: TracedPass, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
-      const { resource, generation, routine } = pass
+      const { resource, generation, routine, waitedMs = 0 } = pass
       const started = clock.monotonicMs()
       const record = (level: TraceLevel | "pass", what: string, ms: number, error: string | undefined) => {
         if (routine && error === undefined) return
         const why = error === undefined ? {} : { error: shortened([error], 500) }
         add(resource, { generation, level, what, ms, ...why })
       }
+      if (waitedMs >= toldWaitMs) record("pass", "waited for its turn", waitedMs, undefined)
       try {
         const result = await tracing(record, work)
         record("pass", outcome(result), clock.monotonicMs() - started, undefined)
@@ -101,7 +107,11 @@ export function wishWords(spec: Spec | undefined): string {
     const { power, starts, resets, vcpus, memoryMiB, image } = spec
     return `guest ${power}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
-  if (spec.kind === "volume") return `volume of ${spec.sizeBytes} bytes${spec.image ? ` from ${spec.image}` : ""}`
+  if (spec.kind === "volume") {
+    const { sizeBytes, image, key } = spec
+    return `volume of ${sizeBytes} bytes${image ? ` from ${image}` : ""}${key ? `, encrypted with key ${key}` : ""}`
+  }
+  if (spec.kind === "template") return `template of ${spec.image}, ${spec.vcpus} vCPUs, ${spec.memoryMiB} MiB`
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`
   return `group of ${spec.group.ingress.length} ingress and ${spec.group.egress.length} egress rules in ${spec.network}`
 }

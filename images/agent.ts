@@ -1,25 +1,28 @@
 /** Compiles the agent of `agent/`, which makes a clone of a warm template the machine that it is to be. */
 import { mkdir } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { ImageError, run } from "./command.ts"
 
 export const agentSource = join(import.meta.dirname, "agent/agent.c")
 
 /**
- * A static program at `target`, by the compiler and the C library among the unpacked `packages`: tcc and musl are 0.9 MB to fetch and
- * take milliseconds, where gcc is 60 MB. Throws ImageError with the compiler's words.
+ * A static program of one C file at `target`, by the compiler and the C library among the unpacked `packages`: tcc and musl are 0.9 MB
+ * to fetch and take milliseconds, where gcc is 60 MB. Throws ImageError with the compiler's words.
  */
-export async function buildAgent(packages: string, target: string): Promise<void> {
+export async function buildStatic(packages: string, source: string, target: string): Promise<void> {
   const compiler = join(packages, "usr/lib/x86_64-linux-gnu/tcc")
   const library = join(packages, "usr/lib/x86_64-linux-musl")
   const headers = [join(packages, "usr/include/x86_64-linux-musl"), join(compiler, "include")]
   const [start, first, last, standard] = ["crt1.o", "crti.o", "crtn.o", "libc.a"].map((name) => join(library, name))
   const flags = ["-Wall", "-Werror", "-static", "-nostdinc", "-nostdlib", "-B", compiler, "-o", target]
-  const parts = [start!, first!, agentSource, standard!, join(compiler, "libtcc1.a"), last!]
+  const parts = [start!, first!, source, standard!, join(compiler, "libtcc1.a"), last!]
   await mkdir(dirname(target), { recursive: true })
   await run(join(packages, "usr/bin/tcc"), [...flags, ...headers.flatMap((folder) => ["-I", folder]), ...parts]).catch(
     (error: unknown) => {
-      throw new ImageError("failed", `the agent does not compile: ${String(error)}`, { cause: error })
+      throw new ImageError("failed", `${basename(source)} does not compile: ${String(error)}`, { cause: error })
     },
   )
 }
+
+export const buildAgent = (packages: string, target: string): Promise<void> =>
+  buildStatic(packages, agentSource, target)

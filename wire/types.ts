@@ -1,6 +1,12 @@
 /** What the wire gives to and takes from the rest: typed calls without bytes. */
 
-export type Protocol = "ec2Query" | "awsQuery"
+/** A form in, XML out. */
+export type QueryProtocol = "ec2Query" | "awsQuery"
+/** A document in, a document out, at one path. */
+export type RpcProtocol = "awsJson1_0" | "awsJson1_1" | "rpcv2Cbor"
+/** Method and path name the operation; parameters stand in path, query, headers and body. */
+export type RestProtocol = "restJson1" | "restXml"
+export type Protocol = QueryProtocol | RpcProtocol | RestProtocol
 
 /** Who signed a request and what for. */
 export interface Caller {
@@ -26,10 +32,16 @@ export interface RequestInfo {
 /** One AWS service behind the listener, named by its endpoint prefix. `load` runs on its first call. */
 export interface ServiceBinding {
   readonly name: string
+  /** The protocol of its clients, and the words of its errors. */
   readonly protocol: Protocol
+  /** Further protocols that clients of it speak: CloudWatch's speak three. */
+  readonly also?: readonly Protocol[]
   /** API version the clients send ("2016-11-15"). */
   readonly version: string
-  readonly xmlNamespace: string
+  /** A URI without characters that XML would escape; the protocols with XML need it. */
+  readonly xmlNamespace?: string
+  /** What stands before the operation's name in X-Amz-Target ("AmazonSSM"), and in the path of RPC CBOR. */
+  readonly target?: string
   load(): Promise<LoadedService>
 }
 

@@ -12,20 +12,21 @@ import { openCgroups } from "#engine/hypervisor/qemu/cgroup.ts"
 import { run } from "#engine/network/linux/command.ts"
 import { insideMtu } from "#engine/network/linux/names.ts"
 import { addNamespace, deleteNamespace, inside, ip, ipBatch, sysctl } from "#engine/network/linux/namespaces.ts"
-import { banner } from "./banner.ts"
 import { launchMs, type Model } from "./cloud.ts"
+import { type Contact, firstContact } from "./first-contact.ts"
 
 const [hostSide, handSide, gateway, guest] = freeAddresses()
 const guestMask = "255.255.255.128"
 const [tap, metadataAddress, resolverAddress] = ["tap0", "169.254.169.254", "169.254.169.253"]
 
 export interface ByHand {
-  /** From the start of QEMU's process to the first byte of the banner, in milliseconds. The guest is ended afterwards. */
-  launch(): Promise<number>
+  /** From the start of QEMU's process on. The guest is ended afterwards. */
+  launch(): Promise<Contact>
   close(): Promise<void>
 }
 
-export async function openByHand({ argv, files, metadata }: Model): Promise<ByHand> {
+/** `key`: the private part of what the model lets in. */
+export async function openByHand({ argv, files, metadata }: Model, key: string): Promise<ByHand> {
   const directory = mkdtempSync(join(tmpdir(), "fractus-hand-"))
   const namespace = `fh${process.pid}`
   const children = new Set<ChildProcess>()
@@ -67,10 +68,10 @@ export async function openByHand({ argv, files, metadata }: Model): Promise<ByHa
           const child = start(argvByHand(argv), { cwd: own, stdio: ["ignore", "ignore", "inherit", ...fds] })
           for (const file of joins) writeFileSync(file, String(child.pid))
           const ended = once(child, "exit").then(() => Promise.reject(new Error("QEMU by hand ended by itself")))
-          const cameMs = await banner(guest, launchMs, ended)
+          const contact = await firstContact(guest, key, started, launchMs, ended)
           ended.catch(() => {})
           await end(child)
-          return cameMs - started
+          return contact
         } finally {
           for (const fd of fds) closeSync(fd)
           rmSync(own, { recursive: true, force: true })

@@ -11,23 +11,27 @@ import {
   DescribeInstancesCommand,
   DescribeSecurityGroupsCommand,
   EC2Client,
+  ImportKeyPairCommand,
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2"
 import type { Why } from "#cli/commands/why.ts"
 import { readImage } from "#images/image-folder.ts"
-import { banner } from "./banner.ts"
+import { firstContact, type Contact, makeKey } from "./first-contact.ts"
 
 const execute = promisify(execFile)
 const main = new URL("../../cli/main.ts", import.meta.url).pathname
 export const launchMs = 60_000
-const instanceType = "t3.micro"
+/** `small`: so that many fit a machine. */
+const types = { one: "t3.micro", small: "t3.nano" } as const
+const keyName = "bench"
+/** How much longer each of many may take. */
+const patienceMs = 8_000
 
-export interface Launched {
+/** Times from the call on. */
+export interface Launched extends Contact {
   readonly id: string
-  /** From the call to the first byte of the banner. */
-  readonly totalMs: number
-  /** From the call to its answer. */
+  /** To the answer. */
   readonly answeredMs: number
   /** Wall time of the call. */
   readonly calledMs: number
@@ -44,6 +48,10 @@ export interface Model {
 
 export interface RealCloud {
   launch(): Promise<Launched>
+  /** That many by one call; all together before any is looked at. */
+  launchMany(count: number): Promise<readonly (Contact & { readonly id: string })[]>
+  /** File with the private key that all guests let in. */
+  readonly key: string
   /** Resolves when the next launch is a clone. On a cloud that is warm alone. */
   warm(): Promise<void>
   /** Resolves once nothing of it is left. */
@@ -54,8 +62,12 @@ export interface RealCloud {
   close(): Promise<void>
 }
 
-/** Starts a cloud on a fresh home; its guests boot, or with "on" are clones of warm templates. `close` ends all of it and removes the home. */
-export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> {
+/** Starts a cloud on a fresh home; its guests boot, or with "on" are clones of warm templates; `many`: small ones. `close` ends all of it and removes the home. */
+export async function openCloud(
+  warm: "on" | "off" = "off",
+  { many = false }: { readonly many?: boolean } = {},
+): Promise<RealCloud> {
+  const instanceType = many ? types.small : types.one
   const directory = mkdtempSync(join(tmpdir(), "fractus-launch-"))
   // Made by `up` itself, which knows who must be able to read it.
   const home = join(directory, "home")
@@ -76,8 +88,19 @@ export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> 
     const image = Images[0]?.ImageId
     if (image === undefined) throw new Error("the cloud has no image")
     await openSsh(ec2)
+    const key = await makeKey(directory)
+    await ec2.send(new ImportKeyPairCommand({ KeyName: keyName, PublicKeyMaterial: readFileSync(`${key}.pub`) }))
+    const why = async (id: string) => JSON.parse((await fractus("why", id, "--json")).stdout)
     return {
-      launch: () => launch(ec2, image, async (id) => JSON.parse((await fractus("why", id, "--json")).stdout)),
+      key,
+      async launch() {
+        const calledMs = Date.now()
+        const { answeredMs, contacts } = await launch(ec2, { image, instanceType, count: 1, key })
+        const [first] = await contacts
+        if (!first) throw new Error("nothing was launched")
+        return { ...first, answeredMs, calledMs, why: await why(first.id) }
+      },
+      launchMany: async (count) => (await launch(ec2, { image, instanceType, count, key })).contacts,
       async warm() {
         await fractus("image", "warm", image, "--instance-type", instanceType)
       },
@@ -105,18 +128,29 @@ export async function openCloud(warm: "on" | "off" = "off"): Promise<RealCloud> 
   }
 }
 
-async function launch(ec2: EC2Client, image: string, why: (id: string) => Promise<Why>): Promise<Launched> {
-  const request = { ImageId: image, InstanceType: instanceType, MinCount: 1, MaxCount: 1 } as const
-  const calledMs = Date.now()
+interface Wanted {
+  readonly image: string
+  readonly instanceType: InstanceType
+  readonly count: number
+  readonly key: string
+}
+type InstanceType = (typeof types)[keyof typeof types]
+
+/** `contacts`: not awaited yet. */
+async function launch(ec2: EC2Client, { image, instanceType, count, key }: Wanted) {
+  const some = { ImageId: image, InstanceType: instanceType, KeyName: keyName, MinCount: count, MaxCount: count }
   const started = performance.now()
-  const { Instances = [] } = await ec2.send(new RunInstancesCommand(request))
+  const { Instances = [] } = await ec2.send(new RunInstancesCommand(some))
   const answeredMs = performance.now() - started
-  const id = Instances[0]?.InstanceId ?? ""
-  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }))
-  const address = Reservations[0]?.Instances?.[0]?.PublicIpAddress
-  if (address === undefined) throw new Error(`${id} has no public address`)
-  const totalMs = (await banner(address, launchMs, new Promise(() => {}))) - started
-  return { id, totalMs, answeredMs, calledMs, why: await why(id) }
+  const ids = Instances.map(({ InstanceId = "" }) => InstanceId)
+  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: ids }))
+  const found = Reservations.flatMap((each) => each.Instances ?? [])
+  const contact = async (id: string) => {
+    const address = found.find(({ InstanceId }) => InstanceId === id)?.PublicIpAddress
+    if (address === undefined) throw new Error(`${id} has no public address`)
+    return { id, ...(await firstContact(address, key, started, launchMs + count * patienceMs)) }
+  }
+  return { answeredMs, contacts: Promise.all(ids.map(contact)) }
 }
 
 async function clientOf(home: string, endpoint: string): Promise<EC2Client> {

@@ -2,7 +2,7 @@
 import type { Launched } from "./cloud.ts"
 
 /** Milliseconds by step, "stepProcessPreparedMs"; steps of its volume and network with those of the guest. */
-export function stepTimes({ why, calledMs, totalMs, answeredMs }: Launched): Readonly<Record<string, number>> {
+export function stepTimes({ why, calledMs, bannerMs, answeredMs }: Launched): Readonly<Record<string, number>> {
   const own = why.host?.entries ?? []
   const entries = [...own, ...why.needs.flatMap((need) => need.host?.entries ?? [])]
   const wished = own.find(({ level }) => level === "wish")?.atMs ?? calledMs
@@ -11,7 +11,7 @@ export function stepTimes({ why, calledMs, totalMs, answeredMs }: Launched): Rea
     toAnswerMs: answeredMs,
     toWishOnHostMs: wished - calledMs,
     toGuestRunningMs: on - calledMs,
-    bootMs: totalMs - (on - calledMs),
+    fromRunningToBannerMs: bannerMs - (on - calledMs),
   }
   for (const { level, what, ms, atMs } of entries) {
     if (level !== "step" || atMs < wished - 5 || atMs > on) continue

@@ -33,8 +33,11 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
   {
     title: "Real guests",
     rows: [
-      { name: "warm launch: RunInstances to ssh banner", limit: "700 ms" },
+      { name: "warm launch: RunInstances to ssh banner", limit: "400 ms" },
+      { name: "warm launch: RunInstances to the end of the first ssh command", limit: "700 ms" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
+      { name: "cold launch: RunInstances to the end of the first ssh command", limit: "" },
+      { name: "by hand: start of QEMU to the end of the first ssh command", limit: "" },
       { name: "TCP between two guests' namespaces", limit: "1.111 times" },
       { name: "Pause of a guest's writes while a volume is attached, resized or snapshotted", limit: "50 ms" },
       { name: "A firewall change in force, with 500 interfaces", limit: "20 ms" },

@@ -24,8 +24,28 @@ const runForJson = (name: string): unknown => {
   return JSON.parse(done.stdout)
 }
 
+export interface BenchOptions {
+  readonly json?: boolean
+  readonly pairs?: string
+  /** Of `launch` alone, as `sides`. */
+  readonly atOnce?: string
+  readonly sides?: string
+}
+
+/** Those of `launch`, checked as far as they could break a command line; the benchmark knows the rest. */
+const launchWords = (name: string | undefined, { atOnce, sides }: BenchOptions): string[] => {
+  if (atOnce === undefined && sides === undefined) return []
+  const good =
+    (atOnce === undefined || /^[1-9]\d{0,2}$/.test(atOnce)) && (sides === undefined || /^[a-z,]+$/.test(sides))
+  if (name !== "launch" || !good) {
+    const words = "--at-once is 1 to 999, --sides some of cold,hand,warm; both for launch alone"
+    throw new Failure(2, words, `${program} bench launch --at-once 25 --sides warm`)
+  }
+  return [...(atOnce === undefined ? [] : ["--at-once", atOnce]), ...(sides === undefined ? [] : ["--sides", sides])]
+}
+
 /** `fractus bench [NAME]`: one benchmark of bench/, or all in turn. --json reaches it; all together are one object by name. */
-export const bench = async (name: string | undefined, options: { json?: boolean; pairs?: string }): Promise<void> => {
+export const bench = async (name: string | undefined, options: BenchOptions): Promise<void> => {
   const known = existsSync(inRepository("bench")) ? names() : []
   if (name !== undefined && !known.includes(name)) {
     throw new Failure(
@@ -35,6 +55,7 @@ export const bench = async (name: string | undefined, options: { json?: boolean;
     )
   }
   const { pairs } = options
+  const forLaunch = launchWords(name, options)
   if (pairs !== undefined && !(name !== undefined && inPairs.has(name) && /^[1-9]\d{0,2}$/.test(pairs))) {
     throw new Failure(2, `--pairs is 1 to 999, for ${[...inPairs].join(" or ")}`, `${program} bench launch --pairs 15`)
   }
@@ -44,7 +65,11 @@ export const bench = async (name: string | undefined, options: { json?: boolean;
   }
   for (const each of name === undefined ? known : [name]) {
     if (name === undefined) note(`\n${each}`)
-    const more = [...(options.json === true ? ["--json"] : []), ...(pairs === undefined ? [] : ["--pairs", pairs])]
+    const more = [
+      ...(options.json === true ? ["--json"] : []),
+      ...(pairs === undefined ? [] : ["--pairs", pairs]),
+      ...forLaunch,
+    ]
     await runAttached(process.execPath, [inRepository("bench", `${each}.ts`), ...more], { cwd: repository })
     if (process.exitCode !== 0 && process.exitCode !== undefined) return
   }

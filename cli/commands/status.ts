@@ -15,11 +15,20 @@ const stopped = {
   images: [],
   instances: [],
   processes: [],
+  memory: null,
 }
 
 const section = (title: string, rows: string[][]): void => {
   if (rows.length > 0) print(`\n${coloured("bold", title)}\n${table(rows)}`)
 }
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
+
+const memoryRows = (memory: NonNullable<Status["memory"]>): string[][] => [
+  [mebibytes(memory.pssBytes), "taken, a page that several share counted once (sum of Pss)"],
+  [mebibytes(memory.rssBytes), "if they shared none, as those that booted (sum of RSS)"],
+  ...(memory.templatesBytes > 0 ? [[mebibytes(memory.templatesBytes), "warm templates kept for the next clones"]] : []),
+]
 
 const printStatus = (status: Omit<Status, "images"> & { images: readonly ImageRow[] }): void => {
   const engine = status.accelerator === null ? status.engine : `${status.engine}, ${status.accelerator}`
@@ -33,9 +42,11 @@ const printStatus = (status: Omit<Status, "images"> & { images: readonly ImageRo
       instance.type,
       instance.publicAddress ?? "-",
       instance.privateAddress ?? "-",
+      instance.memory ? mebibytes(instance.memory.pssBytes) : "-",
       instance.name ?? "",
     ]),
   )
+  if (status.memory && status.memory.guests > 0) section("Memory of guests", memoryRows(status.memory))
   section(
     "Processes",
     status.processes.map(({ pid, name }) => [String(pid), name]),

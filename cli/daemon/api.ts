@@ -18,8 +18,12 @@ export type Status = {
     publicAddress: string | null
     privateAddress: string | null
     keyName: string | null
+    /** of its process on this machine, when it has one; see `memory` */
+    memory?: { pssBytes: number; rssBytes: number } | null
   }[]
   processes: { name: string; pid: number }[]
+  /** of all guests; null where they are simulated */
+  memory?: { guests: number; pssBytes: number; rssBytes: number; templatesBytes: number } | null
 }
 
 export type Account = { account: string; name?: string; accessKeyId?: string; secretAccessKey?: string }

@@ -17,6 +17,9 @@ export async function readStatus(options: PagesOptions) {
     facets: [{ name: "instance-state-name", values: ["pending", "running", "stopping", "stopped", "shutting-down"] }],
     limit: rows,
   })
+  const memory = (await connection.memory?.().catch(() => undefined)) ?? null
+  const taken = new Map(memory?.guests.map(({ guest, ...bytes }) => [guest, bytes]))
+  const sum = (of: "pssBytes" | "rssBytes") => [...taken.values()].reduce((total, each) => total + each[of], 0)
   return {
     daemon: { pid: options.daemonPid },
     endpoint: options.endpoint(),
@@ -38,8 +41,15 @@ export async function readStatus(options: PagesOptions) {
         publicAddress: record.publicAddress ?? null,
         privateAddress: record.address || null,
         keyName: record.keyName ?? null,
+        memory: taken.get(id) ?? null,
       }
     }),
     processes: await connection.processes(),
+    memory: memory && {
+      guests: taken.size,
+      pssBytes: sum("pssBytes"),
+      rssBytes: sum("rssBytes"),
+      templatesBytes: memory.templatesBytes,
+    },
   }
 }

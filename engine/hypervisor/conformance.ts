@@ -25,7 +25,7 @@ export interface Subject<Engine extends HypervisorEngine = HypervisorEngine> {
 }
 
 /** Polls until `holds` gives something truthy. Throws after `timeoutMs`. */
-export async function until<T>(what: string, holds: () => Promise<T> | T, timeoutMs = 20_000): Promise<NonNullable<T>> {
+export async function until<T>(what: string, holds: () => Promise<T> | T, timeoutMs = 60_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const value = await holds()
@@ -253,15 +253,18 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         assert.ok(await templates.missing(spec), "none is there before one is made")
         await engine.prepare(spec)
         await engine.kill(id)
-        const made = await templates.make(spec, 2_099_991).then(
-          () => true,
-          () => false,
-        )
-        assert.equal((await templates.missing(spec)) === undefined, made)
+        const made = await templates.make(spec, 2_099_991).catch(() => undefined)
+        assert.equal((await templates.missing(spec)) === undefined, made !== undefined)
+        assert.equal(await templates.has(made ?? "none"), made !== undefined)
         assert.equal((await engine.prepare(spec)).phase, "prepared")
         await engine.resume(id)
         assert.equal((await engine.inspect(id)).phase, "running")
         await until("the greeting", async () => (await consoleText(engine, id)).includes(subject.greeting(id)))
+        if (made === undefined) return
+        await templates.remove(made)
+        assert.equal(await templates.has(made), false)
+        assert.ok(await templates.missing(spec))
+        await templates.remove(made)
       }, "i-identity"))
 
     test("after a reopen the machines that live on are found, and no others", async () => {

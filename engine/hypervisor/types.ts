@@ -16,6 +16,8 @@ export interface Disk {
   /** Top of the chain; backing files are found by the driver itself. */
   readonly path: string
   readonly format: "qcow2" | "raw"
+  /** Pass phrase of the LUKS that the top layer is encrypted with. A function, so that nothing that prints or writes a disk holds it. */
+  readonly secret?: () => string
   readonly bootIndex?: number
 }
 
@@ -72,11 +74,17 @@ export interface MachineSpec {
 export interface WarmTemplates {
   /**
    * Make one for machines of the same kind as `like`, and try it, unless it is there. It runs as user `uid`, which no machine has.
-   * Takes a boot. Rejects with why there is none; one is made at a time, others wait.
+   * Takes a boot. Resolves with its name; rejects with why there is none. One is made at a time, others wait.
    */
-  make(like: MachineSpec, uid: number): Promise<void>
+  make(like: MachineSpec, uid: number): Promise<string>
+  /** Whether the template of this name is there. */
+  has(name: string): Promise<boolean>
+  /** Removes it; its clones go on. Idempotent. */
+  remove(name: string): Promise<void>
   /** Why machines like this one cannot be cloned now, or undefined. */
   missing(like: MachineSpec): Promise<string | undefined>
+  /** Memory that templates in use take, whether or not a clone uses it too. */
+  loadedBytes(): number
 }
 
 /** A clone did not become what it was told to be. Its machine is gone; started again without an identity, it boots. */

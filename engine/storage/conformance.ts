@@ -1,10 +1,11 @@
 /** What every storage engine does. Run by each driver's test with a way to open it; asserts on the interface alone. */
 import assert from "node:assert/strict"
-import { mkdtemp, rm } from "node:fs/promises"
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, test } from "node:test"
 import type { TestContext } from "node:test"
+import { keyFolder } from "./key-ring.ts"
 import type { StorageEngine } from "./types.ts"
 
 const gibibyte = 1024 ** 3
@@ -15,6 +16,9 @@ export interface StorageDriver {
   /** A qcow2 file such as users bring, with a backing file where one is named. */
   makeImage(path: string, sizeBytes: number, backing?: string): Promise<void>
 }
+
+const secretOf = async (storage: StorageEngine, id: string): Promise<string | undefined> =>
+  (await storage.present(id, 0)).secret?.()
 
 export function storageConformance(driver: StorageDriver): void {
   const fixture = async (context: TestContext) => {
@@ -129,6 +133,59 @@ export function storageConformance(driver: StorageDriver): void {
         (await storage.listVolumes()).toSorted((a, b) => a.localeCompare(b)),
         [...new Set(ids)],
       )
+    })
+
+    test("an encrypted volume has a secret of its own, which is the same each time and for a later process", async (context) => {
+      const { storage, home } = await fixture(context)
+      const spec = { sizeBytes: gibibyte, key: "key-1" }
+      await storage.createVolume({ id: "vol-1", ...spec })
+      await storage.createVolume({ id: "vol-1", ...spec })
+      await storage.createVolume({ id: "vol-2", ...spec })
+      await storage.createVolume({ id: "vol-plain", sizeBytes: gibibyte })
+      const secrets = await Promise.all(["vol-1", "vol-2", "vol-plain"].map((id) => secretOf(storage, id)))
+      assert.match(secrets[0] ?? "", /^[0-9a-f]{64}$/)
+      assert.match(secrets[1] ?? "", /^[0-9a-f]{64}$/)
+      assert.notEqual(secrets[0], secrets[1])
+      assert.equal(secrets[2], undefined)
+      assert.ok(!JSON.stringify(await storage.present("vol-1", 0)).includes(secrets[0] ?? ""))
+      for (const key of ["key-2", undefined]) {
+        const other = { id: "vol-1", sizeBytes: gibibyte, ...(key === undefined ? {} : { key }) }
+        await assert.rejects(storage.createVolume(other), { code: "conflict" })
+      }
+      await assert.rejects(storage.createVolume({ id: "vol-3", ...spec, key: "../key" }), { code: "invalid" })
+      await storage.close()
+      const again = await driver.open(home)
+      context.after(() => again.close())
+      assert.equal(await secretOf(again, "vol-1"), secrets[0])
+      await again.removeVolume("vol-1")
+      await again.createVolume({ id: "vol-1", ...spec })
+      assert.notEqual(await secretOf(again, "vol-1"), secrets[0])
+    })
+
+    test("without its key, with another one or a damaged one an encrypted volume is refused, and the others are not", async (context) => {
+      const { storage, home } = await fixture(context)
+      await storage.createVolume({ id: "vol-1", sizeBytes: gibibyte, key: "key-1" })
+      await storage.createVolume({ id: "vol-2", sizeBytes: gibibyte, key: "key-2" })
+      await storage.createVolume({ id: "vol-plain", sizeBytes: gibibyte })
+      const [mine, other] = ["key-1", "key-2"].map((name) => join(keyFolder(home), `${name}.key`))
+      assert.ok(mine && other)
+      const refused = async (): Promise<void> => {
+        await assert.rejects(storage.present("vol-1", 0), { name: "StorageError", code: "no-key" })
+        await storage.present("vol-2", 0)
+        await storage.present("vol-plain", 0)
+      }
+      const kept = await readFile(mine)
+      await rename(mine, `${mine}.away`)
+      await refused()
+      await copyFile(other, mine)
+      await refused()
+      await writeFile(mine, kept.subarray(0, 31))
+      await refused()
+      await assert.rejects(storage.createVolume({ id: "vol-3", sizeBytes: gibibyte, key: "key-1" }), { code: "no-key" })
+      assert.equal(await storage.hasVolume("vol-3"), false)
+      assert.equal((await readFile(mine)).length, 31)
+      await rename(`${mine}.away`, mine)
+      await storage.present("vol-1", 0)
     })
 
     test("a later process finds images and volumes again", async (context) => {

@@ -1,8 +1,8 @@
 /**
  * Why the storage engine refused: `invalid` (a bad id, size or file), `not-found`, `conflict` (the id exists otherwise), `in-use`,
- * `disk-full`, `failed` (anything else; the message says what).
+ * `disk-full`, `no-key` (what opens the volume is gone or is not that), `failed` (anything else; the message says what).
  */
-export type StorageErrorCode = "invalid" | "not-found" | "conflict" | "in-use" | "disk-full" | "failed"
+export type StorageErrorCode = "invalid" | "not-found" | "conflict" | "in-use" | "disk-full" | "no-key" | "failed"
 
 export class StorageError extends Error {
   readonly code: StorageErrorCode

@@ -9,6 +9,8 @@ import { readIfThere, unlinkIfThere, writeWhole } from "./files.ts"
 export interface VolumeRecord {
   readonly sizeBytes: number
   readonly image?: string
+  /** Of an encrypted volume: which key wraps its data key, and the data key so wrapped. */
+  readonly key?: { readonly name: string; readonly wrapped: string }
 }
 
 export interface Records {
@@ -53,7 +55,20 @@ function parse(id: string, text: string): VolumeRecord {
   if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes)) {
     throw new StorageError("failed", `the record of volume ${id} is damaged`)
   }
-  return typeof image === "string" ? { sizeBytes, image } : { sizeBytes }
+  return {
+    sizeBytes,
+    ...(typeof image === "string" ? { image } : {}),
+    ...(fields.has("key") ? { key: parseKey(id, fields.get("key")) } : {}),
+  }
+}
+
+/** Never left out: an encrypted volume must not be taken for one that is not. */
+function parseKey(id: string, value: unknown): NonNullable<VolumeRecord["key"]> {
+  const fields = new Map<string, unknown>(typeof value === "object" && value !== null ? Object.entries(value) : [])
+  const [name, wrapped] = [fields.get("name"), fields.get("wrapped")]
+  if (typeof name !== "string" || typeof wrapped !== "string")
+    throw new StorageError("no-key", `the record of volume ${id} has a damaged key`)
+  return { name, wrapped }
 }
 
 function safeParse(text: string): unknown {

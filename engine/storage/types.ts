@@ -5,6 +5,8 @@ export interface VolumeSpec {
   readonly sizeBytes: number
   /** An image of this engine whose bytes the volume starts with (copy on write); undefined: zeroes. */
   readonly image?: string
+  /** Name of a key of this host. With it, bytes at rest are encrypted with a data key of the volume's own, which this key wraps. */
+  readonly key?: string
 }
 
 export interface PresentedVolume {
@@ -12,6 +14,8 @@ export interface PresentedVolume {
   readonly format: "qcow2" | "raw"
   /** The image beneath, from our record: the file's own header is the guest's to write and not to be followed. */
   readonly backing?: { readonly path: string; readonly format: "qcow2" }
+  /** Of an encrypted one: its LUKS pass phrase. A function, so that no log, trace or record that the volume gets into holds it. */
+  readonly secret?: () => string
 }
 
 export interface StorageEngine {
@@ -22,13 +26,14 @@ export interface StorageEngine {
   removeImage(id: string): Promise<void>
   /** Virtual size of an image in bytes. */
   imageSize(id: string): Promise<number>
-  /** Constant time from an image. Idempotent by id. Refuses a size smaller than the image's. */
+  /** Constant time from an image. Idempotent by id. Refuses a size smaller than the image's. Makes a key that is not there. */
   createVolume(spec: VolumeSpec): Promise<void>
   hasVolume(id: string): Promise<boolean>
   inspectVolume(id: string): Promise<{ readonly sizeBytes: number; readonly allocatedBytes: number }>
   listVolumes(): Promise<readonly string[]>
+  /** Its data key goes with it. */
   removeVolume(id: string): Promise<void>
-  /** Let processes of `uid` open the volume; where its file is. Undone by `release`. */
+  /** Let processes of `uid` open the volume; where its file is. Undone by `release`. `no-key`: nobody can read it now. */
   present(id: string, uid: number): Promise<PresentedVolume>
   release(id: string): Promise<void>
   close(): Promise<void>

@@ -107,7 +107,11 @@ export interface GroupAssignment {
 export interface VolumeAssignment extends VolumeSpec {
   readonly kind: "volume"
 }
-export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment
+/** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
+export interface TemplateAssignment extends WarmKind {
+  readonly kind: "template"
+}
+export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment | TemplateAssignment
 export type { Group, NetworkSpec, PortSpec, VolumeSpec }
 
 export interface Assignment {
@@ -118,7 +122,7 @@ export interface Assignment {
 
 /** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
 export interface Trouble {
-  readonly code: "no-capacity" | "no-image" | "disk-full" | "crashed" | "internal"
+  readonly code: "no-capacity" | "no-image" | "no-key" | "no-template" | "disk-full" | "crashed" | "internal"
   readonly message: string
   readonly final: boolean
 }
@@ -149,7 +153,7 @@ export interface GuestStatus {
   readonly trouble?: Trouble
 }
 export interface PlainStatus {
-  readonly kind: "network" | "group" | "volume"
+  readonly kind: "network" | "group" | "volume" | "template"
   readonly phase: "absent" | "ready" | "pending"
   readonly trouble?: Trouble
 }
@@ -222,6 +226,14 @@ export interface WarmKind {
 /** "ready": a launch of the kind is a clone. "making": ask again. */
 export type WarmAnswer = { readonly state: "ready" | "making" } | { readonly state: "refused"; readonly why: string }
 
+/** What guests take of the host's memory now. */
+export interface HostMemory {
+  /** `pssBytes`: a page that several share counts in parts. `rssBytes`: whole with each, as if they shared none. */
+  readonly guests: readonly { readonly guest: string; readonly pssBytes: number; readonly rssBytes: number }[]
+  /** Warm templates in use, kept for the next clones; their pages that guests use are counted there as well. */
+  readonly templatesBytes: number
+}
+
 /** A host as the control plane sees it, in memory or over the socket. */
 export interface HostConnection {
   facts(): Promise<HostFacts>
@@ -236,6 +248,8 @@ export interface HostConnection {
   /** What the guest's display shows, as `HypervisorEngine.screenshot` gives it. Rejects for a guest that is not on. */
   screenshot(guest: string, wake: boolean): Promise<Buffer>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
+  /** Missing where guests have no processes. */
+  memory?(): Promise<HostMemory>
   /** What was done for a resource: bounded, in memory, gone an hour after the resource. */
   trace?(resource: string): Promise<ResourceTrace>
   /** Have a warm template made unless it is there. Answers at once. Missing where guests always boot. */

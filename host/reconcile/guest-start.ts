@@ -7,6 +7,7 @@ import { bootsFor, identityOf } from "./guest-identity.ts"
 import { heldBy, isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
+import type { TemplateKind } from "./template-maker.ts"
 
 const alive = ({ machine }: Scene) => isAlive(machine)
 const uidOf = ({ wish, world }: Scene) => world.uidBase + wish.number
@@ -127,11 +128,18 @@ const prepared: Step<Scene> = {
       ...(cpuQuotaPercent === undefined ? {} : { cpuQuotaPercent }),
       ...(machineVersion === undefined ? {} : { machineVersion }),
     }
+    if (identity) world.warmer?.want(spec, templateKind(scene))
     scene.machine = await world.hypervisor.prepare(identity ? { ...spec, identity } : spec)
-    if (identity) world.warmer?.want(spec)
     delete scene.memory.pluggedPid
     delete scene.memory.document
   },
+}
+
+/** The kind of template that guests like this one are cloned from. */
+function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: Scene): TemplateKind {
+  const [root] = disks
+  const volume = root && world.entry(root.volume)?.wish
+  return { image, vcpus, memoryMiB, ...(volume?.kind === "volume" ? { sizeBytes: volume.sizeBytes } : {}) }
 }
 
 /** For a guest that may be a clone. The trace says why one may not. */

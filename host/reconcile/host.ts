@@ -1,5 +1,7 @@
 /** The host in memory: takes assignments, reconciles them with the engines, says what it observes. */
 import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { join } from "node:path"
 import type { Assignment, HostFacts, Observed, Spec, Status } from "../protocol/types.ts"
 import type { Host, HostOptions } from "../types.ts"
 import { checkTimes, startChecks } from "./checks.ts"
@@ -8,10 +10,13 @@ import { keepCredits } from "../credits/keeper.ts"
 import { checkedGuest, differing, holderAmong, networkSpec, networksOf, paidGuest } from "./entries.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
+import { guestMemory } from "../memory.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
+import { createTemplateReconciler, openTemplateRecords } from "./template.ts"
+import { createTemplateMaker } from "./template-maker.ts"
 import { reconcileVolume } from "./volume.ts"
 import { createWarmer } from "./warmer.ts"
 import { createWarmAsked } from "./warm-asked.ts"
@@ -32,15 +37,24 @@ export function createHost(options: HostOptions): Host {
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
   const said = new Map<string, string>()
+  const identity = options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" }
+  const images = bounded(options.images, operationMs, timer, "images")
   const templates = options.templates && options.hypervisor.templates
+  const templateRecords = openTemplateRecords(options.stateDirectory)
+  const maker =
+    templates &&
+    options.templates &&
+    createTemplateMaker({ templates, ...options.templates, identity, engines: { images, storage } })
   const warmer =
     templates &&
+    maker &&
     createWarmer({
       templates,
-      uid: options.templates.uid,
+      maker,
+      path: join(options.stateDirectory, "templates-wanted.json"),
       quietMs: options.templates.quietMs ?? 3_000,
       timer,
-      pending: () => queue.pending(),
+      pending: () => (synced ? queue.pending() : 1),
       log,
     })
   let synced = false
@@ -70,7 +84,7 @@ export function createHost(options: HostOptions): Host {
     network,
     storage,
     metadata: bounded(options.metadata, operationMs, timer, "metadata"),
-    images: bounded(options.images, operationMs, timer, "images"),
+    images,
     clock,
     uidBase: options.uidBase,
     records,
@@ -78,7 +92,7 @@ export function createHost(options: HostOptions): Host {
     bootId,
     fullLookMs: resyncMs / 2,
     shutdownMs: options.shutdownMs ?? 60_000,
-    identity: options.identity ?? { manufacturer: "Amazon EC2", product: "fractus" },
+    identity,
     entry: (resource) => entries.get(resource),
     holder: (resource) => holderAmong(entries.values(), resource),
     checks,
@@ -90,13 +104,14 @@ export function createHost(options: HostOptions): Host {
     network: createNetworkReconciler(),
     group: reconcileGroup,
     volume: reconcileVolume,
+    template: createTemplateReconciler({ templates, maker, records: templateRecords }),
   }
   const queue = createQueue({
-    reconcile: (entry, superseded) => {
+    reconcile: (entry, superseded, waitedMs) => {
       const report = (status: Status) => void (superseded() || say(entry, status))
       const { resource, kind, generation, work } = entry
       // Engines compare networks in full each time: a look that changes nothing is not worth keeping.
-      const pass = { resource, generation, routine: kind === "network" && work.routine }
+      const pass = { resource, generation, routine: kind === "network" && work.routine, waitedMs }
       const reconcile = () => reconcilers[kind]({ entry, world, superseded, report } satisfies Pass)
       return traces.pass(pass, reconcile, outcomeWords)
     },
@@ -110,7 +125,7 @@ export function createHost(options: HostOptions): Host {
       kind === "guest" && wish?.kind === "guest" && wish.power === "on" && guestPhase(status) !== "on"
         ? "starts"
         : "others",
-    limits: options.limits ?? { starts: 2, others: 8 },
+    limits: options.limits ?? { starts: Math.max(2, availableParallelism()), others: 8 },
     backoffMs: options.backoffMs ?? { first: 200, longest: 30_000 },
     timer,
     log,
@@ -150,17 +165,19 @@ export function createHost(options: HostOptions): Host {
 
   /** Everything that the engines have, by kind. */
   async function inventory(): Promise<readonly (readonly [string, Spec["kind"]])[]> {
-    const [machines, recorded, networks, volumes] = await Promise.all([
+    const [machines, recorded, networks, volumes, assigned] = await Promise.all([
       hypervisor.list(),
       records.list(),
       network.list(),
       storage.listVolumes(),
+      templateRecords.list(),
     ])
     const guests = new Set([...machines, ...recorded])
     return [
       ...[...guests].map((id) => [id, "guest"] as const),
       ...networks.map(({ id }) => [id, "network"] as const),
-      ...volumes.map((id) => [id, "volume"] as const),
+      ...volumes.filter((id) => maker?.volumes.has(id) !== true).map((id) => [id, "volume"] as const),
+      ...assigned.map((id) => [id, "template"] as const),
     ]
   }
 
@@ -251,11 +268,16 @@ export function createHost(options: HostOptions): Host {
       )
       return [...(options.processes?.() ?? []), ...guests]
     },
+    ...(hypervisor.name === "qemu" && {
+      memory: () => guestMemory(entries.values(), options.hypervisor.templates?.loadedBytes() ?? 0),
+    }),
     async trace(resource) {
       const entry = entries.get(resource)
       const kept = traces.read(resource)
       if (!entry) return { known: false, generation: 0, failures: 0, settled: true, ...kept }
       const { generation, status, work, wish: wished } = entry
+      const before = queue.before(entry)
+      const waitsFor = work.waitsFor ?? (before === undefined ? undefined : `its turn, with ${before} before it`)
       const credits = wished?.kind === "guest" ? keeper.of(resource, wished.cpuAccount) : undefined
       return {
         known: true,
@@ -264,22 +286,13 @@ export function createHost(options: HostOptions): Host {
         ...(status && { observed: statusWords(status) }),
         ...(status?.trouble && { trouble: status.trouble }),
         ...(credits && { credits }),
-        ...(!work.settled && work.waitsFor !== undefined && { waitsFor: work.waitsFor }),
+        ...(!work.settled && waitsFor !== undefined && { waitsFor }),
         failures: work.failures,
         settled: work.settled,
         ...kept,
       }
     },
-    ...(templates &&
-      options.templates && {
-        warm: createWarmAsked({
-          templates,
-          uid: options.templates.uid,
-          mtu: options.templates.mtu,
-          identity: world.identity,
-          engines: { images: world.images, storage },
-        }),
-      }),
+    ...(maker && { warm: createWarmAsked(maker) }),
     async close() {
       closed = true
       warmer?.close()

@@ -23,10 +23,13 @@ export interface Entry {
   readonly work: Work
 }
 
+type Lane = "starts" | "others"
+
 interface Work {
   settled: boolean
   running: boolean
-  queued: boolean
+  /** The lane in which it waits for its turn, and since when. */
+  queued: { readonly lane: Lane; readonly sinceMs: number } | undefined
   /** Asked for while running. */
   again: boolean
   /** The next pass, or the one at work, is a look that nothing asked for. */
@@ -41,11 +44,12 @@ interface Work {
 }
 
 export interface QueueOptions {
-  readonly reconcile: (entry: Entry, superseded: () => boolean) => Promise<Outcome>
+  /** `waitedMs`: for its turn. */
+  readonly reconcile: (entry: Entry, superseded: () => boolean, waitedMs: number) => Promise<Outcome>
   readonly failed: (entry: Entry, error: unknown) => void
   readonly gone: (entry: Entry) => void
   /** Which of the two lanes a pass takes: starts of guests have their own, narrower one. */
-  readonly lane: (entry: Entry) => "starts" | "others"
+  readonly lane: (entry: Entry) => Lane
   readonly limits: { readonly starts: number; readonly others: number }
   readonly backoffMs: { readonly first: number; readonly longest: number }
   readonly timer: Timer
@@ -58,7 +62,7 @@ export function newEntry(resource: string, kind: Spec["kind"]): Entry {
   const work: Work = {
     settled: true,
     running: false,
-    queued: false,
+    queued: undefined,
     again: false,
     routine: false,
     final: false,
@@ -111,11 +115,30 @@ export function createQueue(options: QueueOptions) {
     waiting.delete(entry)
     work.routine = quiet && (work.routine || !(work.queued || work.running))
     if (work.running) work.again = true
-    else if (!work.queued) {
-      work.queued = true
-      lanes[options.lane(entry)].push(entry)
-      pump()
-    }
+    else enter(entry)
+  }
+
+  /** Who waits already keeps the place, unless the wish is another now: what is to end does not wait behind starts. */
+  function enter(entry: Entry): void {
+    const { work } = entry
+    const lane = options.lane(entry)
+    if (work.queued?.lane === lane) return
+    leave(entry)
+    work.queued = { lane, sinceMs: performance.now() }
+    lanes[lane].push(entry)
+    pump()
+  }
+
+  function leave(entry: Entry): void {
+    if (!entry.work.queued) return
+    const line = lanes[entry.work.queued.lane]
+    line.splice(line.indexOf(entry), 1)
+    entry.work.queued = undefined
+  }
+
+  /** How many wait before it for a turn of the same sort; undefined when it does not wait for that. */
+  function before(entry: Entry): number | undefined {
+    return entry.work.queued && lanes[entry.work.queued.lane].indexOf(entry)
   }
 
   /** `resource` changed: whoever waits for it is looked at again. */
@@ -132,11 +155,12 @@ export function createQueue(options: QueueOptions) {
     }
   }
 
-  async function pass(entry: Entry, lane: "starts" | "others"): Promise<void> {
+  async function pass(entry: Entry, lane: Lane): Promise<void> {
     const { work } = entry
     const { generation } = entry
     const superseded = () => closed || entry.generation !== generation
-    work.queued = false
+    const waitedMs = performance.now() - (work.queued?.sinceMs ?? 0)
+    work.queued = undefined
     work.waitsFor = undefined
     work.running = true
     work.again = false
@@ -145,7 +169,7 @@ export function createQueue(options: QueueOptions) {
     busy[lane] += 1
     let outcome: Outcome | undefined
     try {
-      outcome = await options.reconcile(entry, superseded)
+      outcome = await options.reconcile(entry, superseded, waitedMs)
       work.failures = 0
     } catch (error) {
       if (!superseded()) fail(entry, error)
@@ -210,6 +234,7 @@ export function createQueue(options: QueueOptions) {
     kick,
     wake,
     wished,
+    before,
     pending: () => unsettled,
     idle: () => (unsettled === 0 ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve))),
     /** Start nothing more, and wait for the passes in flight: each ends before its next step. */

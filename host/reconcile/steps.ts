@@ -57,11 +57,12 @@ function named(step: string, error: unknown): TroubleError {
   return new TroubleError(code, error instanceof TroubleError ? message : `${step}: ${message}`, final)
 }
 
-/** The protocol's words for whatever was thrown. Engines mark a full disk by `code`. */
+/** The protocol's words for whatever was thrown. Engines mark a full disk and a key that is gone by `code`. */
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof TroubleError) return error.trouble
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   const text = typeof message === "string" ? message : String(error)
+  if (code === "no-key") return { code, message: text.slice(0, 2_000), final: true }
   const full = code === "disk-full" || code === "ENOSPC" || code === "EDQUOT"
   return { code: full ? "disk-full" : "internal", message: text.slice(0, 2_000), final: false }
 }

@@ -47,8 +47,9 @@ test("a launch has a template made of its kind, once the host is quiet, and the 
   templates.make = async (like, uid) => {
     assert.equal(host.pending(), 0)
     assert.equal(uid, 2_009_903)
-    await make(like, uid)
+    const name = await make(like, uid)
     resolve()
+    return name
   }
   await host.sync(assigned)
   await seen.until("i-1", "on", 1)

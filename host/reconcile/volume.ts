@@ -22,8 +22,15 @@ const steps: readonly Step<Scene>[] = [
   {
     name: "volume",
     holds: ({ spec, world: { storage } }) => storage.hasVolume(spec.id),
-    make: ({ spec: { id, sizeBytes, image }, world: { storage } }) =>
-      storage.createVolume(image === undefined ? { id, sizeBytes } : { id, sizeBytes, image }),
+    make: ({ spec, world: { storage } }) => {
+      const { id, sizeBytes, image, key } = spec
+      return storage.createVolume({
+        id,
+        sizeBytes,
+        ...(image === undefined ? {} : { image }),
+        ...(key === undefined ? {} : { key }),
+      })
+    },
   },
 ]
 

@@ -1,6 +1,14 @@
 /** The control plane's side of the control socket. Trusts the root side, which is ours. */
 import { connect, type Socket } from "node:net"
-import type { Assignment, HostConnection, HostFacts, Observed, ResourceTrace, WarmAnswer } from "../protocol/types.ts"
+import type {
+  Assignment,
+  HostConnection,
+  HostFacts,
+  HostMemory,
+  Observed,
+  ResourceTrace,
+  WarmAnswer,
+} from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
 import { lineLimits, readLines } from "./lines.ts"
 
@@ -57,6 +65,7 @@ export async function connectHost(path: string, requestMs = 90_000): Promise<Hos
   return {
     facts: () => ask<HostFacts>("facts", {}),
     processes: () => ask<Awaited<ReturnType<HostConnection["processes"]>>>("processes", {}),
+    memory: () => ask<HostMemory>("memory", {}),
     async sync(assignments) {
       const parts = inParts(assignments)
       const answers = parts.map((part, index) =>

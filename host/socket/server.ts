@@ -1,12 +1,12 @@
 /** The root side of the control socket: nothing reaches the host that was not checked field by field. */
 import { chmod, chown, rename, rm } from "node:fs/promises"
 import { createServer, type Socket } from "node:net"
-import type { Assignment, HostConnection, WarmKind } from "../protocol/types.ts"
+import type { Assignment, HostConnection } from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
 import type { Log } from "../types.ts"
 import { Invalid, list, oneOf, shape, flag, whole, type Check } from "./checks.ts"
 import { lineLimits, readLines } from "./lines.ts"
-import { assignment, change, id } from "./specs.ts"
+import { assignment, change, id, warmKind } from "./specs.ts"
 
 /** Of one `sync`, all its parts together. */
 const maxSyncBytes = 64 << 20
@@ -23,7 +23,6 @@ interface Part {
 const part: Check<Part> = shape<Part>({ first: flag, last: flag, assignments: list(assignment, maxSyncCount) })
 const empty = shape<object>({})
 const traceOf = shape<{ resource: string }>({ resource: id })
-const warmOf = shape<WarmKind>({ image: id, vcpus: whole(1, 255), memoryMiB: whole(8, 1 << 22) })
 const shutdownOf = shape<{ guests: "stop" | "keep" }>({ guests: oneOf("stop", "keep") })
 const screenshotOf = shape<{ guest: string; wake: boolean }>({ guest: id, wake: flag })
 const consoleOf = shape<{ guest: string; maxBytes: number }>({ guest: id, maxBytes: whole(1, 1 << 20) })
@@ -107,6 +106,14 @@ function converse(
     ["facts", async (value) => (empty(value, "facts"), host.facts())],
     ["processes", async (value) => (empty(value, "processes"), host.processes())],
     [
+      "memory",
+      async (value) => {
+        empty(value, "memory")
+        if (!host.memory) throw new Invalid("the verb is not offered")
+        return host.memory()
+      },
+    ],
+    [
       "trace",
       async (value) => {
         const { resource } = traceOf(value, "trace")
@@ -117,7 +124,7 @@ function converse(
     [
       "warm",
       async (value) => {
-        const kind = warmOf(value, "warm")
+        const kind = warmKind(value, "warm")
         if (!host.warm) throw new Invalid("guests of this host always boot: up --warm on")
         return host.warm(kind)
       },

@@ -10,7 +10,9 @@ import type {
   NetworkAssignment,
   PortSpec,
   Spec,
+  TemplateAssignment,
   VolumeAssignment,
+  WarmKind,
 } from "../protocol/types.ts"
 import {
   address,
@@ -127,6 +129,10 @@ const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
   domainName,
 })
 
+/** Of a warm template. */
+const kindOfGuest = { image: id, vcpus: whole(1, 255), memoryMiB: whole(8, 1 << 22) }
+export const warmKind: Check<WarmKind> = shape<WarmKind>(kindOfGuest)
+
 const spec: Check<Spec> = byKind<Spec>({
   guest,
   network,
@@ -136,7 +142,9 @@ const spec: Check<Spec> = byKind<Spec>({
     id,
     sizeBytes: whole(1, 2 ** 50),
     image: optional(id),
+    key: optional(id),
   }),
+  template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest }),
 })
 
 /** A spec belongs to the resource that it names. */
@@ -153,6 +161,6 @@ export const change = (value: unknown, at: string): Omit<Assignment, "spec"> & {
 }
 
 function nameOf(spec: Spec): string | undefined {
-  if (spec.kind === "guest") return undefined
+  if (spec.kind === "guest" || spec.kind === "template") return undefined
   return spec.kind === "group" ? spec.group.id : spec.id
 }

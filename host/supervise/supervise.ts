@@ -1,8 +1,9 @@
 /** Start, watch and restart a child process that outlives us and is found again. */
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs"
+import { readFileSync, readlinkSync, statSync } from "node:fs"
 import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { processes } from "#lib/processes.ts"
 import { systemTimer } from "../reconcile/deadline.ts"
 import type { Log } from "../types.ts"
 import { childCommand, type ChildSpec } from "./command.ts"
@@ -106,7 +107,8 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     ending = true
     cancel?.()
     await starting?.catch(() => {})
-    for (const found of [...(current ? [current] : []), ...marked(mark, options.uid)]) await endOf(found, deadlineMs)
+    for (const found of [...(current ? [current] : []), ...(await marked(mark, options.uid))])
+      await endOf(found, deadlineMs)
     current = undefined
     await rm(recordPath, { force: true })
     for (const { to } of options.bindMounts ?? []) await rmdir(to).catch(() => {})
@@ -116,7 +118,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   async function adopt(): Promise<boolean> {
     const known = knownChild(recordPath, command)
     const keep = options.existing === "replace" ? undefined : known
-    for (const found of marked(mark, options.uid)) if (found.pid !== keep?.pid) await endOf(found, 5_000)
+    for (const found of await marked(mark, options.uid)) if (found.pid !== keep?.pid) await endOf(found, 5_000)
     if (known && !keep) await endOf(known, 5_000)
     current = keep
     startedMs = performance.now()
@@ -168,20 +170,13 @@ function knownChild(path: string, command: readonly string[]): ProcessId | undef
  * Children started by us whose record was never written, or is of another command line: found by their environment. Only root's
  * (not changed user yet) and the child's own user's processes count, so nobody else can pass for one.
  */
-function marked(mark: string, uid: number): readonly ProcessId[] {
+async function marked(mark: string, uid: number): Promise<readonly ProcessId[]> {
   const found: ProcessId[] = []
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name)
-    if (!Number.isInteger(pid) || pid === process.pid) continue
-    try {
-      const owner = statSync(`/proc/${pid}`).uid
-      if (owner !== uid && owner !== 0) continue
-      const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0")
-      const time = startTime(pid)
-      if (time !== undefined && environment.includes(`${marker}=${mark}`)) found.push({ pid, startTime: time })
-    } catch {
-      // It ended while we looked.
-    }
+  for (const { pid, words } of await processes("environ")) {
+    if (!words.includes(`${marker}=${mark}`)) continue
+    const time = startTime(pid)
+    const owner = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid
+    if (time !== undefined && (owner === uid || owner === 0)) found.push({ pid, startTime: time })
   }
   return found
 }

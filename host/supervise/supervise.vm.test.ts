@@ -37,7 +37,7 @@ async function scene(t: TestContext) {
 }
 
 async function eventually<T>(look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  const deadlineMs = performance.now() + 10_000
+  const deadlineMs = performance.now() + 60_000
   for (;;) {
     const found = await look()
     if (found) return found
@@ -78,7 +78,8 @@ test("bind mounts open closed parents to the child alone, and leave nothing behi
   execFileSync("chown", [`${uid}:${uid}`, home])
   const code = join(directory, "mounts", "code")
   const script = `cat ${code}/file; touch ${code}/new || echo " refused"; touch ${directory}/mounts/home/written; cat '${tree}/file' || echo closed; sleep 1000`
-  const mounts = await readFile("/proc/self/mountinfo", "utf8")
+  const mountsHere = async () =>
+    (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line.includes(directory))
   const child = await start({
     argv: ["sh", "-c", script],
     bindMounts: [
@@ -91,7 +92,7 @@ test("bind mounts open closed parents to the child alone, and leave nothing behi
   assert.match(text, / refused/)
   assert.deepEqual(await readdir(home), ["written"])
   assert.deepEqual(await readdir(code), [], "not seen outside")
-  assert.equal(await readFile("/proc/self/mountinfo", "utf8"), mounts)
+  assert.deepEqual(await mountsHere(), [])
   await child.stop()
   assert.deepEqual(await readdir(join(directory, "mounts")), [])
 })

@@ -5,6 +5,7 @@ export const errors = {
   ...commonErrors,
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
   IncorrectInstanceState: [400, "{detail}"],
+  IncorrectState: [400, "{detail}"],
   "InstanceCreditSpecification.NotSupported": [400, "{detail}"],
   InstanceEventWindowLimitExceeded: [
     400,
@@ -39,6 +40,7 @@ export const errors = {
   "InvalidKeyPair.Duplicate": [400, "The keypair already exists"],
   "InvalidKeyPair.NotFound": [400, "The key pair '{name}' does not exist"],
   InvalidParameter: [400, "{detail}"],
+  InvalidParameterDependency: [400, "{detail}"],
   "InvalidPermission.Duplicate": [400, 'the specified rule "{rule}" already exists'],
   "InvalidPermission.Malformed": [400, "{detail}"],
   "InvalidPermission.NotFound": [400, "The specified rule does not exist in this security group."],

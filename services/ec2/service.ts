@@ -6,7 +6,11 @@ import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
+import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
+import { handlers as fastLaunch } from "./fast-launch/handlers.ts"
+import { observeFastLaunch } from "./fast-launch/observe.ts"
+import { fastLaunchKind } from "./fast-launch/record.ts"
 import type { Handlers } from "./handler.ts"
 import { handlers as images } from "./images/handlers.ts"
 import { handlers as instanceTypes } from "./instance-types/handlers.ts"
@@ -27,7 +31,9 @@ export const handlers = {
   ...account,
   ...addresses,
   ...credits,
+  ...ebsEncryption,
   ...eventWindows,
+  ...fastLaunch,
   ...images,
   ...instances,
   ...instanceTypes,
@@ -54,7 +60,7 @@ export function createEc2(cloud: Cloud): Ec2 {
 
 /** What a host saw, carried into the records of its account and region. */
 export async function observe(cloud: Cloud, { resource, status }: Observed): Promise<void> {
-  if (status.kind !== "guest" && status.kind !== "volume") return
+  if (status.kind === "network" || status.kind === "group") return
   const stored = (await cloud.store.getMany([resource])).get(resource)
   if (stored === undefined) return
   const info: CallInfo = {
@@ -63,7 +69,10 @@ export async function observe(cloud: Cloud, { resource, status }: Observed): Pro
     region: stored.region,
     caller: { account: stored.account, arn: `arn:aws:iam::${stored.account}:root`, userId: stored.account },
   }
-  const carry = (call: Call) =>
-    status.kind === "guest" ? observeGuest(call, resource, status) : observeVolume(call, resource, status)
+  const carry = (call: Call) => {
+    // A host that never heard of a resource cannot know its kind when it says that it is absent.
+    if (stored.kind === fastLaunchKind.name) return observeFastLaunch(call, resource, status)
+    return status.kind === "guest" ? observeGuest(call, resource, status) : observeVolume(call, resource, status)
+  }
   await runCall(cloud, info, false, carry)
 }

@@ -26,7 +26,7 @@ async function writeAndKill(directory: string, round: number): Promise<number[]>
     // One in four dies while it opens; the others at work, some within the first commit.
     if (round % 4 === 0) await delay(20 + Math.random() * 180)
     else {
-      const signal = AbortSignal.timeout(20_000)
+      const signal = AbortSignal.timeout(60_000)
       await once(child.stdout, "data", { signal })
       // On a busy machine a first commit takes longer than the delay: two in three of these await it.
       if (round % 4 < 3) while (!/^[0-9]+\n/m.test(output)) await once(child.stdout, "data", { signal })

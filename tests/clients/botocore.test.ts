@@ -66,6 +66,7 @@ async function furnish(): Promise<typeof made> {
     }))
     await ec2("AuthorizeSecurityGroupIngress", { GroupId: group, IpPermissions })
   }
+  await ec2("EnableFastLaunch", { ImageId: image })
   for (let index = 0; index < 41; index++) await ec2("CreateInstanceEventWindow", { CronExpression: "* 0-4 * * SUN" })
   await daemon.settled()
   const partsOf = async (operation: string, list: string, id: string, instance: string) => {

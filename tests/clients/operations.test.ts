@@ -1,12 +1,10 @@
 /** Every operation that is done, over the wire with its main errors; every other one is refused by name. */
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
-import { handlers as ec2Handlers } from "#services/ec2/service.ts"
-import { handlers as stsHandlers } from "#services/sts/service.ts"
 import { startSimDaemon } from "#tests/rig/daemon.ts"
 import { loadSchemas } from "#wire/schema/load.ts"
-import { ec2Checks, stsChecks } from "./operations/checks.ts"
-import { openTestCloud, type TestCloud } from "./operations/cloud.ts"
+import { services } from "./operations/checks.ts"
+import { openTestCloud, type ServiceName, type TestCloud } from "./operations/cloud.ts"
 
 let cloud: TestCloud
 before(async () => {
@@ -14,10 +12,9 @@ before(async () => {
 })
 after(() => cloud?.close())
 
-const checks = [
-  ...Object.entries(ec2Checks).map(([name, check]) => ({ key: `ec2:${name}`, check })),
-  ...Object.entries(stsChecks).map(([name, check]) => ({ key: `sts:${name}`, check })),
-]
+const checks = services.flatMap(({ name, checks }) =>
+  Object.entries(checks).map(([operation, check]) => ({ key: `${name}:${operation}`, check })),
+)
 
 for (const { key, check } of checks)
   test(key, async () => {
@@ -25,39 +22,48 @@ for (const { key, check } of checks)
     assert.ok(cloud.served.has(key), "its check never got an answer from it")
   })
 
+/** Nothing that such an operation is given could be wrong. */
+const takesNothing = ["sts:GetCallerIdentity"]
+
 test("there is a check for every handler, and each was served and refused", () => {
-  const done = [
-    ...Object.keys(ec2Handlers).map((name) => `ec2:${name}`),
-    ...Object.keys(stsHandlers).map((name) => `sts:${name}`),
-  ]
+  const done = services.flatMap(({ name, handlers }) => Object.keys(handlers).map((each) => `${name}:${each}`))
   assert.deepEqual(checks.map(({ key }) => key).toSorted(), done.toSorted())
   assert.deepEqual(
     done.filter((key) => !cloud.served.has(key)),
     [],
   )
-  // GetCallerIdentity takes nothing that could be wrong.
   assert.deepEqual(
     done.filter((key) => !cloud.refused.has(key)),
-    ["sts:GetCallerIdentity"],
+    takesNothing,
   )
 })
 
 test("what is not done answers UnsupportedOperation and its name, whatever it is given", async (t) => {
   const daemon = await startSimDaemon({ auth: "off" })
   t.after(() => daemon.stop())
-  const versions = { ec2: "2016-11-15", sts: "2011-06-15" } as const
-  const done = { ec2: ec2Handlers, sts: stsHandlers }
   let asked = 0
-  for (const service of ["ec2", "sts"] as const)
-    for (const Action of Object.keys(await loadSchemas(service))) {
-      if (Object.hasOwn(done[service], Action)) continue
-      const body = new URLSearchParams({ Action, Version: versions[service] })
-      const answer = await fetch(daemon.endpoint, { method: "POST", body })
-      const text = await answer.text()
-      assert.equal(answer.status, 400, `${Action}: ${text}`)
-      assert.match(text, /<Code>UnsupportedOperation<\/Code>/, Action)
-      assert.ok(text.includes(`The operation ${Action} is not done`), text)
+  for (const { name, handlers, version, refusal } of services)
+    for (const operation of Object.keys(await loadSchemas(name))) {
+      if (Object.hasOwn(handlers, operation)) continue
+      const { status, text } = await ask(daemon.endpoint, name, operation, version)
+      assert.equal(status, 400, `${operation}: ${text}`)
+      assert.ok(text.includes(refusal), `${operation}: ${text}`)
+      assert.ok(text.includes(`The operation ${operation} is not done`), text)
       asked++
     }
-  assert.ok(asked > 700, `only ${asked} operations were asked`)
+  assert.ok(asked > 800, `only ${asked} operations were asked`)
 })
+
+/** An empty request for an operation, in its service's protocol. */
+async function ask(endpoint: string, name: ServiceName, Action: string, Version: string) {
+  const target = targets[name]
+  const answer = target
+    ? await fetch(endpoint, { method: "POST", headers: { "x-amz-target": `${target}.${Action}` }, body: "{}" })
+    : await fetch(endpoint, { method: "POST", body: new URLSearchParams({ Action, Version }) })
+  return { status: answer.status, text: await answer.text() }
+}
+
+const targets: Readonly<Partial<Record<ServiceName, string>>> = {
+  ssm: "AmazonSSM",
+  servicequotas: "ServiceQuotasV20190624",
+}

@@ -121,7 +121,7 @@ async function must(words: readonly string[]): Promise<void> {
 }
 
 async function processes(endpoint: string): Promise<ReadonlyMap<string, number>> {
-  const answer = await fetch(`${endpoint}/_fractus/status`, { signal: AbortSignal.timeout(5_000) })
+  const answer = await fetch(`${endpoint}/_fractus/status`, { signal: AbortSignal.timeout(20_000) })
   const { processes: list } = (await answer.json()) as { processes: { name: string; pid: number }[] }
   return new Map(list.map(({ name, pid }) => [name, pid]))
 }

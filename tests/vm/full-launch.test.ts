@@ -38,7 +38,7 @@ async function launch(t: TestContext, place: string): Promise<void> {
   resize(Math.ceil(((blocks - bfree) * bsize) / 1024) + leftKiB)
   const refused = await one()
   // Its end is said while the disk is full, and written down once there is room for that.
-  const { StateReason: reason } = await until("the launch ends", 20_000, async () => {
+  const { StateReason: reason } = await until("the launch ends", 90_000, async () => {
     const found = await seen(refused)
     return found?.State?.Name === "pending" ? undefined : found
   })

@@ -98,17 +98,17 @@ async function silence(t: TestContext, cloud: Cloud): Promise<void> {
   const shut = `default=$(ip route | head -n 1); sleep 1; ip link set eth0 down; sleep 85; ${back}`
   await inGuest(cloud, address, `sudo setsid sh -c '${shut}' >/dev/null 2>&1 </dev/null &`)
   const silentMs = performance.now()
-  const impaired = await until("impaired", 110_000, async () => {
+  const impaired = await until("impaired", 240_000, async () => {
     const status = await statusOf(cloud, id)
     return status.words === "ok ok" ? undefined : status
   })
   const afterMs = performance.now() - silentMs
   assert.equal(impaired.words, "impaired ok")
-  assert.ok(Math.abs((impaired.since?.getTime() ?? 0) - Date.now()) < 10_000)
-  assert.ok(afterMs > 30_000 && afterMs < 90_000, `impaired after ${afterMs} ms`)
+  assert.ok(Math.abs((impaired.since?.getTime() ?? 0) - Date.now()) < 30_000)
+  assert.ok(afterMs > 30_000 && afterMs < 180_000, `impaired after ${afterMs} ms`)
   const { output: why } = await fractus(["why", id, "--home", cloud.home])
   assert.match(why, /silent to ARP while its agent answers/)
-  await until("ok again", 130_000, async () => ((await statusOf(cloud, id)).words === "ok ok" ? true : undefined))
+  await until("ok again", 240_000, async () => ((await statusOf(cloud, id)).words === "ok ok" ? true : undefined))
   t.diagnostic(`impaired ${afterMs | 0} ms after its silence, ok ${(performance.now() - silentMs) | 0} ms after that`)
   assert.equal((await inGuest(cloud, address, "id -un")).trim(), "ec2-user", "routes and neighbour are there again")
 }
@@ -145,7 +145,7 @@ async function burnAndPanic(t: TestContext, cloud: Cloud): Promise<void> {
 
 async function panic(t: TestContext, cloud: Cloud, id: string, address: string): Promise<void> {
   const becomes = (words: string) =>
-    until(words, 110_000, async () => ((await statusOf(cloud, id)).words === words ? true : undefined))
+    until(words, 240_000, async () => ((await statusOf(cloud, id)).words === words ? true : undefined))
   await becomes("ok ok")
   const boot = "cat /proc/sys/kernel/random/boot_id"
   const first = await inGuest(cloud, address, boot)
@@ -175,7 +175,7 @@ async function burn(t: TestContext, cloud: Cloud, id: string, address: string): 
       return share > 25 ? share : undefined
     })
   const credits = (what: string, holds: (now: CpuCredits) => boolean) =>
-    until(what, 90_000, async () => {
+    until(what, 180_000, async () => {
       const now = await creditsOf(cloud, id)
       return holds(now) ? now : undefined
     })

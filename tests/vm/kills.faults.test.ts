@@ -200,7 +200,7 @@ function dhcpServers({ run }: Cloud): readonly (readonly [string, number])[] {
 /** `up` when the daemon is gone; else its own supervision has a minute to bring back what was killed. */
 async function recover(cloud: Cloud, { kind, name, pid, guest }: Victim): Promise<void> {
   if (kind === "fractus-host") await cloud.up()
-  await until(`${kind} is back`, 60_000, async () => {
+  await until(`${kind} is back`, 120_000, async () => {
     const now = await cloud.processes().catch(() => undefined)
     const back = ["fractus-host", "fractus-api", "guest-services"].every(
       (name) => now?.has(name) && now.get(name) !== pid,

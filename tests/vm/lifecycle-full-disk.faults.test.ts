@@ -49,7 +49,7 @@ async function fill(t: TestContext, small: string): Promise<void> {
   const id = made.Instances?.[0]?.InstanceId ?? ""
   await cloud.settled()
   const address = (await cloud.instances())[0]?.PublicIpAddress ?? ""
-  await until("a login", 120_000, async () =>
+  await until("a login", 180_000, async () =>
     (await banner(address)) === undefined ? undefined : inGuest(cloud, address, "id").catch(() => undefined),
   )
   const status = async () => {
@@ -66,7 +66,7 @@ async function fill(t: TestContext, small: string): Promise<void> {
   const begin = `sudo setsid sh -c 'echo >/run/begun; ${write}' >/dev/null 2>&1 </dev/null &`
   await inGuest(cloud, address, `${begin} until [ -e /run/begun ]; do usleep 50000; done`)
   const startMs = performance.now()
-  await until("impaired", 90_000, async () => ((await status()) === "running impaired" ? true : undefined))
+  await until("impaired", 180_000, async () => ((await status()) === "running impaired" ? true : undefined))
   t.diagnostic(`impaired ${(performance.now() - startMs) | 0} ms after the first write`)
 
   // Nothing is to happen while nothing changes: only looking for a while shows that.
@@ -80,10 +80,10 @@ async function fill(t: TestContext, small: string): Promise<void> {
 
   resize(small, roomy)
   const roomMs = performance.now()
-  await until("it goes on", 60_000, async () => ((await status()).includes("impaired") ? undefined : true))
+  await until("it goes on", 180_000, async () => ((await status()).includes("impaired") ? undefined : true))
   t.diagnostic(`not impaired ${(performance.now() - roomMs) | 0} ms after there was room`)
   const done = () => inGuest(cloud, address, "cat /run/done").catch(() => undefined)
-  await until("all is written", 90_000, async () => (await done()) || undefined)
+  await until("all is written", 180_000, async () => (await done()) || undefined)
   // From the disk, not from the guest's memory of it.
   const again = "sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum </root/big; cat /run/sum"
   const [read, wanted] = (await inGuest(cloud, address, `sudo sh -c '${again}'`)).split("\n")

@@ -80,7 +80,7 @@ async function agent(subject: Subject, say: (line: string) => void): Promise<voi
   const socket = createConnection(join(cloud.run, "guests", id, "sockets/agent.sock"))
   try {
     socket.pause()
-    await until("the connection", 5_000, async () => socket.readyState === "open" || undefined)
+    await until("the connection", 30_000, async () => socket.readyState === "open" || undefined)
     const ms = await answers(subject)
     assert.ok(await blocked())
     const grown = residentBytes(pid) - before
@@ -94,7 +94,7 @@ async function agent(subject: Subject, say: (line: string) => void): Promise<voi
     socket.resume()
     await until("the writer ends", 60_000, async () => !(await blocked()) || undefined)
     assert.equal(await inGuest(cloud, address, "sudo cat /run/garbage"), "0")
-    await until("all has come out", 10_000, async () => taken === 52_428_800 || undefined)
+    await until("all has come out", 60_000, async () => taken === 52_428_800 || undefined)
   } finally {
     socket.destroy()
   }

@@ -184,7 +184,7 @@ async function killed(cloud: Cloud, id: string): Promise<void> {
   await cloud.client.send(new ModifyInstanceMaintenanceOptionsCommand(options))
   await cloud.settled()
   await killQemu(cloud, id)
-  await until(`${id} is impaired`, 10_000, async () => {
+  await until(`${id} is impaired`, endMs, async () => {
     const { InstanceStatuses: [status] = [] } = await cloud.client.send(
       new DescribeInstanceStatusCommand({ InstanceIds: [id] }),
     )
@@ -198,7 +198,7 @@ async function killed(cloud: Cloud, id: string): Promise<void> {
   assert.match(down.StateReason?.Message ?? "", /automatic recovery is disabled/)
   assert.equal((await cloud.processes()).has(`qemu ${id}`), false, "it stays down")
   await cloud.client.send(new StopInstancesCommand({ InstanceIds: [id] }))
-  await becomes(cloud, id, "stopped", 10_000)
+  await becomes(cloud, id, "stopped", endMs)
 }
 
 async function killQemu(cloud: Cloud, id: string): Promise<void> {
@@ -234,8 +234,8 @@ async function forced(cloud: Cloud, id: string): Promise<void> {
   await inGuest(cloud, address ?? "", "sudo sh -c 'echo new >/root/kept; sync; chmod -x /etc/acpi/PWRF/00000080'")
   const startMs = performance.now()
   await cloud.client.send(new StopInstancesCommand({ InstanceIds: [id], Force: true }))
-  await becomes(cloud, id, "stopped", 10_000)
-  assert.ok(performance.now() - startMs < 10_000)
+  await becomes(cloud, id, "stopped", endMs)
+  assert.ok(performance.now() - startMs < 45_000, "before the 60 s that an ordinary stop waits")
   await cloud.client.send(new StartInstancesCommand({ InstanceIds: [id] }))
   const next = await login(cloud, id)
   assert.notEqual(next, address, "a start gives another public address")

@@ -29,8 +29,8 @@ async function launch(cloud: Cloud): Promise<{ readonly id: string; readonly add
     }),
   )
   const id = instance?.InstanceId ?? ""
-  const address = await until(`${id} to have an address`, 30_000, async () => (await find(cloud, id)).PublicIpAddress)
-  await until(`${id} to greet`, 60_000, () => banner(address))
+  const address = await until(`${id} to have an address`, 90_000, async () => (await find(cloud, id)).PublicIpAddress)
+  await until(`${id} to greet`, 120_000, () => banner(address))
   return { id, address, ms: Math.round(performance.now() - startMs) }
 }
 
@@ -62,7 +62,7 @@ async function untilTemplate(cloud: Cloud): Promise<void> {
 
 async function untilRan(cloud: Cloud, address: string): Promise<void> {
   const ran = () => inGuest(cloud, address, "sudo cat /root/runs").catch(() => undefined)
-  await until("user-data", 60_000, async () => ((await ran()) === "run" ? true : undefined))
+  await until("user-data", 120_000, async () => ((await ran()) === "run" ? true : undefined))
 }
 
 test(
@@ -103,8 +103,8 @@ test(
     assert.match(await told(), /BEGIN SSH HOST KEY FINGERPRINTS/)
 
     await cloud.client.send(new RebootInstancesCommand({ InstanceIds: [warm.id] }))
-    await until("a second boot", 60_000, async () => (/userspace up/.test(await told()) ? true : undefined))
-    await until("a login after the reboot", 60_000, () => facts(cloud, warm.address).catch(() => undefined))
+    await until("a second boot", 120_000, async () => (/userspace up/.test(await told()) ? true : undefined))
+    await until("a login after the reboot", 120_000, () => facts(cloud, warm.address).catch(() => undefined))
     assert.equal(
       await facts(cloud, warm.address),
       before,
@@ -118,7 +118,7 @@ test(
     await cloud.client.send(new StartInstancesCommand({ InstanceIds: [warm.id] }))
     await cloud.settled()
     const address = (await find(cloud, warm.id)).PublicIpAddress ?? ""
-    await until("a login after the start", 60_000, () => facts(cloud, address).catch(() => undefined))
+    await until("a login after the start", 120_000, () => facts(cloud, address).catch(() => undefined))
     assert.equal(await facts(cloud, address), before, "a stop and a start change nothing")
     assert.equal((await ways(cloud, warm.id)).at(-1), "boots: its disk has been written to")
     assert.deepEqual(await wrongIn(cloud), [])

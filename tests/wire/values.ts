@@ -24,9 +24,14 @@ export function valueOf(shape: Shape, random: Random, depth = 0, owner = "", mem
   switch (shape.kind) {
     case "struct": {
       if (depth > deepest) return undefined
-      const entries = shape
-        .members()
-        .map((each) => [each.name, valueOf(each.shape, random, depth + 1, shape.name, each.name)] as const)
+      const all = shape.members()
+      const members = shape.isUnion ? all.slice(0, 1) : all
+      const entries = members
+        .map((each) => {
+          const made = valueOf(each.shape, random, depth + 1, shape.name, each.name)
+          const value = made === undefined && each.required && each.shape.kind === "list" ? [] : made
+          return [each.name, each.binding && each.binding.in !== "payload" ? bound(value) : value] as const
+        })
         .filter(([, value]) => value !== undefined)
       // A structure without members cannot be told from no structure at all in a form.
       return depth > 0 && entries.length === 0 ? undefined : Object.fromEntries(entries)
@@ -47,11 +52,23 @@ export function valueOf(shape: Shape, random: Random, depth = 0, owner = "", mem
       return numberOf(random, owner, member)
     case "timestamp":
       return new Date(1.6e12 + random(1e8) * (random(2) === 1 ? 1000 : 1))
+    case "document":
+      return { any: [random(10), "thing"] }
     case "blob":
       return new Uint8Array([0, 255, random(255)])
     default:
       return {}
   }
+}
+
+/** What a header, a path or a query can hold: no spaces at the ends, no line feeds, whole seconds, lists without commas. */
+function bound(value: unknown): unknown {
+  if (typeof value === "string") return value.replaceAll(/[^ -~]|[,"]/g, "")
+  if (typeof value === "number") return Math.abs(Math.trunc(value))
+  if (value instanceof Date) return new Date(Math.trunc(value.getTime() / 1000) * 1000)
+  if (Array.isArray(value)) return value.map(bound)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key.replaceAll("_", ""), bound(item)]))
 }
 
 /** A value of an operation's input or output. */

@@ -18,14 +18,30 @@ export function sendText(
 ): number {
   // Node takes several times as long for a string that was built of many.
   const bytes = Buffer.from(body)
-  response.writeHead(status, headers(requestId, bytes.length, type))
+  response.writeHead(status, usualHeaders(requestId, bytes.length, type))
   response.end(bytes)
   return bytes.length
 }
 
+/** A whole answer with its own headers. Gives its size in bytes. */
+export function sendWhole(
+  response: ServerResponse,
+  {
+    status,
+    headers,
+    body,
+  }: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Buffer },
+  requestId: string,
+): number {
+  const { "Content-Type": _, ...usual } = usualHeaders(requestId, body.length, "")
+  response.writeHead(status, { ...usual, ...headers })
+  response.end(body)
+  return body.length
+}
+
 /** A short XML answer, one character for each byte: head and body leave in one write. Gives its size in bytes. */
 export function sendLatin1(response: ServerResponse, requestId: string, text: string): number {
-  response.writeHead(200, headers(requestId, text.length, xmlType))
+  response.writeHead(200, usualHeaders(requestId, text.length, xmlType))
   response.end(text, "latin1")
   return text.length
 }
@@ -53,7 +69,7 @@ export async function sendPieces(
   signal: AbortSignal,
 ): Promise<number> {
   const sizeBytes = built.reduce((sum, piece) => sum + piece.length, 0)
-  response.writeHead(200, headers(requestId, sizeBytes, xmlType))
+  response.writeHead(200, usualHeaders(requestId, sizeBytes, xmlType))
   if (built.length === 1) {
     response.end(built[0])
     return sizeBytes
@@ -79,7 +95,7 @@ export function discardRest(request: IncomingMessage): void {
   request.resume()
 }
 
-function headers(requestId: string, sizeBytes: number, type: string): Record<string, string | number> {
+function usualHeaders(requestId: string, sizeBytes: number, type: string): Record<string, string | number> {
   return {
     "x-amzn-RequestId": requestId,
     "Cache-Control": "no-cache, no-store",

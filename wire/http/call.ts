@@ -3,16 +3,18 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Clock } from "#lib/clock.ts"
 import { Fault } from "#lib/fault.ts"
 import { type FormNode, parseForm } from "../protocols/form.ts"
-import { asFault, errorBody } from "../protocols/query.ts"
+import { asFault, errorAnswer, overLimit } from "../protocols/errors.ts"
+import { isQuery, protocolOf, saidProtocol } from "../protocols/kinds.ts"
 import { canonicalPath } from "../signature/canonical.ts"
 import { type Claim, type Headers, readClaim, type SignedRequest } from "../signature/claim.ts"
 import { refusal } from "../signature/refusals.ts"
 import type { Verifier } from "../signature/verify.ts"
-import type { Caller, Limits } from "../types.ts"
-import { build, discardRest, sendPieces, sendText } from "./answer.ts"
+import type { Caller, Limits, Protocol, RequestInfo } from "../types.ts"
+import { build, discardRest, sendPieces, sendWhole } from "./answer.ts"
 import { type AnswerCache, answerKey, withRequestId } from "./answer-cache.ts"
 import { bodyText, ClientGone, readBody, refuseLength } from "./body.ts"
-import type { Service, Services } from "./services.ts"
+import { answerDocument } from "./document-call.ts"
+import { isForm as mayBeForm, type Service, type Services } from "./services.ts"
 
 /** One line of an access log. Holds no parameter, as those may be secret. */
 export interface CallRecord {
@@ -59,15 +61,18 @@ export interface Call {
   readonly body?: Buffer
 }
 
-interface Progress {
+export interface Progress {
   service: Service | undefined
+  /** Whose words are spoken. */
+  protocol: Protocol
   operation: string
 }
 
 /** Answers a call, whatever happens; never rejects. Settles when the answer is sent and the handler has returned. */
 export async function runCall(call: Call, context: CallContext): Promise<void> {
   const startMs = context.clock.monotonicMs()
-  const progress: Progress = { service: undefined, operation: "" }
+  const said = saidProtocol(call.signed)
+  const progress: Progress = { service: undefined, protocol: said ?? impliedProtocol(call, context), operation: "" }
   let status = 200
   let code = ""
   let bytes = 0
@@ -76,14 +81,14 @@ export async function runCall(call: Call, context: CallContext): Promise<void> {
   try {
     bytes = await untilAborted(work, call.abort.signal)
   } catch (thrown) {
-    const service = progress.service ?? context.services.guess("", "")
-    const fault = thrown instanceof ClientGone ? undefined : asFault(thrown, service.binding.protocol)
+    const service = progress.service ?? context.services.guess(call.signed, "")
+    const fault = thrown instanceof ClientGone ? undefined : asFault(thrown, progress.protocol)
     status = fault?.status ?? 0
     code = fault?.code ?? "ClientGone"
     if (fault && fault !== thrown) {
       context.log(`${call.requestId} ${service.binding.name} ${progress.operation}`, thrown)
     }
-    bytes = refuse(call, service, fault)
+    bytes = refuse(call, service, progress.protocol, fault)
   }
   const service = progress.service?.binding.name ?? ""
   const ms = context.clock.monotonicMs() - startMs
@@ -91,31 +96,51 @@ export async function runCall(call: Call, context: CallContext): Promise<void> {
   await work.catch(() => undefined)
 }
 
-function refuse({ response, requestId }: Call, { binding }: Service, fault: Fault | undefined): number {
+/** What a request is taken for until its service is known. */
+function impliedProtocol({ signed }: Call, { services }: CallContext): Protocol {
+  return !mayBeForm(signed) && services.speaking("restXml") ? "restXml" : "ec2Query"
+}
+
+function refuse(call: Call, { binding }: Service, protocol: Protocol, fault: Fault | undefined): number {
+  const { response, requestId, signed } = call
   if (!fault || response.headersSent || response.destroyed) {
     response.destroy()
     return 0
   }
   if (!response.req.complete) discardRest(response.req)
-  return sendText(response, fault.status, requestId, errorBody(fault, binding, requestId))
+  const wantsQueryError = signed.headers["x-amzn-query-mode"] === "true"
+  const { headers, body } = errorAnswer(fault, protocol, { binding, requestId, path: signed.path, wantsQueryError })
+  return sendWhole(response, { status: fault.status, headers, body }, requestId)
 }
 
 async function answer(call: Call, context: CallContext, progress: Progress): Promise<number> {
-  const { request, response, signed, abort } = call
+  const { signed } = call
   // Which service, and so whose words for every error from here on.
-  const claim = claimOf(signed, context)
-  progress.service = claim
-    ? context.services.named(claim.service)
-    : context.services.guess(request.headers.host ?? "", "")
+  const claim = claimOf(signed, context, progress.protocol)
+  progress.service = claim ? context.services.named(claim.service) : context.services.guess(signed, "")
   if (!progress.service) {
     throw new Fault("UnsupportedOperation", `This endpoint has no service '${claim?.service}'`)
   }
-  if (call.isOverLimit) throw overLimit(progress.service)
+  const protocol = protocolOf(saidProtocol(signed), progress.service.binding)
+  progress.protocol = protocol
+  if (call.isOverLimit) throw overLimit(protocol)
+  if (isQuery(protocol)) return answerQuery(call, context, progress, claim, progress.service)
+  return answerDocument(call, context, progress, claim, { service: progress.service, protocol })
+}
+
+async function answerQuery(
+  call: Call,
+  context: CallContext,
+  progress: Progress,
+  claim: Claim | undefined,
+  guessed: Service,
+): Promise<number> {
+  const { request, response, signed, abort } = call
   refuseShape(request, signed)
   refuseLength(request, context.limits.bodyBytes)
   if (call.expectsContinue) response.writeContinue()
   const body = call.body ?? (await readBody(request, context.limits.bodyBytes, abort.signal))
-  const caller = await authenticate(context, progress.service, signed, claim, body)
+  const caller = await authenticate(context, progress.protocol, signed, claim, body)
 
   const region = claim?.region ?? context.defaultRegion
   const revision = context.revision()
@@ -129,24 +154,15 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
 
   const form = readForm(signed, body, context.limits)
   const version = take(form, "Version")
-  if (!claim) progress.service = context.services.guess(request.headers.host ?? "", version)
-  const service = progress.service
+  const service = claim ? guessed : context.services.guess(signed, version)
+  progress.service = service
+  progress.protocol = protocolOf(undefined, service.binding)
   const action = take(form, "Action")
   const { operation, loaded } = await service.find(action, version)
   progress.operation = action
   const input = loaded.handles?.(action) === false ? {} : operation.read(form)
-  const info = {
-    requestId: call.requestId,
-    service: service.binding.name,
-    operation: action,
-    region,
-    caller,
-    sourceAddress: request.socket.remoteAddress ?? "",
-    userAgent: request.headers["user-agent"] ?? "",
-    signal: abort.signal,
-  }
   abort.signal.throwIfAborted()
-  const output = await loaded.dispatch(action, input, info)
+  const output = await loaded.dispatch(action, input, requestInfo(call, service, action, region, caller))
   abort.signal.throwIfAborted()
   const built = await build(operation.write(output, call.requestId), abort.signal)
   // A change while the answer was made may be in one half of it and not in the other: such an answer is given only once.
@@ -154,6 +170,26 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
     context.answers.keep(key, revision, action, [...built], call.requestId)
   }
   return sendPieces(response, call.requestId, built, abort.signal)
+}
+
+/** What a handler is told of its call. */
+export function requestInfo(
+  call: Call,
+  service: Service,
+  operation: string,
+  region: string,
+  caller: Caller,
+): RequestInfo {
+  return {
+    requestId: call.requestId,
+    service: service.binding.name,
+    operation,
+    region,
+    caller,
+    sourceAddress: call.request.socket.remoteAddress ?? "",
+    userAgent: call.request.headers["user-agent"] ?? "",
+    signal: call.abort.signal,
+  }
 }
 
 export function signedRequest(request: IncomingMessage): SignedRequest {
@@ -199,18 +235,19 @@ function isForm(type: string | undefined): boolean {
 }
 
 /** With auth off, a claim says no more than service and region, and one that cannot be read says nothing. */
-function claimOf(signed: SignedRequest, context: CallContext): Claim | undefined {
+function claimOf(signed: SignedRequest, context: CallContext, protocol: Protocol): Claim | undefined {
   try {
-    return readClaim(signed, "ec2Query")
+    return readClaim(signed, protocol)
   } catch (refused) {
     if (context.everybody) return undefined
     throw refused
   }
 }
 
-async function authenticate(
+/** Who calls. Throws the protocol's refusal. */
+export async function authenticate(
   context: CallContext,
-  { binding: { protocol } }: Service,
+  protocol: Protocol,
   signed: SignedRequest,
   claim: Claim | undefined,
   body: Buffer,
@@ -228,12 +265,6 @@ function readForm(signed: SignedRequest, body: Buffer, limits: Limits): FormNode
 
 function take(form: FormNode, name: string): string {
   return form.children?.get(name)?.value ?? ""
-}
-
-function overLimit({ binding }: Service): Fault {
-  return binding.protocol === "ec2Query"
-    ? new Fault("RequestLimitExceeded", "Request limit exceeded.", 503)
-    : new Fault("ServiceUnavailable", "The request has failed due to a temporary failure of the server.", 503)
 }
 
 /** The result, or whatever reason the signal aborts with, first of the two. */

@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net"
 import { systemClock } from "#lib/clock.ts"
 import { Fault } from "#lib/fault.ts"
-import { loadSchemas, type SchemaSource } from "../schema/load.ts"
+import { loadSchemas } from "../schema/load.ts"
 import type { Caller, Protocol, RequestInfo, ServiceBinding } from "../types.ts"
 import type { CallRecord } from "./call.ts"
 import { createWireServer, type WireServer, type WireServerOptions } from "./server.ts"
@@ -17,8 +17,8 @@ export const caller: Caller = {
 }
 export const secretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
-export function binding(name: SchemaSource, handlers: Handlers): ServiceBinding {
-  const facts: Record<SchemaSource, { protocol: Protocol; version: string; xmlNamespace: string }> = {
+export function binding(name: "ec2" | "sts", handlers: Handlers): ServiceBinding {
+  const facts: Record<"ec2" | "sts", { protocol: Protocol; version: string; xmlNamespace: string }> = {
     ec2: { protocol: "ec2Query", version: "2016-11-15", xmlNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/" },
     sts: { protocol: "awsQuery", version: "2011-06-15", xmlNamespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
   }

@@ -1,9 +1,9 @@
 /** The two query protocols: a form in, XML out. One compiled operation holds both directions. */
-import { Fault } from "#lib/fault.ts"
+import type { Fault } from "#lib/fault.ts"
 import { inputReader } from "../schema/reader.ts"
 import { operationShapes } from "../schema/shape.ts"
 import { outputWriter, type Sink } from "../schema/writer.ts"
-import type { Protocol } from "../types.ts"
+import type { QueryProtocol } from "../types.ts"
 import type { FormNode } from "./form.ts"
 import { escapeXml } from "./xml.ts"
 
@@ -16,7 +16,7 @@ export interface Operation {
 
 /** What both protocols need to know of a service. */
 export interface Dialect {
-  readonly protocol: Protocol
+  readonly protocol: QueryProtocol
   /** A URI without characters that XML would escape. */
   readonly xmlNamespace: string
 }
@@ -61,14 +61,6 @@ function answerFrame(name: string, { protocol, xmlNamespace }: Dialect, isUnit: 
     after: (requestId) =>
       `${result[1]}<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${name}Response>`,
   }
-}
-
-/** What a caller sees of anything thrown: a Fault as it is, everything else as the protocol's internal error, 500. */
-export function asFault(thrown: unknown, protocol: Protocol): Fault {
-  if (thrown instanceof Fault) return thrown
-  return protocol === "ec2Query"
-    ? new Fault("InternalError", "An internal error has occurred", 500)
-    : new Fault("InternalFailure", "The request processing has failed because of an unknown error.", 500)
 }
 
 /** The XML of an error answer. */

@@ -4,12 +4,15 @@
  */
 import { registerHooks } from "node:module"
 
-const modules = {
-  ec2: "@aws-sdk/client-ec2/dist-es/schemas/schemas_0.js",
-  sts: "@aws-sdk/client-sts/dist-es/schemas/schemas_0.js",
+/** By the service's endpoint prefix, which is what its requests are signed for: the SDK's client. */
+const clients = {
+  ec2: "ec2",
+  sts: "sts",
+  ssm: "ssm",
+  servicequotas: "service-quotas",
 } as const
 
-export type SchemaSource = keyof typeof modules
+export type SchemaSource = keyof typeof clients
 export type Schemas = Readonly<Record<string, unknown>>
 
 const loaded = new Map<SchemaSource, Promise<Schemas>>()
@@ -18,13 +21,15 @@ const loaded = new Map<SchemaSource, Promise<Schemas>>()
 export function loadSchemas(service: SchemaSource): Promise<Schemas> {
   const known = loaded.get(service)
   if (known) return known
-  const loading = importSchemas(modules[service])
+  const loading = clientSchemas(clients[service])
   loaded.set(service, loading)
   loading.catch(() => loaded.delete(service))
   return loading
 }
 
-async function importSchemas(specifier: string): Promise<Schemas> {
+/** The schemas of any client that is installed, by the name of its package after "client-". */
+export async function clientSchemas(client: string): Promise<Schemas> {
+  const specifier = `@aws-sdk/client-${client}/dist-es/schemas/schemas_0.js`
   const hooks = registerHooks({
     // The SDK's dist-es is written for bundlers: its relative imports have no extension.
     resolve: (name, context, next) =>

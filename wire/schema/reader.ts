@@ -4,8 +4,9 @@
  */
 import { Fault } from "#lib/fault.ts"
 import { type FormNode, shown } from "../protocols/form.ts"
-import type { Protocol } from "../types.ts"
+import type { QueryProtocol } from "../types.ts"
 import { numberType } from "./numbers.ts"
+import { missingFault } from "./missing.ts"
 import { readBlob, readBoolean, readNumber, readTimestamp } from "./scalars.ts"
 import type { Member, Names, Shape } from "./shape.ts"
 
@@ -21,10 +22,10 @@ type Struct = Extract<Shape, { kind: "struct" }>
 
 /** Parameters of the protocol itself, which no operation's schema names. */
 const protocolParameters: ReadonlySet<string> = new Set(["Action", "Version"])
-const compiled: Record<Protocol, WeakMap<object, Reader>> = { ec2Query: new WeakMap(), awsQuery: new WeakMap() }
+const compiled: Record<QueryProtocol, WeakMap<object, Reader>> = { ec2Query: new WeakMap(), awsQuery: new WeakMap() }
 
 /** The reader of one operation's input. */
-export function inputReader(shape: Shape, protocol: Protocol): InputReader {
+export function inputReader(shape: Shape, protocol: QueryProtocol): InputReader {
   const read: Reader = shape.kind === "struct" ? structReader(shape, protocol) : refuseChildren
   return (form) => {
     const context: Context = { missing: [] }
@@ -53,21 +54,7 @@ function below(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`
 }
 
-function missingFault(paths: readonly string[], protocol: Protocol): Fault {
-  if (protocol === "ec2Query") {
-    return new Fault("MissingParameter", `The request must contain the parameter ${shown(paths[0] ?? "")}`)
-  }
-  // The words of AWS's query services, as STS answers an AssumeRole without RoleArn.
-  const shownPaths = paths.slice(0, 10)
-  const details = shownPaths.map((path) => {
-    const member = path.replaceAll(/(^|\.)([A-Z])/g, (found) => found.toLowerCase())
-    return `Value null at '${shown(member)}' failed to satisfy constraint: Member must not be null`
-  })
-  const plural = shownPaths.length === 1 ? "error" : "errors"
-  return new Fault("ValidationError", `${shownPaths.length} validation ${plural} detected: ${details.join("; ")}`)
-}
-
-function reader(shape: Shape, names: Names, protocol: Protocol, structure: string, member: string): Reader {
+function reader(shape: Shape, names: Names, protocol: QueryProtocol, structure: string, member: string): Reader {
   if (shape.kind === "struct") return structReader(shape, protocol)
   if (shape.kind === "list") {
     const element = reader(shape.element(), shape.elementNames, protocol, structure, member)
@@ -82,7 +69,7 @@ function reader(shape: Shape, names: Names, protocol: Protocol, structure: strin
   return scalarReader(shape, protocol, structure, member)
 }
 
-function scalarReader(shape: Shape, protocol: Protocol, structure: string, member: string): Reader {
+function scalarReader(shape: Shape, protocol: QueryProtocol, structure: string, member: string): Reader {
   const parse = scalarParser(shape, structure, member)
   // EC2 takes "MaxResults=" as if it were not there; an empty text stays one.
   const emptyIsAbsent = protocol === "ec2Query" && shape.kind !== "string"
@@ -106,14 +93,14 @@ function scalarParser(shape: Shape, structure: string, member: string): (text: s
       return (text, path) => readNumber(text, path, type)
     }
     case "timestamp":
-      return (text, path) => readTimestamp(text, path, shape.format)
+      return (text, path) => readTimestamp(text, path, shape.format ?? "date-time")
     default:
       throw new TypeError(`no parameter can be a ${shape.kind}`)
   }
 }
 
 /** Compiled on the first call, so that structures that contain themselves end. */
-function structReader(shape: Struct, protocol: Protocol): Reader {
+function structReader(shape: Struct, protocol: QueryProtocol): Reader {
   const known = compiled[protocol].get(shape.identity)
   if (known) return known
   let read: Reader | undefined
@@ -125,7 +112,7 @@ function structReader(shape: Struct, protocol: Protocol): Reader {
   return lazy
 }
 
-function compileStruct(shape: Struct, protocol: Protocol): Reader {
+function compileStruct(shape: Struct, protocol: QueryProtocol): Reader {
   const byKey = new Map<string, { readonly name: string; readonly read: Reader }>()
   const required: { readonly name: string; readonly key: string }[] = []
   for (const member of shape.members()) {
@@ -156,13 +143,13 @@ function compileStruct(shape: Struct, protocol: Protocol): Reader {
   }
 }
 
-function requestKey(member: Member, protocol: Protocol): string {
+function requestKey(member: Member, protocol: QueryProtocol): string {
   const name = member.names.xmlName ?? member.name
   if (protocol === "awsQuery") return name
   return member.names.ec2QueryName ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`
 }
 
-function flatListReader(element: Reader, protocol: Protocol): Reader {
+function flatListReader(element: Reader, protocol: QueryProtocol): Reader {
   return (node, path, context) => {
     if (node.value !== undefined) {
       if (node.value !== "" || node.children) refuse({ value: node.value }, path)
@@ -188,7 +175,7 @@ function indexed(node: FormNode, path: string): [number, FormNode][] {
   return entries.toSorted(([a], [b]) => a - b)
 }
 
-function nestedListReader(element: Reader, tag: string, protocol: Protocol): Reader {
+function nestedListReader(element: Reader, tag: string, protocol: QueryProtocol): Reader {
   const flat = flatListReader(element, protocol)
   return (node, path, context) => {
     if (!node.children) return flat(node, path, context)

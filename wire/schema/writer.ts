@@ -193,7 +193,8 @@ function finite(value: unknown): string {
   return String(value)
 }
 
-function timestamp(value: Date, format: TimestampFormat): string {
+/** A time as it stands in XML, in a header or in a query. */
+export function timestamp(value: Date, format: TimestampFormat = "date-time"): string {
   if (format === "date-time") return dateTime(value)
   return format === "http-date" ? value.toUTCString() : String(value.getTime() / 1000)
 }

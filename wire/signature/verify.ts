@@ -109,7 +109,8 @@ function refuseOutOfTime(claim: Claim, nowMs: number, protocol: Protocol): void 
   const late = timeliness(claim, nowMs)
   const lifeMs = claim.expiresMs ?? windowMs
   if (late === "expired") {
-    throw refusal("expired", protocol, `${claim.timestamp} is too long ago (${lifeMs / 60_000} min.)`)
+    const reason = claim.expiresMs === undefined ? "expired" : "presignedExpired"
+    throw refusal(reason, protocol, `${claim.timestamp} is too long ago (${lifeMs / 60_000} min.)`)
   }
   if (late === "notYet") throw refusal("notYet", protocol, `${claim.timestamp} is still later than now (15 min.)`)
 }

@@ -28,6 +28,7 @@ const around: Surroundings = {
       { path: "/base", format: "qcow2", fd: 4 },
     ],
   ],
+  secrets: [undefined],
   kernelFd: 5,
   initrdFd: 6,
 }
@@ -70,6 +71,22 @@ test("each layer of a disk is a node over an open file, below before above, and 
   )
   assert.equal(nodes.find((node) => node["node-name"] === `${spec.disks[0]?.id}.1.format`).backing, null)
   assert.equal(nodes.at(-1).driver, "throttle")
+})
+
+test("an encrypted disk's secret is a descriptor, and opens its top layer alone", () => {
+  const disks = spec.disks.map((disk) => ({ ...disk, secret: () => "never said" }))
+  const argv = machineArguments({ ...spec, disks }, { ...around, secrets: [7] })
+  assert.ok(!argv.join(" ").includes("never said"))
+  const secret = `secret-${spec.disks[0]?.id}`
+  assert.ok(values(argv, "-object").includes(`secret,id=${secret},file=/proc/self/fd/7`))
+  const encrypted = values(argv, "-blockdev")
+    .map((text) => JSON.parse(text))
+    .filter((node) => "encrypt" in node)
+  assert.deepEqual(
+    encrypted.map((node) => [node["node-name"], node.encrypt]),
+    [[`${spec.disks[0]?.id}.format`, { format: "luks", "key-secret": secret }]],
+  )
+  assert.throws(() => checkSpec({ ...spec, disks: disks.map((disk) => ({ ...disk, format: "raw" })) }), /only qcow2/)
 })
 
 test("all hot-plug ports are there from the start, and what is there sits in its own", () => {

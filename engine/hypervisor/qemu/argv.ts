@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly nonce: string
   /** For each disk its layers, top first, each open (the top for writing). */
   readonly disks: readonly (readonly (Layer & { readonly fd: number })[])[]
+  /** For each disk its pass phrase, open; undefined: it is not encrypted. */
+  readonly secrets: readonly (number | undefined)[]
   readonly kernelFd?: number
   readonly initrdFd?: number
   /** The file that is guest RAM. `shared`: what the guest writes goes there; otherwise it is the guest's own. */
@@ -54,7 +56,10 @@ export function machineArguments(spec: MachineSpec, around: Surroundings): strin
     ...ports(),
     // What a screenshot shows. Four MiB are 1280 x 800 in true colour; a guest gets at no more of our memory by it.
     ["-device", "VGA,id=display,bus=pcie.0,addr=0x1,vgamem_mb=4"],
-    ...spec.disks.flatMap((disk, index) => diskArguments(disk, around.disks[index] ?? [], index, spec.boot.kind)),
+    ...spec.disks.flatMap((disk, index) => [
+      ...secretArguments(disk, around.secrets[index]),
+      ...diskArguments(disk, around.disks[index] ?? [], index, spec.boot.kind),
+    ]),
     ...spec.nics.flatMap((nic, index) => [
       ["-netdev", `tap,id=net-${nic.id},ifname=${nic.device},script=no,downscript=no,vhost=off`],
       "-device",
@@ -120,6 +125,10 @@ function ports(): string[] {
   }).flatMap((port) => ["-device", port])
 }
 
+/** By descriptor: arguments are for all to see. */
+const secretArguments = (disk: Disk, fd: number | undefined): string[] =>
+  fd === undefined ? [] : ["-object", `secret,id=secret-${disk.id},file=/proc/self/fd/${fd}`]
+
 /** A throttle filter on a format on a file, and so down the chain; the filter has the disk's own id as its name. */
 function diskArguments(
   disk: Disk,
@@ -133,6 +142,7 @@ function diskArguments(
     const below = layers[depth + 1] ? `${disk.id}.${depth + 1}.format` : null
     const shared = { "read-only": !write, discard: "unmap" }
     const zeroes = write ? { "detect-zeroes": "unmap" } : {}
+    const encrypted = write && disk.secret !== undefined
     return [
       { ...shared, driver: "file", "node-name": `${name}.file`, filename: `/dev/fdset/${layer.fd}` },
       {
@@ -143,6 +153,8 @@ function diskArguments(
         file: `${name}.file`,
         // Named or explicitly none: otherwise QEMU follows the header.
         ...(layer.format === "qcow2" && { backing: below }),
+        // A file that says it is not encrypted is refused, and so is one that says it is where none should be.
+        ...(encrypted && { encrypt: { format: "luks", "key-secret": `secret-${disk.id}` } }),
       },
     ]
   })

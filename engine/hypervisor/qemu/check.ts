@@ -31,6 +31,7 @@ export function checkSpec(spec: MachineSpec): void {
     demand(partId.test(disk.id), `bad disk id ${JSON.stringify(disk.id)}`)
     demand(/^[\x20-\x7e]{0,20}$/.test(disk.serial), `disk ${disk.id}: bad serial`)
     demand(disk.format === "qcow2" || disk.format === "raw", `disk ${disk.id}: bad format`)
+    demand(disk.secret === undefined || disk.format === "qcow2", `disk ${disk.id}: only qcow2 can be encrypted`)
     demand(disk.bootIndex === undefined || within(disk.bootIndex, 0, 99), `disk ${disk.id}: bad bootIndex`)
   }
   for (const nic of spec.nics) {

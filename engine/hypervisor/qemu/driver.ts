@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { availableParallelism, totalmem } from "node:os"
 import path from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "#lib/clock.ts"
 import type { HypervisorEngine, MachineSpec, MachineState } from "../types.ts"
 import { findAccelerator } from "./accelerator.ts"
@@ -10,10 +9,10 @@ import { checkSpec, isMachineId } from "./check.ts"
 import { readConsole } from "./console-log.ts"
 import { askGuestAgent } from "./guest-agent.ts"
 import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
-import { bootId, end, findByArgument, isAlive, type ProcessIdentity } from "./process.ts"
+import { bootId, end, isAlive, type ProcessIdentity } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { takePictures } from "./screenshot.ts"
-import { makeCell } from "./spawn.ts"
+import { findLaunched, makeCell } from "./spawn.ts"
 import { startMachine } from "./start.ts"
 import { type Clone, goOn } from "./warm/clone.ts"
 import { openTemplates } from "./warm/templates.ts"
@@ -40,16 +39,12 @@ const drainEveryMs = 5000
 const adoptMs = 5000
 const adoptAtOnce = 8
 
-/** The process of a record whose writer was stopped before it could say which. Undefined when it made none. */
+/** The process of a record whose writer was stopped before it could say which. Undefined when it made none, and will make none. */
 async function findStarted(directory: string, record: MachineRecord): Promise<ProcessIdentity | undefined> {
   if (record.ending) return undefined
-  const found = findByArgument(record.nonce)
-  if (found) return found
-  // Between fork and exec a process still has our own arguments: that lasts microseconds.
-  await sleep(50)
-  const late = findByArgument(record.nonce)
-  if (!late) writeRecord(directory, { ...record, ending: "unknown" })
-  return late
+  const found = await findLaunched(directory, record.nonce)
+  if (!found) writeRecord(directory, { ...record, ending: "unknown" })
+  return found
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Processes named so that a reused pid is never taken for the one that was meant. */
-import { readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "#lib/clock.ts"
+import { processes } from "#lib/processes.ts"
 
 export interface ProcessIdentity {
   readonly pid: number
@@ -33,12 +34,11 @@ function statOf(pid: number): readonly string[] | undefined {
 export const isAlive = (process: ProcessIdentity): boolean => identify(process.pid)?.startTime === process.startTime
 
 /** The oldest process with `argument` as a part of its command line. */
-export function findByArgument(argument: string): ProcessIdentity | undefined {
+export async function findByArgument(argument: string): Promise<ProcessIdentity | undefined> {
   let found: ProcessIdentity | undefined
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    if (!readProc(Number(name), "cmdline")?.includes(argument)) continue
-    const identity = identify(Number(name))
+  for (const { pid, words } of await processes("cmdline")) {
+    if (!words.some((word) => word.includes(argument))) continue
+    const identity = identify(pid)
     if (identity && (!found || Number(identity.startTime) < Number(found.startTime))) found = identity
   }
   return found

@@ -1,23 +1,30 @@
 /** Starts QEMU's process: its limits, its namespaces, its user, its open files. */
 import { execFileSync, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import {
   chmodSync,
   closeSync,
   constants,
   existsSync,
+  fchownSync,
   mkdirSync,
   openSync,
   readSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs"
 import path from "node:path"
+import { findByArgument, type ProcessIdentity } from "./process.ts"
 
 export interface Launch {
   /** QEMU and its arguments. */
   readonly argv: readonly string[]
   /** Working directory; becomes unreachable by name for the process itself. */
   readonly directory: string
+  /** See `raiseFence`. */
+  readonly fence: string
   readonly uid: number
   /** Name of the network namespace, undefined: an empty one of its own. */
   readonly namespace: string | undefined
@@ -40,6 +47,8 @@ export const firstFd = 3
  */
 const script = `
 set -eu
+[ -e "$1" ] || exit 0
+shift
 while [ "$1" != -- ]; do echo $$ >"$1"; shift; done
 shift
 ulimit -c 0
@@ -47,6 +56,27 @@ mount -n --all --fstab "$1"
 shift
 exec "$@"
 `
+
+/** In the directory of a machine: while it is there, the launch of this nonce may begin. */
+const fenceOf = (directory: string, nonce: string) => path.join(directory, `launch-${nonce}`)
+
+/** Before a launch. Gives its path. `lowerFence` takes it away when the process answers, or has ended. */
+export function raiseFence(directory: string, nonce: string): string {
+  const fence = fenceOf(directory, nonce)
+  writeFileSync(fence, "")
+  return fence
+}
+
+export const lowerFence = (directory: string, nonce: string): void => rmSync(fenceOf(directory, nonce), { force: true })
+
+/**
+ * The process of a launch whose maker was killed before it could write down which. Between fork and exec it looks like its maker, for
+ * as long as the machine is busy: so the fence goes first, and what has not passed it yet ends by itself. What has shows the nonce.
+ */
+export async function findLaunched(directory: string, nonce: string): Promise<ProcessIdentity | undefined> {
+  lowerFence(directory, nonce)
+  return findByArgument(nonce)
+}
 
 /** Starts it and gives the pid. The process goes on when we end. */
 export function launch(request: Launch): { readonly pid: number; readonly exited: Promise<void> } {
@@ -63,6 +93,7 @@ export function launch(request: Launch): { readonly pid: number; readonly exited
     "-c",
     script,
     "launch",
+    request.fence,
     ...request.joins,
     "--",
     path.join(request.cell, "fstab"),
@@ -141,15 +172,38 @@ export function readErrors(fd: number): string {
   }
 }
 
+export type Wanted =
+  | { readonly path: string; readonly write: boolean }
+  /** A file without a name that holds these words, and that only `uid` may open. It is made in `folder`. */
+  | { readonly secret: () => string; readonly uid: number; readonly folder: string }
+
 /** Opens the files, or none of them. `undo` closes them again. */
-export function openFiles(wanted: readonly { readonly path: string; readonly write: boolean }[]) {
+export function openFiles(wanted: readonly Wanted[]) {
   const files: number[] = []
   const undo = () => files.splice(0).forEach((fd) => closeSync(fd))
   try {
-    for (const { path, write } of wanted) files.push(openSync(path, write ? constants.O_RDWR : constants.O_RDONLY))
+    for (const each of wanted)
+      files.push(
+        "secret" in each ? openSecret(each) : openSync(each.path, each.write ? constants.O_RDWR : constants.O_RDONLY),
+      )
   } catch (error) {
     undo()
     throw error
   }
   return { files, undo }
+}
+
+/** Its name is gone before the secret is in it; the file goes with the last process that has it open. */
+function openSecret({ secret, uid, folder }: Extract<Wanted, { readonly secret: unknown }>): number {
+  const name = path.join(folder, `.secret-${randomUUID()}`)
+  const fd = openSync(name, "wx+", 0o400)
+  try {
+    unlinkSync(name)
+    fchownSync(fd, uid, uid)
+    writeSync(fd, secret())
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
 }

@@ -12,7 +12,7 @@ import { diskChain } from "./disk-chain.ts"
 import { attach, type Machine } from "./machine.ts"
 import { bootId, end, identify } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
-import { firstFd, launch, openErrors, openFiles, readErrors } from "./spawn.ts"
+import { firstFd, launch, lowerFence, openErrors, openFiles, raiseFence, readErrors } from "./spawn.ts"
 
 export interface Workshop {
   readonly binary: string
@@ -57,14 +57,15 @@ export async function startMachine(
   const { host, cgroups, clock, log } = workshop
   if (host.accelerator === "none") throw new Error("this host can run no machines: see the log of the boot proof")
   const chains = spec.disks.map((disk) => diskChain(disk))
-  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...sourceFiles(source)])
+  const secrets = wantedSecrets(spec, path.dirname(directory))
+  const { files, undo } = openFiles([...wantedFiles(spec, chains), ...secrets, ...sourceFiles(source)])
   const fresh = readRecord(directory) === undefined
+  const nonce = randomBytes(12).toString("hex")
   let errors: number | undefined
   let pid: number | undefined
   try {
     makeDirectory(directory, spec.uid)
     errors = openErrors(path.join(directory, "errors"))
-    const nonce = randomBytes(12).toString("hex")
     const machineVersion = spec.machineVersion ?? host.machineVersion
     let fd = firstFd
     const argv = machineArguments(spec, {
@@ -74,6 +75,7 @@ export async function startMachine(
       nonce,
       disks: chains.map((chain) => chain.map((layer) => ({ ...layer, fd: fd++ }))),
       ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
+      secrets: spec.disks.map((disk) => (disk.secret ? fd++ : undefined)),
       ...(source && { memory: { fd: fd++, shared: source.shared }, incoming: source.state !== undefined }),
     })
     const clone = source?.state === undefined ? {} : { clone: "nameless" as const }
@@ -85,6 +87,7 @@ export async function startMachine(
     const started = launch({
       argv,
       directory: sockets,
+      fence: raiseFence(directory, nonce),
       uid: spec.uid,
       namespace,
       joins,
@@ -115,6 +118,7 @@ export async function startMachine(
     throw new Error(`machine ${spec.id}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   } finally {
     undo()
+    lowerFence(directory, nonce)
     if (errors !== undefined) closeSync(errors)
   }
 }
@@ -133,7 +137,11 @@ function wantedFiles(spec: MachineSpec, chains: readonly (readonly { readonly pa
   return [...layers, ...payload.map((path) => ({ path, write: false }))]
 }
 
-/** After the disks' and the kernel's; the state comes last, and QEMU is told its number when it is to read it. */
+/** After the kernel's. For the process's user, since QEMU opens them again. */
+const wantedSecrets = ({ disks, uid }: MachineSpec, folder: string) =>
+  disks.flatMap(({ secret }) => (secret ? [{ secret, uid, folder }] : []))
+
+/** After those; the state comes last, and QEMU is told its number when it is to read it. */
 function sourceFiles(source: Source | undefined) {
   const paths = source ? [source.memoryPath, ...(source.state ? [source.state.path] : [])] : []
   return paths.map((path) => ({ path, write: false }))

@@ -99,8 +99,12 @@ export async function openSim(options: {
         check(like)
         await after(delays.prepareMs + delays.resumeMs)
         kinds.add(kindOf(like))
+        return kindOf(like)
       },
+      has: async (name) => kinds.has(name),
+      remove: async (name) => void kinds.delete(name),
       missing: async (like) => (kinds.has(kindOf(like)) ? undefined : "there is no warm template of its kind yet"),
+      loadedBytes: () => 0,
     },
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),

@@ -52,7 +52,7 @@ async function listener(portNumber: number): Promise<typeof ears> {
   return {
     heard,
     async until(text) {
-      const signal = AbortSignal.timeout(5_000)
+      const signal = AbortSignal.timeout(30_000)
       while (!heard.some((line) => line.includes(text))) await once(lines, "line", { signal })
     },
   }

@@ -4,9 +4,10 @@
  */
 import { spawn } from "node:child_process"
 import { readFile, readFileSync } from "node:fs"
-import { mkdir, readdir } from "node:fs/promises"
+import { mkdir } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
+import { processes } from "#lib/processes.ts"
 import { formatAddress, parseCidr } from "../addresses.ts"
 import type { NetworkSpec } from "../types.ts"
 import { path } from "./command.ts"
@@ -98,15 +99,12 @@ const configurationIn = (directory: string) => join(directory, "dnsmasq.conf")
 /** DHCP servers with their configuration below `directory`, wherever they stand: also those that are just being started. */
 async function findBelow(directory: string): Promise<{ readonly process: Process; readonly configuration: string }[]> {
   const found: { process: Process; configuration: string }[] = []
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue
-    const words = (await read(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0")
+  for (const { pid, words } of await processes("cmdline")) {
     const configuration = words
       .find((word) => word.startsWith(`--conf-file=${directory}/`))
       ?.slice("--conf-file=".length)
-    const started = startedAt(Number(name))
-    if (configuration !== undefined && started !== undefined)
-      found.push({ process: { pid: Number(name), started }, configuration })
+    const started = startedAt(pid)
+    if (configuration !== undefined && started !== undefined) found.push({ process: { pid, started }, configuration })
   }
   return found
 }

@@ -167,7 +167,7 @@ async function qemuHolding(lab: Lab, tap: string): Promise<ChildProcess> {
   const capabilities = ["--inh-caps", "--ambient-caps", "--bounding-set"].map((set) => `${set}=-all,+dac_override`)
   const user = ["setpriv", "--reuid=2000000", "--regid=2000000", "--clear-groups", "--no-new-privs", ...capabilities]
   const child = lab.background(lab.guest(1), ...user, "qemu-system-x86_64", ...argv, ...card, "-qmp", "stdio")
-  const [greeting] = await once(child.stdout, "data", { signal: AbortSignal.timeout(20_000) })
+  const [greeting] = await once(child.stdout, "data", { signal: AbortSignal.timeout(60_000) })
   assert.match(String(greeting), /QMP/)
   return child
 }

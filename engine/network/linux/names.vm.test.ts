@@ -61,7 +61,7 @@ async function hostOf(lab: Lab): Promise<Scene> {
     const identity = ["setpriv", `--reuid=${user}`, `--regid=${user}`, ...without]
     const node = process.execPath.replace(repository, `${at("clone")}/`)
     const child = lab.background(namespace, ...shell, ...identity, node, join(at("clone"), script), ...words)
-    await once(child.stdout, "data", { signal: AbortSignal.timeout(20_000) })
+    await once(child.stdout, "data", { signal: AbortSignal.timeout(60_000) })
     return child
   }
   await startServices(lab, (...words) =>
@@ -121,9 +121,9 @@ async function startServices(lab: Lab, start: (...words: string[]) => Promise<un
 }
 
 async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000
+  const deadlineMs = performance.now() + 60_000
   while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`${what}: not within 20 s`)
+    if (performance.now() > deadlineMs) throw new Error(`${what}: not within 60 s`)
     await delay(50)
   }
 }

@@ -54,7 +54,7 @@ test("a revoked rule stops new connections and keeps the open one", () =>
     await lab.engine.ensureNetwork(network(1, serverAndClient([]), ports))
     assert.equal(await lab.greeting(lab.guest(2), "172.31.0.11", 80), undefined)
     open.stdin.write("still here\n")
-    const [echo] = await once(open.stdout, "data", { signal: AbortSignal.timeout(3000) })
+    const [echo] = await once(open.stdout, "data", { signal: AbortSignal.timeout(30_000) })
     assert.equal(String(echo), "still here\n")
   }))
 

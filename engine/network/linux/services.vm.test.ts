@@ -34,7 +34,7 @@ async function startServices(lab: Lab, hopLimit: number): Promise<number> {
   const shell = ["unshare", "--mount", "sh", "-c", opened, "sh", repository, clone]
   const words = [...shell, ...user, "--inh-caps=-all", ...argv, "--upstream-resolver", "203.0.113.9"]
   const child = lab.background(`${lab.prefix}-infra`, ...words)
-  await once(child.stdout, "data", { signal: AbortSignal.timeout(20_000) })
+  await once(child.stdout, "data", { signal: AbortSignal.timeout(60_000) })
   return child.pid ?? 0
 }
 

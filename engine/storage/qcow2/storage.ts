@@ -3,7 +3,8 @@
  *
  *     <home>/images/<id>/disk.qcow2   0644 root, in folders of mode 0755: every guest may read, none may write
  *     <home>/volumes/<id>.qcow2       0600, owned by root or, while presented, by the guest's uid; the folder is 0711
- *     <home>/volumes/<id>.json        0600 root: size and image, since the volume's own header is the guest's to write
+ *     <home>/volumes/<id>.json        0600 root: size and image, since the volume's own header is the guest's to write, and the wrapped data key
+ *     <home>/host/keys/<name>.key     0600 root, in a folder of 0700: what wraps data keys
  *
  * The home and what is above it must be traversable (o+x) by guests' uids. A volume's backing file is written as a relative path.
  */
@@ -12,17 +13,20 @@ import { chmod, chown, copyFile, mkdir, readdir, rename, rm, stat } from "node:f
 import { dirname, join } from "node:path"
 import { StorageError, checkId, checkSize, storageError } from "../errors.ts"
 import { isAbsent, sweepTemporary, syncPath, temporaryPath, unlinkIfThere, writeWhole } from "../files.ts"
+import { keyFolder, type KeyRing, openKeyRing } from "../key-ring.ts"
 import { readHeader } from "../qcow2-header.ts"
 import { openRecords } from "../records.ts"
 import type { Records } from "../records.ts"
 import { createTurns } from "../turns.ts"
 import type { PresentedVolume, StorageEngine, VolumeSpec } from "../types.ts"
+import { encryptQcow2 } from "./luks.ts"
 import { createQcow2, inspectQcow2 } from "./qemu-img.ts"
 
 interface Home {
   readonly images: string
   readonly volumes: string
   readonly records: Records
+  readonly keys: KeyRing
   readonly turn: ReturnType<typeof createTurns>
   /** Images that are going: no new volume may start from them. */
   readonly going: Set<string>
@@ -80,7 +84,15 @@ async function openHome(directory: string): Promise<Home> {
   await sweepTemporary(images)
   await sweepTemporary(volumes)
   const records = openRecords(volumes)
-  return { images, volumes, records, turn: createTurns(), going: new Set(), making: new Map() }
+  const keys = await openKeyRing(keyFolder(directory))
+  const home = { images, volumes, records, keys, turn: createTurns(), going: new Set<string>(), making: new Map() }
+  await forgetRemoved(home)
+  return home
+}
+
+/** Killed in the middle of a removal or a creation: a record without a file keeps a data key for nothing. */
+async function forgetRemoved(home: Home): Promise<void> {
+  for (const id of await home.records.list()) if (!(await exists(volumePath(home, id)))) await home.records.remove(id)
 }
 
 const imagePath = (home: Home, id: string): string => join(home.images, id, "disk.qcow2")
@@ -131,21 +143,23 @@ async function isImageUsed(home: Home, image: string): Promise<boolean> {
   return false
 }
 
-async function createVolume(home: Home, { id, sizeBytes, image }: VolumeSpec): Promise<void> {
+async function createVolume(home: Home, spec: VolumeSpec): Promise<void> {
+  const { id, sizeBytes, image, key } = spec
   checkSize(sizeBytes)
   if (image !== undefined) checkId(image)
+  if (key !== undefined) checkId(key)
   if (await exists(volumePath(home, id))) {
     const record = await home.records.read(id)
-    if (record?.sizeBytes === sizeBytes && record.image === image) return
-    throw new StorageError("conflict", `volume ${id} exists with another size or image`)
+    if (record?.sizeBytes === sizeBytes && record.image === image && record.key?.name === key) return
+    throw new StorageError("conflict", `volume ${id} exists with another size, image or key`)
   }
-  if (image === undefined) return await makeVolume(home, id, sizeBytes)
+  if (image === undefined) return await makeVolume(home, spec)
   if (home.going.has(image)) throw new StorageError("not-found", `no image ${image}`)
   home.making.set(image, (home.making.get(image) ?? 0) + 1)
   try {
     const needed = await imageSize(home, image)
     if (sizeBytes < needed) throw new StorageError("invalid", `image ${image} needs a volume of ${needed} bytes`)
-    await makeVolume(home, id, sizeBytes, image)
+    await makeVolume(home, spec)
   } finally {
     const left = (home.making.get(image) ?? 1) - 1
     if (left > 0) home.making.set(image, left)
@@ -154,13 +168,19 @@ async function createVolume(home: Home, { id, sizeBytes, image }: VolumeSpec): P
 }
 
 /** The record first: a volume that is there has one. A record alone means nothing and is written over. */
-async function makeVolume(home: Home, id: string, sizeBytes: number, image?: string): Promise<void> {
+async function makeVolume(home: Home, { id, sizeBytes, image, key: name }: VolumeSpec): Promise<void> {
   const template = await volumeTemplate(home, sizeBytes, image)
-  await home.records.write(id, image === undefined ? { sizeBytes } : { sizeBytes, image })
+  const made = name === undefined ? undefined : { name, ...(await home.keys.create(name, id)) }
+  await home.records.write(id, {
+    sizeBytes,
+    ...(image === undefined ? {} : { image }),
+    ...(made && { key: { name: made.name, wrapped: made.wrapped } }),
+  })
   try {
     await writeWhole(volumePath(home, id), async (temporary) => {
       await copyFile(template, temporary)
       await chmod(temporary, 0o600)
+      if (made) await encryptQcow2(temporary, made.dataKey.toString("hex"))
     })
   } catch (error) {
     await home.records.remove(id)
@@ -209,10 +229,15 @@ async function removeVolume(home: Home, id: string): Promise<void> {
 
 async function present(home: Home, id: string, uid: number): Promise<PresentedVolume> {
   if (!Number.isSafeInteger(uid) || uid < 0 || uid >= 2 ** 32 - 1) throw new StorageError("invalid", `bad uid ${uid}`)
+  const { image, key } = (await home.records.read(id)) ?? {}
+  const dataKey = key === undefined ? undefined : await home.keys.unwrap(key.name, id, key.wrapped)
   await give(home, id, uid)
-  const volume = { path: volumePath(home, id), format: "qcow2" } as const
-  const image = (await home.records.read(id))?.image
-  return image === undefined ? volume : { ...volume, backing: { path: imagePath(home, image), format: "qcow2" } }
+  return {
+    path: volumePath(home, id),
+    format: "qcow2",
+    ...(image === undefined ? {} : { backing: { path: imagePath(home, image), format: "qcow2" } }),
+    ...(dataKey && { secret: () => dataKey.toString("hex") }),
+  }
 }
 
 async function release(home: Home, id: string): Promise<void> {

@@ -3,8 +3,9 @@ import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { StorageError, checkId, checkSize, storageError } from "../errors.ts"
 import { sweepTemporary } from "../files.ts"
+import { keyFolder, openKeyRing } from "../key-ring.ts"
 import { readHeader } from "../qcow2-header.ts"
-import { openRecords } from "../records.ts"
+import { openRecords, type VolumeRecord } from "../records.ts"
 import { createTurns } from "../turns.ts"
 import type { StorageEngine, VolumeSpec } from "../types.ts"
 
@@ -24,6 +25,7 @@ export async function openSimStorage(options: SimStorageOptions): Promise<Storag
   }
   const volumes = openRecords(folder)
   const images = openRecords(imageFolder)
+  const keys = await openKeyRing(keyFolder(options.home))
   for (const { id, sizeBytes } of options.images ?? [])
     if (!(await images.read(id))) await images.write(id, { sizeBytes })
   const turn = createTurns()
@@ -34,7 +36,7 @@ export async function openSimStorage(options: SimStorageOptions): Promise<Storag
       throw storageError(error)
     })
   }
-  const volume = async (id: string): Promise<{ sizeBytes: number }> => {
+  const volume = async (id: string): Promise<VolumeRecord> => {
     const record = await volumes.read(id)
     if (!record) throw new StorageError("not-found", `no volume ${id}`)
     return record
@@ -44,15 +46,20 @@ export async function openSimStorage(options: SimStorageOptions): Promise<Storag
     if (!record) throw new StorageError("not-found", `no image ${id}`)
     return record.sizeBytes
   }
-  const createVolume = async ({ id, sizeBytes, image }: VolumeSpec): Promise<void> => {
+  const createVolume = async ({ id, sizeBytes, image, key: name }: VolumeSpec): Promise<void> => {
     checkSize(sizeBytes)
     if (image !== undefined) checkId(image)
+    if (name !== undefined) checkId(name)
     const known = await volumes.read(id)
-    if (known && known.sizeBytes === sizeBytes && known.image === image) return
-    if (known) throw new StorageError("conflict", `volume ${id} exists with another size or image`)
+    if (known && known.sizeBytes === sizeBytes && known.image === image && known.key?.name === name) return
+    if (known) throw new StorageError("conflict", `volume ${id} exists with another size, image or key`)
     const needed = image === undefined ? 0 : await imageSize(image)
     if (sizeBytes < needed) throw new StorageError("invalid", `image ${image} needs a volume of ${needed} bytes`)
-    await volumes.write(id, image === undefined ? { sizeBytes } : { sizeBytes, image })
+    await volumes.write(id, {
+      sizeBytes,
+      ...(image === undefined ? {} : { image }),
+      ...(name === undefined ? {} : { key: { name, wrapped: (await keys.create(name, id)).wrapped } }),
+    })
   }
   const removeImage = async (id: string): Promise<void> => {
     for (const volume of await volumes.list()) {
@@ -90,8 +97,10 @@ export async function openSimStorage(options: SimStorageOptions): Promise<Storag
       alone(id, async () => {
         if (!Number.isSafeInteger(uid) || uid < 0 || uid >= 2 ** 32 - 1)
           throw new StorageError("invalid", `bad uid ${uid}`)
-        await volume(id)
-        return { path: join(folder, `${id}.json`), format: "raw" }
+        const { key } = await volume(id)
+        const dataKey = key && (await keys.unwrap(key.name, id, key.wrapped))
+        const file = { path: join(folder, `${id}.json`), format: "raw" } as const
+        return dataKey ? { ...file, secret: () => dataKey.toString("hex") } : file
       }),
     release: async (id) => checkId(id),
     close: async () => {},

@@ -8,6 +8,14 @@ export interface SettingsRecord extends Tagged {
   readonly credits: { readonly [family: string]: CpuCredits }
   /** Default metadata options; what is absent has no preference. */
   readonly metadata: MetadataDefaults
+  /** Of new volumes. Absent: never set. */
+  readonly encryption?: {
+    readonly byDefault: boolean
+    /** ARN; absent: the AWS managed key. */
+    readonly key?: string
+  }
+  /** Values of quotas that were raised, by code. */
+  readonly quotas?: { readonly [code: string]: number }
 }
 
 export interface MetadataDefaults {

@@ -5,7 +5,7 @@
 import type { Call } from "#cloud/call.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
-import type { GuestStatus, PlainStatus } from "#host/protocol/types.ts"
+import type { GuestStatus, PlainStatus, Trouble } from "#host/protocol/types.ts"
 import { publicAddressScope } from "../addresses/pool.ts"
 import { leaveEventWindow } from "../event-windows/targets.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
@@ -31,8 +31,7 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
   if (record.state === "stopping" && status.phase === "off") return becomeStopped(call, instance, {})
   // An answer to an earlier start says nothing of this one.
   if (status.starts !== record.starts) return
-  if (record.state === "pending" && status.trouble?.final === true)
-    return failStart(call, instance, status.trouble.message)
+  if (record.state === "pending" && status.trouble?.final === true) return failStart(call, instance, status.trouble)
   if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
   const ended = status.phase === "off"
   // A machine that was lost is no stop: the instance is impaired until it is recovered or stopped.
@@ -135,10 +134,12 @@ async function leftByItself(call: Call, instance: InstanceResource, status: Gues
 }
 
 /** A first launch that cannot be carried out ends the instance; a later start leaves it stopped, with its volumes. */
-async function failStart(call: Call, instance: InstanceResource, message: string): Promise<void> {
+async function failStart(call: Call, instance: InstanceResource, { code, message }: Trouble): Promise<void> {
+  // "Troubleshoot Amazon EC2 instance launch issues": so it is told where the key of an encrypted volume cannot be used.
+  const [side, why] = code === "no-key" ? ["Client", "Client error on launch"] : ["Server", message]
   const reason = {
-    transitionReason: "Server.InternalError",
-    stateReason: { code: "Server.InternalError", message: `Server.InternalError: ${message}` },
+    transitionReason: `${side}.InternalError`,
+    stateReason: { code: `${side}.InternalError`, message: `${side}.InternalError: ${why}` },
   }
   if (instance.record.starts > 1) return becomeStopped(call, instance, reason)
   terminate(call, instance, reason)

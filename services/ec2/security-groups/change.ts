@@ -2,12 +2,12 @@
 import type { Call } from "#cloud/call.ts"
 import { newId, type Resource, type Tag } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
+import { rulesPerGroup } from "./quotas.ts"
 import { assignGroup } from "./assignment.ts"
 import { peerOf, ruleKey, type Wish } from "./permissions.ts"
 import { type RuleRecord, type SecurityGroupRecord, securityGroupKind } from "./record.ts"
 
 /** Quota "Inbound or outbound rules per security group". */
-const maxRules = 60
 
 /**
  * Gives the group these rules in the draft. A referenced group cannot be deleted while a rule of another group names it.
@@ -53,7 +53,8 @@ function refuseTooMany(rules: readonly RuleRecord[]): void {
     const side = rules.filter((rule) => rule.egress === egress)
     const version4 = side.filter((rule) => rule.cidr6 === undefined)
     const version6 = side.filter((rule) => rule.cidr === undefined)
-    if (version4.length > maxRules || version6.length > maxRules) throw raise("RulesPerSecurityGroupLimitExceeded")
+    if (version4.length > rulesPerGroup || version6.length > rulesPerGroup)
+      throw raise("RulesPerSecurityGroupLimitExceeded")
   }
 }
 

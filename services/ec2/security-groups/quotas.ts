@@ -4,6 +4,8 @@ import { raise } from "../errors.ts"
 
 /** Groups on one network interface. */
 export const groupsPerInterface = 5
+/** Rules of a group in each direction and address family. */
+export const rulesPerGroup = 60
 /** Groups in a region. */
 export const groupsPerRegion = 2500
 

@@ -61,6 +61,7 @@ function toVolume({ id, record }: Resource<VolumeRecord>): Volume {
     AvailabilityZoneId: record.zoneId,
     CreateTime: new Date(record.createdMs),
     Encrypted: record.encrypted,
+    ...(record.kmsKey === undefined ? {} : { KmsKeyId: record.kmsKey }),
     MultiAttachEnabled: false,
     Size: record.sizeGiB,
     SnapshotId: record.snapshot ?? "",

@@ -10,6 +10,8 @@ export interface VolumeRecord extends Tagged {
   readonly zoneId: string
   readonly snapshot?: string
   readonly encrypted: boolean
+  /** ARN, of an encrypted one. */
+  readonly kmsKey?: string
   readonly createdMs: number
   readonly state: "creating" | "available" | "in-use" | "deleting" | "error"
   readonly attachment?: {

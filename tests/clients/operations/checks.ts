@@ -2,9 +2,15 @@
  * One check for each operation that is done. The compiler asks for every name in the tables of handlers, the test runs every check and
  * looks whether the operation was served, and docs/reference/generate.ts takes the names: an operation counts as done only here.
  */
-import type { Ec2Operation, StsOperation, TestCloud } from "./cloud.ts"
+import { handlers as ec2Handlers } from "#services/ec2/service.ts"
+import { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
+import { handlers as ssmHandlers } from "#services/ssm/service.ts"
+import { handlers as stsHandlers } from "#services/sts/service.ts"
+import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
+import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
+import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
@@ -13,14 +19,18 @@ import { keyPairs } from "./key-pairs.ts"
 import { resources } from "./resources.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
+import { serviceQuotas } from "./service-quotas.ts"
+import { ssm } from "./ssm.ts"
 import { tags } from "./tags.ts"
 
 export type Check = (cloud: TestCloud) => Promise<void>
 export type Checks = { readonly [O in Ec2Operation]?: Check }
 
-export const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
+const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...credits,
+  ...ebsEncryption,
   ...eventWindows,
+  ...fastLaunch,
   ...fixedLists,
   ...groups,
   ...instanceAttributes,
@@ -32,7 +42,7 @@ export const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...tags,
 }
 
-export const stsChecks: Readonly<Record<StsOperation, Check>> = {
+const stsChecks: Readonly<Record<Done<"sts">, Check>> = {
   async GetCallerIdentity({ sts, daemon }) {
     const { Account, Arn, UserId } = await sts("GetCallerIdentity", {})
     const { account } = daemon.credentials
@@ -40,3 +50,30 @@ export const stsChecks: Readonly<Record<StsOperation, Check>> = {
       throw new Error(`it says ${Account} ${Arn} ${UserId}`)
   },
 }
+
+interface Service {
+  readonly name: ServiceName
+  readonly title: string
+  readonly version: string
+  readonly handlers: object
+  readonly checks: Readonly<Record<string, Check>>
+  /** How it says that it does not do an operation. */
+  readonly refusal: string
+}
+
+const refusal = "UnsupportedOperation"
+
+/** Every service, in the order of docs/reference/coverage.md. */
+export const services: readonly Service[] = [
+  { name: "ec2", title: "EC2", version: "2016-11-15", handlers: ec2Handlers, checks: ec2Checks, refusal },
+  { name: "sts", title: "STS", version: "2011-06-15", handlers: stsHandlers, checks: stsChecks, refusal },
+  { name: "ssm", title: "Systems Manager", version: "2014-11-06", handlers: ssmHandlers, checks: ssm, refusal },
+  {
+    name: "servicequotas",
+    title: "Service Quotas",
+    version: "2019-06-24",
+    handlers: servicequotasHandlers,
+    checks: serviceQuotas,
+    refusal,
+  },
+]

@@ -1,13 +1,33 @@
 /** The JavaScript SDK against one daemon, which notes every operation that was served and every one that was refused. */
 import * as ec2 from "@aws-sdk/client-ec2"
+import * as servicequotas from "@aws-sdk/client-service-quotas"
+import * as ssm from "@aws-sdk/client-ssm"
 import * as sts from "@aws-sdk/client-sts"
 import type { handlers as ec2Handlers } from "#services/ec2/service.ts"
+import type { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
+import type { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import type { handlers as stsHandlers } from "#services/sts/service.ts"
 import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 
-export type Ec2Operation = keyof typeof ec2Handlers & Operation<typeof ec2>
-export type StsOperation = keyof typeof stsHandlers & Operation<typeof sts>
+/** By the name of each service here: the SDK's module. */
+const sdks = { ec2, sts, ssm, servicequotas }
+type Sdks = typeof sdks
+interface Tables {
+  ec2: typeof ec2Handlers
+  sts: typeof stsHandlers
+  ssm: typeof ssmHandlers
+  servicequotas: typeof servicequotasHandlers
+}
+export type ServiceName = keyof Sdks
+
+/** The operations of a service that are done. */
+export type Done<S extends ServiceName> = keyof Tables[S] & Operation<Sdks[S]>
+export type Ec2Operation = Done<"ec2">
+type Sends<S extends ServiceName> = <O extends Done<S>>(
+  operation: O,
+  input: Input<Sdks[S], O>,
+) => Promise<Output<Sdks[S], O>>
 
 export interface TestCloud {
   readonly daemon: SimDaemon
@@ -17,10 +37,14 @@ export interface TestCloud {
   readonly refused: ReadonlySet<string>
   /** An image that can be launched. */
   readonly image: string
-  readonly ec2: <O extends Ec2Operation>(operation: O, input: Input<typeof ec2, O>) => Promise<Output<typeof ec2, O>>
-  readonly sts: <O extends StsOperation>(operation: O, input: Input<typeof sts, O>) => Promise<Output<typeof sts, O>>
+  readonly ec2: Sends<"ec2">
+  readonly sts: Sends<"sts">
+  readonly ssm: Sends<"ssm">
+  readonly servicequotas: Sends<"servicequotas">
   /** A call that must be refused: "400 InvalidVpcID.NotFound". Throws if it is served. */
   readonly refusal: <O extends Ec2Operation>(operation: O, input: Input<typeof ec2, O>) => Promise<string>
+  /** The same of any service, whatever it is given. */
+  readonly refusalOf: <S extends ServiceName>(service: S, operation: Done<S>, input: object) => Promise<string>
   /** Launches, waits until nothing is pending, gives the ids. */
   readonly launch: (more?: Partial<Input<typeof ec2, "RunInstances">>) => Promise<readonly [string, ...string[]]>
   /** A name that nothing else here has. */
@@ -31,24 +55,32 @@ export interface TestCloud {
 type Sender = { send(command: object): Promise<object> }
 type Commands = Readonly<Record<string, new (input: object) => object>>
 
+/** More than the checks launch. */
+export const vcpuLimit = 5000
+
 /** Starts a daemon and gives a client of it. */
 export async function openTestCloud(): Promise<TestCloud> {
-  const daemon = await startSimDaemon()
+  const daemon = await startSimDaemon({ vcpuLimit })
   const configuration = {
     endpoint: daemon.endpoint,
     region: "us-east-1",
     credentials: daemon.credentials,
     maxAttempts: 1,
   }
-  const clients = { ec2: new ec2.EC2Client(configuration), sts: new sts.STSClient(configuration) }
-  const modules = { ec2, sts } as unknown as Readonly<Record<"ec2" | "sts", Commands>>
+  const clients: Readonly<Record<ServiceName, { destroy(): void }>> = {
+    ec2: new ec2.EC2Client(configuration),
+    sts: new sts.STSClient(configuration),
+    ssm: new ssm.SSMClient(configuration),
+    servicequotas: new servicequotas.ServiceQuotasClient(configuration),
+  }
+  const modules = sdks as unknown as Readonly<Record<ServiceName, Commands>>
   const served = new Set<string>()
   const refused = new Set<string>()
-  const send = async (service: "ec2" | "sts", operation: string, input: object): Promise<object> => {
+  const send = async (service: ServiceName, operation: string, input: object): Promise<object> => {
     const Command = modules[service][`${operation}Command`]
     if (Command === undefined) throw new Error(`the SDK has no ${operation}`)
     try {
-      const { $metadata: _, ...answer } = (await (clients[service] as Sender).send(new Command(input))) as {
+      const { $metadata: _, ...answer } = (await (clients[service] as unknown as Sender).send(new Command(input))) as {
         readonly $metadata: unknown
       }
       served.add(`${service}:${operation}`)
@@ -58,24 +90,30 @@ export async function openTestCloud(): Promise<TestCloud> {
       throw error
     }
   }
+  const refusalOf = async (service: ServiceName, operation: string, input: object): Promise<string> => {
+    try {
+      await send(service, operation, input)
+    } catch (error) {
+      if (isRefusal(error)) return `${error.$metadata.httpStatusCode} ${error.name}`
+      throw error
+    }
+    throw new Error(`${operation} ${JSON.stringify(input)} was served`)
+  }
+  // The SDK's own command gives what its types say.
+  const sender = (service: ServiceName) => async (operation: string, input: unknown) =>
+    (await send(service, operation, input as object)) as never
   let names = 0
   const cloud: TestCloud = {
     daemon,
     served,
     refused,
     image: "",
-    // The SDK's own command gives what its types say.
-    ec2: async (operation, input) => (await send("ec2", operation, input as object)) as never,
-    sts: async (operation, input) => (await send("sts", operation, input as object)) as never,
-    async refusal(operation, input) {
-      try {
-        await send("ec2", operation, input as object)
-      } catch (error) {
-        if (isRefusal(error)) return `${error.$metadata.httpStatusCode} ${error.name}`
-        throw error
-      }
-      throw new Error(`${operation} ${JSON.stringify(input)} was served`)
-    },
+    ec2: sender("ec2"),
+    sts: sender("sts"),
+    ssm: sender("ssm"),
+    servicequotas: sender("servicequotas"),
+    refusal: (operation, input) => refusalOf("ec2", operation, input as object),
+    refusalOf,
     async launch(more = {}) {
       const one = { ImageId: cloud.image, InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 } as const
       const { Instances = [] } = await cloud.ec2("RunInstances", { ...one, ...more })
@@ -85,8 +123,7 @@ export async function openTestCloud(): Promise<TestCloud> {
     },
     name: () => `name-${++names}`,
     async close() {
-      clients.ec2.destroy()
-      clients.sts.destroy()
+      for (const client of Object.values(clients)) client.destroy()
       await daemon.stop()
     },
   }
@@ -94,5 +131,11 @@ export async function openTestCloud(): Promise<TestCloud> {
   return Object.assign(cloud, { image: image?.ImageId ?? "" })
 }
 
-const isRefusal = (error: unknown): error is ec2.EC2ServiceException | sts.STSServiceException =>
-  error instanceof ec2.EC2ServiceException || error instanceof sts.STSServiceException
+interface Refusal {
+  readonly name: string
+  readonly $metadata: { readonly httpStatusCode: number }
+}
+
+/** What a server said, and not what the SDK itself did not want to send. */
+const isRefusal = (error: unknown): error is Refusal =>
+  error instanceof Error && "$metadata" in error && (error as unknown as Refusal).$metadata.httpStatusCode !== undefined

@@ -90,7 +90,7 @@ export async function openWays(t: TestContext, pid: string, ways: readonly Way[]
     rmSync(folder, { recursive: true, force: true })
   }
   t.after(close)
-  await once(inside.stdout, "data", { signal: AbortSignal.timeout(20_000) })
+  await once(inside.stdout, "data", { signal: AbortSignal.timeout(60_000) })
   return close
 }
 

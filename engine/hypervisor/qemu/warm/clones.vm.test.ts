@@ -1,9 +1,12 @@
 import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { after, test } from "node:test"
+import { encryptQcow2 } from "#engine/storage/qcow2/luks.ts"
 import { until } from "../../conformance.ts"
+import type { MachineSpec } from "../../types.ts"
 import { isUntouched } from "./template-key.ts"
 import { endAll, prepareTraced, type Lab, type WarmEngine, warmLab, templateUid } from "./lab.ts"
 
@@ -47,52 +50,62 @@ async function withEngine(work: (engine: WarmEngine) => Promise<void>): Promise<
   }
 }
 
-test("clones answer ssh as who they are told to be, and share nothing", { timeout: 300_000 }, (t) =>
-  withEngine(async (engine) => {
-    const [one, two] = [lab.spec(1, "i-one", userData), lab.spec(2, "i-two", userData)]
-    assert.match((await engine.templates.missing(one)) ?? "", /no warm template/)
-    await engine.templates.make(one, templateUid)
-    assert.equal(await engine.templates.missing(one), undefined)
-    assert.ok(isUntouched(one), "making a template writes to nobody's disk")
-    for (const spec of [one, two]) {
-      const startMs = performance.now()
-      assert.match(await prepareTraced(engine, spec), /^clones template/)
-      assert.equal((await engine.inspect(spec.id)).phase, "prepared")
-      await engine.resume(spec.id)
-      t.diagnostic(`${spec.id} is somebody after ${(performance.now() - startMs) | 0} ms`)
-    }
-    for (const spec of [one, two]) {
-      const { pid } = await engine.inspect(spec.id)
-      const status = readFileSync(`/proc/${pid}/status`, "utf8")
-      assert.match(status, new RegExp(`^Uid:\\s+${spec.uid}\\s[^]*^CapEff:\\s+0+$[^]*^Seccomp:\\s+2$`, "m"))
-      const shared = /^Shared_Dirty:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))
-      t.diagnostic(`${spec.id} shares ${shared?.[1]} kB of RAM`)
-      assert.ok(Number(shared?.[1]) > 10_000)
-    }
-    const [first, second] = [await facts(lab, 1), await facts(lab, 2)]
-    for (const [key, value] of Object.entries(first)) {
-      assert.ok(value !== "", key)
-      assert.notEqual(value, second[key], key)
-    }
-    assert.equal(first["hostName"], "clone-1")
-    assert.equal(first["mac"], one.nics[0]?.mac)
-    assert.match(first["address"] ?? "", /192\.0\.2\.11\/24/)
-    assert.equal(first["uuid"], one.uuid)
-    assert.equal(first["asset"], one.id)
-    for (const number of [1, 2]) {
-      const before = Date.now()
-      const now = Number(await lab.ssh(number, "bash -c 'echo $EPOCHREALTIME'")) * 1000
-      assert.ok(now > before - 50 && now < Date.now() + 50, `its clock is ${now - before} ms ahead`)
-    }
-    const said = async () => (await engine.consoleOutput("i-one", 65_536)).toString()
-    assert.match(await said(), /ran clone-1/)
-    assert.match(await said(), /BEGIN SSH HOST KEY FINGERPRINTS/)
-    // It starts over as any machine does, from its own disk.
-    await engine.kill("i-two")
-    await engine.reset("i-one")
-    await until("a second boot", async () => (await said()).includes("userspace up"), 90_000)
-    assert.equal(await prepareTraced(engine, { ...two, id: "i-again" }), "boots: its disk has been written to")
-  }),
+/** The machine's disk, encrypted; templates' disks are not. */
+async function encrypted<Spec extends MachineSpec>(spec: Spec): Promise<Spec> {
+  const secret = randomBytes(32).toString("hex")
+  for (const disk of spec.disks) await encryptQcow2(disk.path, secret)
+  return { ...spec, disks: spec.disks.map((disk) => ({ ...disk, secret: () => secret })) }
+}
+
+test(
+  "clones answer ssh as who they are told to be, and share nothing, with an encrypted disk or not",
+  { timeout: 300_000 },
+  (t) =>
+    withEngine(async (engine) => {
+      const [one, two] = [lab.spec(1, "i-one", userData), await encrypted(lab.spec(2, "i-two", userData))]
+      assert.match((await engine.templates.missing(one)) ?? "", /no warm template/)
+      await engine.templates.make(one, templateUid)
+      assert.equal(await engine.templates.missing(one), undefined)
+      assert.ok(isUntouched(one), "making a template writes to nobody's disk")
+      for (const spec of [one, two]) {
+        const startMs = performance.now()
+        assert.match(await prepareTraced(engine, spec), /^clones template/)
+        assert.equal((await engine.inspect(spec.id)).phase, "prepared")
+        await engine.resume(spec.id)
+        t.diagnostic(`${spec.id} is somebody after ${(performance.now() - startMs) | 0} ms`)
+      }
+      for (const spec of [one, two]) {
+        const { pid } = await engine.inspect(spec.id)
+        const status = readFileSync(`/proc/${pid}/status`, "utf8")
+        assert.match(status, new RegExp(`^Uid:\\s+${spec.uid}\\s[^]*^CapEff:\\s+0+$[^]*^Seccomp:\\s+2$`, "m"))
+        const shared = /^Shared_Dirty:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))
+        t.diagnostic(`${spec.id} shares ${shared?.[1]} kB of RAM`)
+        assert.ok(Number(shared?.[1]) > 10_000)
+      }
+      const [first, second] = [await facts(lab, 1), await facts(lab, 2)]
+      for (const [key, value] of Object.entries(first)) {
+        assert.ok(value !== "", key)
+        assert.notEqual(value, second[key], key)
+      }
+      assert.equal(first["hostName"], "clone-1")
+      assert.equal(first["mac"], one.nics[0]?.mac)
+      assert.match(first["address"] ?? "", /192\.0\.2\.11\/24/)
+      assert.equal(first["uuid"], one.uuid)
+      assert.equal(first["asset"], one.id)
+      for (const number of [1, 2]) {
+        const before = Date.now()
+        const now = Number(await lab.ssh(number, "bash -c 'echo $EPOCHREALTIME'")) * 1000
+        assert.ok(now > before - 50 && now < Date.now() + 50, `its clock is ${now - before} ms ahead`)
+      }
+      const said = async () => (await engine.consoleOutput("i-one", 65_536)).toString()
+      assert.match(await said(), /ran clone-1/)
+      assert.match(await said(), /BEGIN SSH HOST KEY FINGERPRINTS/)
+      // It starts over as any machine does, from its own disk.
+      await engine.kill("i-two")
+      await engine.reset("i-one")
+      await until("a second boot", async () => (await said()).includes("userspace up"), 90_000)
+      assert.equal(await prepareTraced(engine, { ...two, id: "i-again" }), "boots: its disk has been written to")
+    }),
 )
 
 test("a template that is not what was written is refused with the reason, and the machine boots", async () => {

@@ -75,8 +75,8 @@ export async function warmLab(name: string, changeDisk?: (disk: string) => void)
         ip("-n", prefix, "addr", "add", `${gateway}/32`, "dev", device)
         ip("-n", prefix, "route", "add", `${address}/32`, "dev", device)
       }
-      const uuid = `ec2c0de0-0000-4000-8000-00000000000${number}`
-      const mac = `02:00:00:00:00:0${number}`
+      const uuid = `ec2c0de0-0000-4000-8000-${`${number}`.padStart(12, "0")}`
+      const mac = `02:00:00:00:00:${number.toString(16).padStart(2, "0")}`
       return {
         id,
         architecture: "x86_64",

@@ -123,7 +123,14 @@ async function withMachine(making: Making, work: (spec: MachineSpec) => Promise<
       id,
       uid,
       uuid: "ec200000-0000-4000-8000-000000000000",
-      disks: like.disks.map((each) => ({ ...each, path: disk })),
+      // Not encrypted, whatever the other is: it is empty, and of the image.
+      disks: like.disks.map(({ id: name, serial, bootIndex }) => ({
+        id: name,
+        serial,
+        path: disk,
+        format: "qcow2",
+        ...(bootIndex === undefined ? {} : { bootIndex }),
+      })),
       nics: first ? [{ ...first, device, namespace, mac: "02:00:00:00:00:02" }] : [],
     })
   } finally {

@@ -3,11 +3,13 @@
  * guest RAM for writing, also where it maps it privately (before 8.2), and all clones of a template map one file.
  * By memfd_create(2) and F_ADD_SEALS, which Node has not: two calls into libc by `node:ffi` (experimental).
  */
-import { closeSync, openSync } from "node:fs"
+import { closeSync, fstatSync, openSync } from "node:fs"
 
 export interface SealedMemory {
   /** Opens anew, in this process and by descriptors that it hands on. */
   readonly path: string
+  /** What it takes: pages that were never written take nothing. */
+  readonly bytes: number
   close(): void
 }
 
@@ -38,5 +40,5 @@ export async function sealedMemory(name: string, fill: (fd: number) => Promise<v
     closeSync(fd)
     throw error
   }
-  return { path: `/proc/self/fd/${fd}`, close: () => closeSync(fd) }
+  return { path: `/proc/self/fd/${fd}`, bytes: fstatSync(fd).blocks * 512, close: () => closeSync(fd) }
 }

@@ -20,6 +20,7 @@ import path from "node:path"
 import { promisify } from "node:util"
 import { isObject } from "../qmp.ts"
 import { type SealedMemory, sealedMemory } from "./sealed-memory.ts"
+import { fileIdentity, type TemplateKey } from "./template-key.ts"
 
 export interface Template {
   readonly key: string
@@ -53,47 +54,67 @@ const ageLimitMs = 30 * 86_400_000
 /** All templates of a home together, as they lie on the disk. */
 const spaceLimitBytes = 4 * 2 ** 30
 const factsFile = "template.json"
+/** The files of its image, and which ones they were. By itself: the time at which the facts were read is that of the last use. */
+const imageFile = "image.json"
+
+export const isKey = (name: string): boolean => /^[0-9a-f]{32}$/.test(name)
 
 export function openTemplateFolder(directory: string) {
   const folderOf = (key: string) => path.join(directory, key)
-  const keys = () => readdirSync(directory).filter((name) => /^[0-9a-f]{32}$/.test(name))
+  const keys = () => readdirSync(directory).filter(isKey)
+  const remove = (key: string) => rmSync(folderOf(key), { recursive: true, force: true })
   return {
     has: (key: string) => statSync(path.join(folderOf(key), factsFile), { throwIfNoEntry: false }) !== undefined,
     /** Throws when a file is not what was written. */
     load: (key: string): Promise<Template> => load(folderOf(key), key),
-    remove: (key: string) => rmSync(folderOf(key), { recursive: true, force: true }),
+    remove,
     /** Writes down what the two files in a folder are, which are the superuser's from now on, and reads them back. */
-    async seal(work: string, key: string, madeMs: number): Promise<Template> {
+    async seal(work: string, { key, imageFiles }: TemplateKey, madeMs: number): Promise<Template> {
       const files = {} as Record<FileName | typeof diskName, FileFacts>
       for (const name of [...fileNames, diskName] as const)
         if (existsSync(path.join(work, name))) files[name] = await settle(path.join(work, name))
       const facts: Facts = { schema: 1, key, madeMs, files }
+      const image = imageFiles.map((file) => [file, fileIdentity(file)])
+      writeFileSync(path.join(work, imageFile), JSON.stringify(image), { mode: 0o600 })
       writeFileSync(path.join(work, factsFile), JSON.stringify(facts), { mode: 0o600, flush: true })
       return load(work, key)
     },
     /** Takes over a sealed folder; the template from then on. */
     async publish(work: string, template: Template): Promise<Template> {
       const folder = folderOf(template.key)
-      rmSync(folder, { recursive: true, force: true })
+      remove(template.key)
       await rename(work, folder)
       return { ...template, ...(template.diskPath && { diskPath: path.join(folder, diskName) }) }
     },
-    /** Removes what nobody has used for long, and the oldest while there are too many bytes; never `keep`. */
-    tidy(nowMs: number, keep?: string): void {
+    /** Removes what stands on no image any more or was not used for long, and the oldest while there are too many bytes; never `keep`. Gives their names. */
+    tidy(nowMs: number, keep?: string): readonly string[] {
+      const removed = keys().filter((key) => key !== keep && isOrphan(folderOf(key)))
       const found = keys()
-        .filter((key) => key !== keep)
+        .filter((key) => key !== keep && !removed.includes(key))
         .map((key) => ({ key, usedMs: usedMs(folderOf(key)), bytes: bytesOf(folderOf(key)) }))
         .toSorted((one, two) => two.usedMs - one.usedMs)
       let total = keep === undefined ? 0 : bytesOf(folderOf(keep))
       for (const { key, usedMs, bytes } of found) {
         total += bytes
-        if (nowMs - usedMs > ageLimitMs || total > spaceLimitBytes)
-          rmSync(folderOf(key), { recursive: true, force: true })
+        if (nowMs - usedMs > ageLimitMs || total > spaceLimitBytes) removed.push(key)
       }
+      for (const key of removed) remove(key)
+      return removed
     },
   }
 }
 export type TemplateFolder = ReturnType<typeof openTemplateFolder>
+
+/** Whether the image that it was made of is gone, or another one now. */
+function isOrphan(folder: string): boolean {
+  try {
+    const image: unknown = JSON.parse(readFileSync(path.join(folder, imageFile), "utf8"))
+    if (!Array.isArray(image)) return false
+    return image.some(([file, identity]) => !existsSync(file) || fileIdentity(file) !== identity)
+  } catch {
+    return false
+  }
+}
 
 /** The last use is the time of reading, or where that is not kept, of making. */
 const usedMs = (folder: string) => {

@@ -13,6 +13,8 @@ export interface TemplateKey {
   readonly key: string
   /** The image that its disk is an empty overlay of. */
   readonly imagePath: string
+  /** All files that make the image: where one is gone or another, no template of it is of use. */
+  readonly imageFiles: readonly string[]
   readonly diskBytes: number
 }
 
@@ -24,8 +26,8 @@ const hostCpu = () =>
     ?.match(/^(model name|flags)\b.*$/gm)
     ?.join() ?? ""
 
-/** A file by what changes when it is another one. */
-function identity(file: string) {
+/** A file by what changes when it is another one. Throws where there is none. */
+export function fileIdentity(file: string): string {
   const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true })
   return [dev, ino, size, mtimeNs].join(":")
 }
@@ -34,7 +36,7 @@ function identity(file: string) {
 function kernelOf(boot: MachineSpec["boot"]) {
   if (boot.kind === "firmware") return { firmware: true }
   const { kernelPath, initrdPath, commandLine } = boot
-  return { kernel: identity(kernelPath), initrd: identity(initrdPath), commandLine }
+  return { kernel: fileIdentity(kernelPath), initrd: fileIdentity(initrdPath), commandLine }
 }
 
 /** The key, or why machines like this one cannot be clones. Looks at files, and changes nothing. */
@@ -50,7 +52,7 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
   const { diskBytes } = readOverlay(disk.path)
   const facts = {
     format,
-    image: identity(image.path),
+    image: fileIdentity(image.path),
     diskBytes,
     ...kernelOf(spec.boot),
     vcpus: spec.vcpus,
@@ -60,12 +62,14 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
     product: spec.product,
     machineVersion: spec.machineVersion ?? host.machineVersion,
     qemu: host.version,
-    binary: identity(binary),
+    binary: fileIdentity(binary),
     accelerator: host.accelerator,
     cpu: (cpu ??= hostCpu()),
   }
+  const imageFiles =
+    spec.boot.kind === "kernel" ? [image.path, spec.boot.kernelPath, spec.boot.initrdPath] : [image.path]
   const key = createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32)
-  return { key, imagePath: image.path, diskBytes }
+  return { key, imagePath: image.path, imageFiles, diskBytes }
 }
 
 /** Whether nothing has been written to a machine's disk: a template knows the image, and nothing else. */

@@ -3,13 +3,14 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
 import type { MachineSpec, WarmTemplates } from "../../types.ts"
-import { bootId, end, findByArgument, isAlive } from "../process.ts"
+import { bootId, end, isAlive } from "../process.ts"
 import { readRecord } from "../record.ts"
+import { findLaunched } from "../spawn.ts"
 import type { Workshop } from "../start.ts"
 import { isTellable } from "./agent.ts"
 import { type Clone, startClone } from "./clone.ts"
 import { makeTemplate, removeNamespace, tryTemplate } from "./make.ts"
-import { openTemplateFolder, type Template } from "./template-folder.ts"
+import { isKey, openTemplateFolder, type Template } from "./template-folder.ts"
 import { isUntouched, templateKey } from "./template-key.ts"
 
 export interface TemplatesOptions {
@@ -50,6 +51,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   folder.tidy(clock.wallMs())
   /** The last one used stands last. */
   const loaded = new Map<string, { readonly template: Promise<Template>; readonly usedMs: number }>()
+  const loadedSizes = new Map<string, number>()
   const failures = new Map<string, { readonly why: string; readonly atMs: number }>()
   let making: Promise<unknown> = Promise.resolve()
   const closing = new AbortController()
@@ -57,6 +59,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   const unload = (key: string) => {
     const template = loaded.get(key)?.template
     loaded.delete(key)
+    loadedSizes.delete(key)
     void template?.then(({ memory, state }) => [memory, state].forEach((each) => each.close())).catch(() => {})
   }
   const unloadIdle = () => {
@@ -65,11 +68,19 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       if (idle > idleMs || (idle > startMs && loaded.size > loadedLimit)) unload(key)
     }
   }
-  const timer = setInterval(unloadIdle, startMs)
+  const tidy = (keep?: string) => folder.tidy(clock.wallMs(), keep).forEach(unload)
+  const timer = setInterval(() => {
+    unloadIdle()
+    tidy()
+  }, startMs)
   timer.unref()
   const keep = (key: string, template: Promise<Template>) => {
     loaded.delete(key)
     loaded.set(key, { template, usedMs: clock.monotonicMs() })
+    const size = ({ memory, state }: Template) => {
+      if (loaded.get(key)?.template === template) loadedSizes.set(key, memory.bytes + state.bytes)
+    }
+    template.then(size, () => {})
     unloadIdle()
     return template
   }
@@ -93,10 +104,10 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     return folder.has(found.key) ? found : (failure(found.key) ?? "there is no warm template of its kind yet")
   }
 
-  const make = async (like: MachineSpec, uid: number): Promise<void> => {
+  const make = async (like: MachineSpec, uid: number): Promise<string> => {
     const key = templateKey(like, binary, host)
     if (typeof key === "string") throw new Error(key)
-    if (folder.has(key.key)) return
+    if (folder.has(key.key)) return key.key
     const failed = failure(key.key)
     if (failed !== undefined) throw new Error(failed)
     closing.signal.throwIfAborted()
@@ -105,12 +116,13 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     const way = { key, like, uid, work, directory: machine, namespace, workshop, agentMs, signal: closing.signal }
     try {
       await makeTemplate(way)
-      const template = await folder.seal(work, key.key, clock.wallMs())
+      const template = await folder.seal(work, key, clock.wallMs())
       await keep(key.key, Promise.resolve(template))
       await tryTemplate({ ...way, work: runDirectory }, template)
       const published = await folder.publish(work, template)
       await keep(key.key, Promise.resolve(published))
-      folder.tidy(clock.wallMs(), key.key)
+      tidy(key.key)
+      return key.key
     } catch (error) {
       if (!closing.signal.aborted) drop(key.key, error instanceof Error ? error.message : String(error))
       throw error
@@ -124,6 +136,12 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const turn = making.then(() => make(like, uid))
       making = turn.catch(() => {})
       return turn
+    },
+    has: async (name) => isKey(name) && folder.has(name),
+    async remove(name) {
+      if (!isKey(name)) return
+      unload(name)
+      folder.remove(name)
     },
     async missing(like) {
       const found = find(like)
@@ -154,6 +172,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
         return why(`template ${found.key} is refused: ${reason}`)
       }
     },
+    loadedBytes: () => [...loadedSizes.values()].reduce((sum, bytes) => sum + bytes, 0),
     distrust: (key) => drop(key, "a clone of it did not take its identity"),
     async close() {
       clearInterval(timer)
@@ -169,7 +188,7 @@ async function clearLeftovers({ directory, runDirectory, namespace, workshop }: 
   const machine = path.join(runDirectory, "machine")
   const record = readRecord(machine)
   if (record && record.bootId === bootId()) {
-    const found = record.process ?? findByArgument(record.nonce)
+    const found = record.process ?? (await findLaunched(machine, record.nonce))
     if (found && isAlive(found)) await end(found, workshop.clock)
     await workshop.cgroups.remove(record.id)
   }

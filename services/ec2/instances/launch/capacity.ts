@@ -5,6 +5,7 @@ import type { Call } from "#cloud/call.ts"
 import { fromStored } from "#cloud/resources/kind.ts"
 import { raise } from "../../errors.ts"
 import { instanceKind, type InstanceRecord, type InstanceState } from "../record.ts"
+import { quotaOf, vcpuLimitOf } from "../../quotas.ts"
 import type { Machine } from "./place.ts"
 import type { LaunchWish } from "./wish.ts"
 
@@ -94,17 +95,6 @@ async function* instancesIn(
   } while (after !== undefined)
 }
 
-/**
- * Which of EC2's quotas a type counts against, as "Amazon EC2 instance type quotas" puts families together by their letters. All have
- * the same limit here.
- */
-function quotaOf(type: string): string {
-  const letters = /^[a-z]+/.exec(type)?.[0] ?? type
-  if (/^(inf|trn|dl|hpc|mac|vt|u)/.test(letters)) return letters === "vt" ? "g" : letters
-  const first = letters.charAt(0)
-  return "acdhimrtz".includes(first) ? "standard" : first
-}
-
 /** Looked up only where there is a limit: it costs a look at all that runs. */
 async function withinQuota(
   call: Call,
@@ -112,9 +102,9 @@ async function withinQuota(
   { min, max }: Counts,
   also: readonly InstanceRecord[],
 ): Promise<number> {
-  const limit = call.cloud.settings.vcpuLimit
-  if (limit === undefined) return max
   const quota = quotaOf(machine.name)
+  const limit = await vcpuLimitOf(call, quota)
+  if (limit === undefined) return max
   let used = also.filter(({ type }) => quotaOf(type) === quota).reduce((all, { vcpus }) => all + vcpus, 0)
   for await (const { type, vcpus } of instancesIn(call, ["pending", "running"], true))
     if (quotaOf(type) === quota) used += vcpus

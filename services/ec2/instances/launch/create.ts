@@ -105,7 +105,8 @@ function createVolume(call: Call, launch: Launch, instance: string, device: Devi
     type: device.type,
     zone: subnet.record.zone,
     zoneId: subnet.record.zoneId,
-    encrypted: false,
+    encrypted: device.kmsKey !== undefined,
+    ...(device.kmsKey && { kmsKey: device.kmsKey.arn }),
     createdMs: call.nowMs,
     state: "creating",
     attachment: {
@@ -125,6 +126,7 @@ function createVolume(call: Call, launch: Launch, instance: string, device: Devi
     id: volume.id,
     sizeBytes: device.sizeGiB * 2 ** 30,
     ...(device.root ? { image: image.id } : {}),
+    ...(device.kmsKey && { key: device.kmsKey.id }),
   })
   return volume
 }

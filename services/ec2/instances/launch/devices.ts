@@ -1,10 +1,11 @@
 /** Block device mappings of a launch. Limits of volume types follow "Amazon EBS volume types". */
+import type { EncryptionWish } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
 
 type Mapping = NonNullable<Input<"RunInstances">["BlockDeviceMappings"]>[number]
 
-export interface DeviceWish {
+export interface DeviceWish extends EncryptionWish {
   readonly device: string
   /** Leaves out what the image maps to this name. */
   readonly none: boolean
@@ -79,16 +80,16 @@ function readDevice(mapping: Mapping): DeviceWish | undefined {
     ...(ebs.Iops === undefined ? {} : { iops: ebs.Iops }),
     ...(ebs.Throughput === undefined ? {} : { throughputMiBps: ebs.Throughput }),
     ...(ebs.DeleteOnTermination === undefined ? {} : { deleteOnTermination: ebs.DeleteOnTermination }),
+    ...(ebs.Encrypted === undefined ? {} : { encrypted: ebs.Encrypted }),
+    ...(ebs.KmsKeyId === undefined || ebs.KmsKeyId === "" ? {} : { kmsKey: ebs.KmsKeyId }),
   }
 }
 
 function refuseWhatIsNotDone(ebs: NonNullable<Mapping["Ebs"]>): void {
-  if (ebs.Encrypted === true) throw raise("UnsupportedOperation", { operation: "RunInstances with Ebs.Encrypted" })
   for (const name of [
     "AvailabilityZone",
     "AvailabilityZoneId",
     "EbsCardIndex",
-    "KmsKeyId",
     "OutpostArn",
     "VolumeInitializationRate",
   ] as const)

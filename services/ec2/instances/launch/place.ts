@@ -3,6 +3,7 @@ import type { Call } from "#cloud/call.ts"
 import { fromStored, isId, notFound, type Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../../errors.ts"
 import { visibleImages } from "../../images/handlers.ts"
+import { resolveImage } from "../../images/public-parameters.ts"
 import { type ImageRecord, imageKind } from "../../images/record.ts"
 import { findInstanceType } from "../../instance-types/data.ts"
 import { keyPairKind } from "../../key-pairs/record.ts"
@@ -19,8 +20,11 @@ export interface Machine {
   readonly architecture: "x86_64" | "arm64"
 }
 
-/** The image, or with `--unknown-ami substitute` the first one that is available. */
-export async function findImage(call: Call, id: string): Promise<Resource<ImageRecord>> {
+const byParameter = "resolve:ssm:"
+
+/** The image, by its id or by a public parameter ("resolve:ssm:NAME"), or with `--unknown-ami substitute` the first one that is available. */
+export async function findImage(call: Call, wanted: string): Promise<Resource<ImageRecord>> {
+  const id = wanted.startsWith(byParameter) ? await resolved(call, wanted.slice(byParameter.length)) : wanted
   const substitute = call.cloud.settings.unknownAmi === "substitute"
   if (!substitute && !isId("ami", id)) throw raise("InvalidAMIID.Malformed", { id })
   const { accounts, regions } = visibleImages(call)
@@ -40,6 +44,14 @@ export async function findImage(call: Call, id: string): Promise<Resource<ImageR
   })
   if (page.items[0] === undefined) throw notFound(imageKind, id)
   return fromStored<ImageRecord>(page.items[0])
+}
+
+async function resolved(call: Call, name: string): Promise<string> {
+  const id = await resolveImage(call, name)
+  if (id !== undefined) return id
+  throw raise("InvalidParameterValue", {
+    detail: `The parameter '${name}' of ImageId does not exist in Systems Manager`,
+  })
 }
 
 /** The machine that a type stands for, on this image. */

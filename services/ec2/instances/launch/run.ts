@@ -6,7 +6,8 @@ import { newId } from "#cloud/resources/kind.ts"
 import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
 import { findSomeNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
-import { readSettings } from "../../account/settings.ts"
+import { readSettings, type SettingsRecord } from "../../account/settings.ts"
+import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { toReservations } from "../answer.ts"
@@ -19,11 +20,12 @@ import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
 import { roomFor } from "./capacity.ts"
 import { createInstance, guestNumberScope, portNumberScope } from "./create.ts"
 import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
-import { volumeSettings } from "./devices.ts"
+import { type DeviceWish, volumeSettings } from "./devices.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
 
 export const runInstances: Handler<"RunInstances"> = async (input, call) => {
-  const wish = readLaunch(input, await readSettings(call))
+  const settings = await readSettings(call)
+  const wish = readLaunch(input, settings)
   const { ClientToken: _token, DryRun: _dryRun, ...parameters } = input
   const earlier = await earlierResult(call, wish.clientToken, parameters)
   if (earlier !== undefined) return answerEarlier(call, earlier)
@@ -36,7 +38,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const vpc = await call.require(vpcKind, subnet.record.vpc)
   const publicKey = await findPublicKey(call, wish.keyName)
   call.authorize("ec2:RunInstances", subnet, ...groups)
-  const devices = allDevices(wish, image.record)
+  const devices = allDevices(call, wish, image.record, settings)
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
   const most = await roomFor(call, machine, wish, subnet.record.zone)
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)
@@ -86,8 +88,10 @@ async function answerEarlier(call: Call, firstInstance: string): Promise<Output<
 }
 
 function allDevices(
+  call: Call,
   wish: LaunchWish,
   image: { readonly rootDeviceName: string; readonly rootSizeGiB: number; readonly rootSnapshot: string },
+  settings: SettingsRecord,
 ) {
   const rootWish = wish.devices.find((device) => device.device === image.rootDeviceName)
   if (rootWish?.none === true)
@@ -101,13 +105,24 @@ function allDevices(
       detail: `Volume of size ${root.sizeGiB}GB is smaller than snapshot '${image.rootSnapshot}', expect size>= ${image.rootSizeGiB}GB`,
     })
   const others = wish.devices.filter((device) => device !== rootWish && !device.none)
+  const key = (of: DeviceWish | undefined) => {
+    const kmsKey = volumeKey(call, of ?? {}, settings)
+    return kmsKey === undefined ? {} : { kmsKey }
+  }
   return [
-    { device: image.rootDeviceName, root: true, deleteOnTermination: rootWish?.deleteOnTermination ?? true, ...root },
+    {
+      device: image.rootDeviceName,
+      root: true,
+      deleteOnTermination: rootWish?.deleteOnTermination ?? true,
+      ...root,
+      ...key(rootWish),
+    },
     ...others.map((device) => ({
       device: device.device,
       root: false,
       deleteOnTermination: device.deleteOnTermination ?? true,
       ...volumeSettings(device, { type: "gp2" }),
+      ...key(device),
     })),
   ]
 }

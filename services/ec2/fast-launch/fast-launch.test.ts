@@ -1,0 +1,98 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import type { Status } from "#host/protocol/types.ts"
+import { imageIdOf } from "#images/catalog.ts"
+import { observe } from "#services/ec2/service.ts"
+import { openRig, type Rig } from "#tests/ec2/rig.ts"
+import { registerPublicImages } from "../images/register.ts"
+import { endingFastLaunches } from "./observe.ts"
+
+const ImageId = imageIdOf("quick-1-x86_64")
+const image = {
+  id: ImageId,
+  name: "quick-1-x86_64",
+  description: "",
+  architecture: "x86_64",
+  rootDeviceName: "/dev/xvda",
+  sizeBytes: 2 ** 30,
+  createdMs: 1_000,
+} as const
+
+const shown = async (rig: Rig) =>
+  ((await rig.ec2("DescribeFastLaunchImages", {})).FastLaunchImages ?? []).map(({ State, StateTransitionReason }) => [
+    State,
+    StateTransitionReason,
+  ])
+/** The assignment that was made or taken back last. */
+const resourceOf = (rig: Rig) => {
+  const { assign = [], unassign = [] } = rig.assigned.at(-1) ?? {}
+  return [...assign, ...unassign][0]?.resource ?? assert.fail("nothing was assigned")
+}
+const trouble = (message: string) => ({ trouble: { code: "no-template", message, final: true } as const })
+
+test("fast launch is enabled when the host has seen its template, and says why when there is none", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  const [row] = rig.assigned.at(-1)?.assign ?? []
+  assert.deepEqual(row?.spec, { kind: "template", image: ImageId, vcpus: 2, memoryMiB: 1024 })
+  const resource = resourceOf(rig)
+  const seen = (status: Partial<Status>) =>
+    observe(rig.cloud, { resource, generation: 1, status: { kind: "template", phase: "pending", ...status } as Status })
+  await seen({})
+  assert.deepEqual(await shown(rig), [["enabling", "Client.UserInitiated"]])
+  await seen(trouble("the image has no agent"))
+  assert.deepEqual(await shown(rig), [["enabling-failed", "the image has no agent"]])
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  assert.equal(resourceOf(rig), resource)
+  assert.deepEqual(await shown(rig), [["enabling", "Client.UserInitiated"]])
+  await seen({ phase: "ready" })
+  assert.deepEqual(await shown(rig), [["enabled", "Client.UserInitiated"]])
+  // Its template was lost, and is being made again.
+  await seen({})
+  assert.deepEqual(await shown(rig), [["enabled", "Client.UserInitiated"]])
+  await seen(trouble("the disk is full"))
+  assert.deepEqual(await shown(rig), [["enabled-failed", "the disk is full"]])
+  await seen({ phase: "ready" })
+  assert.deepEqual(await shown(rig), [["enabled", "Client.UserInitiated"]])
+})
+
+test("it is disabled when the host has removed the template, or at once with force", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  const resource = resourceOf(rig)
+  const seen = (status: object) =>
+    observe(rig.cloud, { resource, generation: 1, status: { kind: "template", phase: "pending", ...status } })
+  assert.equal((await rig.ec2("DisableFastLaunch", { ImageId })).State, "disabling")
+  assert.deepEqual(rig.assigned.at(-1)?.unassign, [{ host: "local", resource }])
+  assert.deepEqual(await endingFastLaunches(rig.cloud.store), [resource])
+  // It was ready just before it heard of that.
+  await seen({ phase: "ready" })
+  assert.deepEqual(await shown(rig), [["disabling", "Client.UserInitiated"]])
+  assert.match(await rig.fault("EnableFastLaunch", { ImageId }), /^IncorrectState: .*disabling/)
+  await seen(trouble("the disk cannot be read"))
+  assert.deepEqual(await shown(rig), [["disabling-failed", "the disk cannot be read"]])
+  // A host that forgot it has the word for what it takes it for.
+  await seen({ kind: "guest", phase: "absent", starts: 0, resets: 0 })
+  assert.deepEqual(await shown(rig), [])
+  assert.match(await rig.fault("DisableFastLaunch", { ImageId }), /^InvalidRequest: /)
+
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  assert.notEqual(resourceOf(rig), resource)
+  assert.equal((await rig.ec2("DisableFastLaunch", { ImageId, Force: true })).State, "disabling")
+  assert.deepEqual(await shown(rig), [])
+  assert.deepEqual(await endingFastLaunches(rig.cloud.store), [])
+})
+
+test("each account and region has its own, and two calls at once make one", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  await Promise.all([rig.ec2("EnableFastLaunch", { ImageId }), rig.ec2("EnableFastLaunch", { ImageId })])
+  assert.equal((await shown(rig)).length, 1)
+  for (const other of [{ account: "210987654321" }, { region: "eu-west-1" }]) {
+    const { FastLaunchImages } = await rig.ec2("DescribeFastLaunchImages", { ImageIds: [ImageId] }, other)
+    assert.deepEqual(FastLaunchImages, [])
+    assert.match(await rig.fault("DisableFastLaunch", { ImageId }, other), /^InvalidRequest: /)
+  }
+})

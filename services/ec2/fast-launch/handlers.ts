@@ -1,0 +1,186 @@
+/**
+ * EnableFastLaunch, DisableFastLaunch, DescribeFastLaunchImages. EC2 has it for images of Windows; here it is for images whose guests have
+ * Fractus' agent, and what is provisioned ahead is a warm template for `templateType`.
+ */
+import type { EnableFastLaunchResult } from "@aws-sdk/client-ec2"
+import type { Call } from "#cloud/call.ts"
+import { localHost } from "#cloud/hosts/local.ts"
+import { fromStored, notFound, requireId, type Resource } from "#cloud/resources/kind.ts"
+import { pure } from "#cloud/service.ts"
+import { raise } from "../errors.ts"
+import { asked, nextToken } from "../filters.ts"
+import type { Handler, Handlers, Input } from "../handler.ts"
+import { visibleImages } from "../images/handlers.ts"
+import { type ImageRecord, imageKind } from "../images/record.ts"
+import { findInstanceType } from "../instance-types/data.ts"
+import { type FastLaunchRecord, fastLaunchKind } from "./record.ts"
+
+/** The type that a launch is fast for. EC2 takes a small type of its own choice where no launch template names one. */
+const templateType = "t3.micro"
+/** What EC2 says of a state that a call asked for. */
+const userInitiated = "Client.UserInitiated"
+const [fewestLaunches, defaultResources] = [6, 5]
+const largest = 1_000
+const maxPerRegion = 100
+
+/** On for an image that has it, its settings are changed, and what failed is tried again. */
+const enableFastLaunch: Handler<"EnableFastLaunch"> = async (input, call) => {
+  const settings = readSettings(input)
+  const image = await requireImage(call, input.ImageId)
+  call.authorize("ec2:EnableFastLaunch")
+  const before = await findFastLaunch(call, image.id)
+  const state = before?.record.state
+  if (state === "disabling" || state === "disabling-failed")
+    throw raise("IncorrectState", { detail: `Fast launch of the image '${image.id}' is ${state}` })
+  if (before && (state === "enabled" || state === "enabling")) {
+    const changed = call.draft.update(fastLaunchKind, before, { ...before.record, ...settings })
+    await call.commit()
+    return toFastLaunch(changed)
+  }
+  const begun = { state: "enabling", reason: userInitiated, changedMs: call.nowMs, ...settings } as const
+  const enabled = before
+    ? call.draft.update(fastLaunchKind, before, { ...before.record, ...begun })
+    : await create(call, { ...begun, image: image.id, imageOwner: image.account, tags: [] })
+  call.draft.assign(localHost, enabled.id, { kind: "template", image: image.id, ...templateMachine() })
+  await call.commit()
+  return toFastLaunch(enabled)
+}
+
+async function create(call: Call, record: FastLaunchRecord): Promise<Resource<FastLaunchRecord>> {
+  const scope = scopeOf(call)
+  const count = (await call.store.countClaims([scope])).get(scope) ?? 0
+  if (count >= maxPerRegion)
+    throw raise("InvalidRequest", { detail: `At most ${maxPerRegion} images of a Region can have fast launch` })
+  const made = call.draft.create(fastLaunchKind, record)
+  call.draft.claim(scope, record.image, made.id)
+  return made
+}
+
+/** The claims of images that have it: one owner each. */
+export const scopeOf = (call: Call) => `fast-launch:${call.account}:${call.region}`
+
+/** `Force` does not wait until the host has removed what it had. */
+const disableFastLaunch: Handler<"DisableFastLaunch"> = async (input, call) => {
+  const id = requireImageId(input.ImageId)
+  const before = await findFastLaunch(call, id)
+  if (before === undefined) {
+    await requireImage(call, id)
+    throw raise("InvalidRequest", { detail: `Fast launch is not enabled for the image '${id}'` })
+  }
+  call.authorize("ec2:DisableFastLaunch", before)
+  const disabling = { ...before.record, state: "disabling", reason: userInitiated, changedMs: call.nowMs } as const
+  call.draft.unassign(localHost, before.id)
+  if (input.Force === true) {
+    removeFastLaunch(call, before)
+    await call.commit()
+    return toFastLaunch({ ...before, record: disabling })
+  }
+  const changed = before.record.state === "disabling" ? before : call.draft.update(fastLaunchKind, before, disabling)
+  await call.commit()
+  return toFastLaunch(changed)
+}
+
+/** The record and its claim. */
+export function removeFastLaunch(call: Call, fastLaunch: Resource<FastLaunchRecord>): void {
+  call.draft.remove(fastLaunch)
+  call.draft.release(scopeOf(call), fastLaunch.record.image)
+}
+
+const filterNames = ["owner-id", "resource-type", "state"]
+
+/** Images without fast launch are left out, also where they are named. */
+const describeFastLaunchImages: Handler<"DescribeFastLaunchImages"> = async (input, call) => {
+  const ids = [...new Set(input.ImageIds ?? [])]
+  if (ids.length > 0 && input.MaxResults !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "The parameter imageIdsSet cannot be used with the parameter maxResults",
+    })
+  for (const id of ids) requireId(imageKind, id)
+  if (ids.length > 0) await requireImages(call, ids)
+  const page = await call.describe({
+    kind: fastLaunchKind,
+    filterNames,
+    bounds: [1, 200],
+    ...asked(input),
+    also: ids.length === 0 ? [] : [{ name: "image-id", values: ids }],
+  })
+  return { FastLaunchImages: page.items.map(toFastLaunch), ...nextToken(page) }
+}
+
+function readSettings(input: Input<"EnableFastLaunch">) {
+  const { ResourceType: type = "snapshot", SnapshotConfiguration: snapshots, LaunchTemplate: template } = input
+  if (template !== undefined) throw raise("UnsupportedOperation", { operation: "EnableFastLaunch with LaunchTemplate" })
+  if (type !== "snapshot")
+    throw raise("InvalidParameterValue", {
+      detail: `Value (${type.slice(0, 255)}) for parameter ResourceType is invalid.`,
+    })
+  return {
+    maxParallelLaunches: within("MaxParallelLaunches", input.MaxParallelLaunches, fewestLaunches, fewestLaunches),
+    targetResourceCount: within("TargetResourceCount", snapshots?.TargetResourceCount, 1, defaultResources),
+  }
+}
+
+function within(name: string, value: number | undefined, least: number, usual: number): number {
+  if (value === undefined) return usual
+  if (value >= least && value <= largest) return value
+  throw raise("InvalidParameterValue", {
+    detail: `Value (${value}) for parameter ${name} is invalid. It must be between ${least} and ${largest}.`,
+  })
+}
+
+function templateMachine(): { readonly vcpus: number; readonly memoryMiB: number } {
+  const type = findInstanceType(templateType)
+  const [vcpus, memoryMiB] = [type?.VCpuInfo?.DefaultVCpus, type?.MemoryInfo?.SizeInMiB]
+  if (vcpus === undefined || memoryMiB === undefined) throw new Error(`${templateType} has no size`)
+  return { vcpus, memoryMiB }
+}
+
+async function findFastLaunch(call: Call, image: string): Promise<Resource<FastLaunchRecord> | undefined> {
+  return (await call.list(fastLaunchKind, "image-id", image))[0]
+}
+
+function requireImageId(id: string | undefined): string {
+  if (id === undefined || id === "") throw raise("MissingParameter", { name: "ImageId" })
+  requireId(imageKind, id)
+  return id
+}
+
+/** InvalidAMIID.Malformed, InvalidAMIID.NotFound, InvalidAMIID.Unavailable. */
+async function requireImage(call: Call, given: string | undefined): Promise<Resource<ImageRecord>> {
+  const id = requireImageId(given)
+  const [image] = await requireImages(call, [id])
+  if (image === undefined) throw notFound(imageKind, id)
+  const { state } = image.record
+  if (state !== "available") throw raise("InvalidAMIID.Unavailable", { id, state })
+  return image
+}
+
+async function requireImages(call: Call, ids: readonly string[]): Promise<readonly Resource<ImageRecord>[]> {
+  const { accounts, regions } = visibleImages(call)
+  const found = await call.store.getMany(ids)
+  return ids.map((id) => {
+    const stored = found.get(id)
+    const visible = stored?.kind === imageKind.name && accounts.includes(stored.account)
+    if (!visible || !regions.includes(stored.region)) throw notFound(imageKind, id)
+    return fromStored<ImageRecord>(stored)
+  })
+}
+
+function toFastLaunch({ record }: Resource<FastLaunchRecord>): EnableFastLaunchResult {
+  return {
+    ImageId: record.image,
+    ResourceType: "snapshot",
+    SnapshotConfiguration: { TargetResourceCount: record.targetResourceCount },
+    MaxParallelLaunches: record.maxParallelLaunches,
+    OwnerId: record.imageOwner,
+    State: record.state,
+    StateTransitionReason: record.reason,
+    StateTransitionTime: new Date(record.changedMs),
+  }
+}
+
+export const handlers = {
+  DescribeFastLaunchImages: pure(describeFastLaunchImages),
+  DisableFastLaunch: disableFastLaunch,
+  EnableFastLaunch: enableFastLaunch,
+} satisfies Handlers

@@ -51,6 +51,8 @@ test("a clone begins with its template's disk, which nobody else writes to", asy
 })
 
 test("the disk of a clone that became nobody is a new one again, and a template whose disk was changed is refused", async () => {
+  const patient = await lab.open(60_000)
+  await patient.templates.make({ ...lab.spec(3, "i-3"), boot }, 2_099_990).finally(() => patient.close())
   const hasty = await lab.open(1)
   try {
     const spec = { ...lab.spec(3, "i-3"), boot }

@@ -1,13 +1,21 @@
 /** The services behind the listener: name, protocol, version; their code is imported on the first call. */
 import type { CallInfo, Cloud } from "#cloud/call.ts"
+import type { Trail } from "#cloud/events/trail.ts"
 import type { Dispatcher } from "#cloud/service.ts"
 import { Fault } from "#lib/fault.ts"
 import { isRegion } from "#services/ec2/regions/data.ts"
 import { loadSchemas, type SchemaSource } from "#wire/schema/load.ts"
 import type { ServiceBinding } from "#wire/types.ts"
 
+/** What services are made of. */
+export interface Parts {
+  readonly cloud: Cloud
+  readonly ec2: Dispatcher
+  readonly trail: Trail
+}
+
 interface Row extends Omit<ServiceBinding, "name" | "load"> {
-  readonly open: (cloud: Cloud) => Dispatcher | Promise<Dispatcher>
+  readonly open: (parts: Parts) => Dispatcher | Promise<Dispatcher>
 }
 
 /** A service is a folder and a line here. EC2, which all others stand on, is there from the start. */
@@ -16,35 +24,47 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     protocol: "awsQuery",
     version: "2011-06-15",
     xmlNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
-    open: async (cloud) => (await import("#services/sts/service.ts")).createService(cloud),
+    open: async ({ cloud }) => (await import("#services/sts/service.ts")).createService(cloud),
   },
   ssm: {
     protocol: "awsJson1_1",
     version: "2014-11-06",
     target: "AmazonSSM",
-    open: async (cloud) => (await import("#services/ssm/service.ts")).createService(cloud),
+    open: async ({ cloud }) => (await import("#services/ssm/service.ts")).createService(cloud),
   },
   servicequotas: {
     protocol: "awsJson1_1",
     version: "2019-06-24",
     target: "ServiceQuotasV20190624",
-    open: async (cloud) => (await import("#services/servicequotas/service.ts")).createService(cloud),
+    open: async ({ cloud }) => (await import("#services/servicequotas/service.ts")).createService(cloud),
+  },
+  tagging: {
+    protocol: "awsJson1_1",
+    version: "2017-01-26",
+    target: "ResourceGroupsTaggingAPI_20170126",
+    open: async ({ cloud }) => (await import("#services/tagging/service.ts")).createService(cloud),
+  },
+  cloudtrail: {
+    protocol: "awsJson1_1",
+    version: "2013-11-01",
+    target: "CloudTrail_20131101",
+    open: async ({ cloud, trail }) => (await import("#services/cloudtrail/service.ts")).createService(cloud, trail),
   },
 }
 
 /** A binding for each service; a region that does not exist is refused before any handler. */
-export function bindings(cloud: Cloud, ec2: Dispatcher): readonly ServiceBinding[] {
+export function bindings(parts: Parts): readonly ServiceBinding[] {
   const ec2Row: Row = {
     protocol: "ec2Query",
     version: "2016-11-15",
     xmlNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
-    open: () => ec2,
+    open: ({ ec2 }) => ec2,
   }
   return (Object.entries({ ec2: ec2Row, ...rows }) as [SchemaSource, Row][]).map(([name, { open, ...row }]) => ({
     name,
     ...row,
     async load() {
-      const [schemas, dispatcher] = await Promise.all([loadSchemas(name), open(cloud)])
+      const [schemas, dispatcher] = await Promise.all([loadSchemas(name), open(parts)])
       return {
         schemas,
         isPure: (operation: string) => dispatcher.isPure(operation),

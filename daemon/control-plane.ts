@@ -11,8 +11,9 @@ import { createEc2, observe } from "#services/ec2/service.ts"
 import type { Store } from "#store/types.ts"
 import { createWireServer, type WireServer } from "#wire/http/server.ts"
 import { bindings } from "./bindings.ts"
-import type { Config } from "./config.ts"
+import { type Config, homeFiles } from "./config.ts"
 import type { Credentials } from "./home-records.ts"
+import { openTrail, recordCall } from "./trail.ts"
 import { createPages, type Shutdown } from "./pages/pages.ts"
 
 export interface ControlPlaneOptions {
@@ -64,6 +65,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   link = createHostLink({ store, connection, observe: (observed) => observe(cloud, observed), log })
   const ec2 = createEc2(cloud)
+  const trail = openTrail(homeFiles(config.home).store, clock, log)
   const furnish = async () => {
     await ensureRootAccount(cloud, options.credentials)
     await registerPublicImages(cloud, await options.images())
@@ -79,11 +81,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async reset() {
       await store.reset()
       ec2.forget()
-      await Promise.all([link.reset(), furnish()])
+      await Promise.all([link.reset(), trail.reset(), furnish()])
     },
   })
   const server = createWireServer({
-    services: bindings(cloud, ec2),
+    services: bindings({ cloud, ec2, trail }),
     secrets: keySource(store),
     auth: config.auth,
     defaultCaller: rootOf(config.account, options.credentials.accessKeyId),
@@ -91,6 +93,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     revision: () => store.revision?.(),
     clock,
     local: pages,
+    onCall: (call) => recordCall(trail, call),
     log,
   })
   const { port } = await server.listen(config.port, config.address)
@@ -108,6 +111,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       clearInterval(sweeper)
       await server.drain(drainMs)
       await connection.close()
+      await trail.close()
       await store.close()
     },
   }

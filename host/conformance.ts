@@ -6,6 +6,7 @@ import { describe, test, type TestContext } from "node:test"
 import { StorageError } from "#engine/storage/errors.ts"
 import {
   everything,
+  filesOf,
   group,
   guest,
   hostOver,
@@ -30,6 +31,7 @@ async function nothingIsLeft(engines: Engines) {
   assert.deepEqual(await engines.storage.listVolumes(), [])
   assert.equal(engines.metadata.documents.size, 0)
   assert.equal(engines.metadata.networks.size, 0)
+  assert.deepEqual(filesOf(engines), [])
 }
 
 /** `stride`: of the calls that fail or kill the host one by one, only every so many, where another run tries them all. */
@@ -70,8 +72,14 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
     assert.equal((await seen.guestUntil("i-1", "off", from + 2)).cause, "requested")
     await connection.assign("i-1", from + 3, { ...born, resets: from, starts: from + 1 })
     assert.equal((await seen.guestUntil("i-1", "on", from + 3)).starts, from + 1)
-    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await connection.assign(resource, from + 4, undefined)
-    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await seen.until(resource, "absent", from + 4)
+    const asleep: GuestSpec = { ...born, resets: from, starts: from + 1, power: "off", hibernate: true }
+    await connection.assign("i-1", from + 4, asleep)
+    const { hibernated, memoryLost } = await seen.guestUntil("i-1", "off", from + 4)
+    assert.equal(hibernated === true, memoryLost === undefined, "kept, or told why not")
+    await connection.assign("i-1", from + 5, { ...born, resets: from, starts: from + 2 })
+    assert.equal((await seen.guestUntil("i-1", "on", from + 5)).memoryLost, undefined)
+    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await connection.assign(resource, from + 6, undefined)
+    for (const resource of ["i-1", "sg-1", "vol-1", "vpc-1"]) await seen.until(resource, "absent", from + 6)
   }
 
   describe(`host protocol over ${name}`, () => {
@@ -80,6 +88,10 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       await life(opened)
       await opened.idle()
       assert.deepEqual(opened.seen.phases("i-1"), [
+        "starting",
+        "on",
+        "stopping",
+        "off",
         "starting",
         "on",
         "stopping",

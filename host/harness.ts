@@ -1,4 +1,5 @@
 /** For tests: a host over engines in memory, each call of which can be made to fail. Imported by tests alone. */
+import { existsSync, readdirSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -70,6 +71,13 @@ function watched<Engine extends object>(engine: Engine, name: string, calls: str
     },
   })
 }
+
+/** Images and keys of hibernated guests. */
+export const filesOf = ({ directory }: Engines) =>
+  ["hibernated", "hibernation-keys"].flatMap((folder) => {
+    const path = join(directory, folder)
+    return existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : []
+  })
 
 export function hostOver(engines: Engines, more: Partial<HostOptions> = {}, life = longLife()) {
   const { calls, clock, directory } = engines

@@ -104,8 +104,8 @@ const depth = { wish: 0, pass: 1, step: 2, call: 3, command: 4, observed: 5 } as
 export function wishWords(spec: Spec | undefined): string {
   if (spec === undefined) return "absent"
   if (spec.kind === "guest") {
-    const { power, starts, resets, vcpus, memoryMiB, image } = spec
-    return `guest ${power}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
+    const { power, hibernate, starts, resets, vcpus, memoryMiB, image } = spec
+    return `guest ${power}${power === "off" && hibernate ? " with its memory kept" : ""}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
   if (spec.kind === "volume") {
     const { sizeBytes, image, key } = spec
@@ -118,9 +118,10 @@ export function wishWords(spec: Spec | undefined): string {
 
 export function statusWords(status: Status): string {
   if (status.kind !== "guest") return status.phase
-  const { phase, starts, cause, pid, checks } = status
+  const { phase, starts, cause, pid, checks, hibernated, memoryLost } = status
+  const memory = hibernated ? ", memory kept" : memoryLost ? `, memory lost: ${memoryLost}` : ""
   const check = checks?.instance === "failed" ? `, ${silenceWords[checks.agent ?? "none"]}` : ""
-  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}${check}`
+  return `${phase}, start ${starts}${cause ? `, ${cause}` : ""}${pid ? `, pid ${pid}` : ""}${check}${memory}`
 }
 
 /** Why an instance check failed. */

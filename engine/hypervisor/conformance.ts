@@ -1,5 +1,9 @@
 import assert from "node:assert/strict"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
 import { after, describe, test } from "node:test"
+import { type MemoryImage, newImageKey, UnusableMemory } from "./memory-image.ts"
 import { type HypervisorEngine, type MachineSpec, type MachineState, pictureLimitBytes } from "./types.ts"
 
 /**
@@ -67,6 +71,15 @@ async function withEngine<Engine extends HypervisorEngine>(
     await engine.kill(id)
     await engine.remove(id)
     await engine.close()
+  }
+}
+/** Gives a place for an image, and leaves none there. */
+async function withImage(work: (image: MemoryImage) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(path.join(tmpdir(), "fr-image-"))
+  try {
+    await work({ path: path.join(folder, "image"), key: newImageKey() })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 const count = (text: string, part: string) => text.split(part).length - 1
@@ -266,6 +279,72 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         assert.ok(await templates.missing(spec))
         await templates.remove(made)
       }, "i-identity"))
+
+    test("a hibernated guest goes on where it was, and its image is not touched by that", () =>
+      withImage(async (image) =>
+        session(async (engine, id) => {
+          await start(engine, id, "obedient")
+          await engine.hibernate(id, image)
+          const exited = await engine.inspect(id)
+          assert.deepEqual([exited.phase, exited.cause], ["exited", "requested"])
+          const [before, written] = [await consoleText(engine, id), readFileSync(image.path)]
+          const spec = { ...(await subject.spec(id, "obedient")), resumeFrom: image }
+          const [prepared, again] = await Promise.all([engine.prepare(spec), engine.prepare(spec)])
+          assert.equal(prepared.phase, "prepared")
+          assert.equal(again.pid, prepared.pid)
+          await engine.resume(id)
+          assert.equal((await engine.inspect(id)).phase, "running")
+          assert.deepEqual(readFileSync(image.path), written)
+          await assert.rejects(engine.hibernate(id, { ...image, path: "/nowhere/image" }), { code: "ENOENT" })
+          assert.equal((await engine.inspect(id)).phase, "running", "one that cannot be saved goes on")
+          await engine.requestShutdown(id)
+          assert.equal((await untilPhase(engine, id, "exited")).cause, "requested")
+          assert.equal(await consoleText(engine, id), before, "it did not start over")
+        }, "i-hibernate"),
+      ))
+
+    test("memory that is not what was written is refused before the guest runs, and the guest boots without it", () =>
+      withImage(async (image) =>
+        session(async (engine, id) => {
+          await start(engine, id, "deaf")
+          await engine.hibernate(id, image)
+          const good = readFileSync(image.path)
+          const spec = await subject.spec(id, "deaf")
+          const bad = [good.with(good.length >> 1, good[good.length >> 1]! ^ 1), good.subarray(0, good.length - 20)]
+          for (const bytes of bad) {
+            writeFileSync(image.path, bytes)
+            await assert.rejects(engine.prepare({ ...spec, resumeFrom: image }), UnusableMemory)
+            assert.equal((await engine.inspect(id)).phase, "exited")
+          }
+          writeFileSync(image.path, good)
+          const other = { path: image.path, key: newImageKey() }
+          await assert.rejects(engine.prepare({ ...spec, resumeFrom: other }), UnusableMemory)
+          const stranger = { ...spec, id: "i-stranger", resumeFrom: image }
+          await assert.rejects(engine.prepare(stranger), UnusableMemory)
+          assert.deepEqual(await engine.inspect("i-stranger"), { phase: "absent" })
+          await startGuest(subject, engine, id, "deaf")
+        }, "i-refused"),
+      ))
+
+    test("a machine that does not run cannot be hibernated, and a kill ends a save", () =>
+      withImage(async (image) =>
+        session(async (engine, id) => {
+          await assert.rejects(engine.hibernate(id, image), new RegExp(id))
+          await engine.prepare(await subject.spec(id, "deaf"))
+          await assert.rejects(engine.hibernate(id, image), /prepared/)
+          await engine.resume(id)
+          const saved = engine.hibernate(id, image).then(
+            () => "saved",
+            () => "refused",
+          )
+          await engine.kill(id)
+          // It may have been done already: then there is an image.
+          assert.equal((await saved) === "saved", existsSync(image.path))
+          assert.equal((await engine.inspect(id)).phase, "exited")
+          assert.equal(existsSync(`${image.path}.new`), false)
+          await assert.rejects(engine.hibernate(id, image), /exited/)
+        }, "i-unsaved"),
+      ))
 
     test("after a reopen the machines that live on are found, and no others", async () => {
       const id = "i-reopen"

@@ -1,4 +1,5 @@
 /** The hypervisor engine: machines as processes. Knows no cloud. Drivers: `qemu/`, `sim/`; suite: `conformance.ts`. */
+import type { MemoryImage } from "./memory-image.ts"
 
 export type Architecture = "x86_64" | "arm64"
 
@@ -65,6 +66,8 @@ export interface MachineSpec {
   readonly machineVersion?: string
   /** Given where the machine may be a clone of a warm template: it is one when there is a template that fits and its disk is new. */
   readonly identity?: Identity
+  /** Memory of an earlier run (`hibernate`): it goes on where that stood. Never given to a second start: see `prepare`. */
+  readonly resumeFrom?: MemoryImage
 }
 
 /**
@@ -87,7 +90,7 @@ export interface WarmTemplates {
   loadedBytes(): number
 }
 
-/** A clone did not become what it was told to be. Its machine is gone; started again without an identity, it boots. */
+/** A clone did not become what it was told to be. Its machine has exited, "nameless"; started again without an identity, it boots. */
 export class NotPersonalised extends Error {}
 
 /**
@@ -100,8 +103,11 @@ export interface MachineState {
   readonly phase: MachinePhase
   readonly pid?: number
   readonly machineVersion?: string
-  /** Why it exited or paused, where known. */
-  readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "unknown"
+  /**
+   * Why it exited or paused, where known. "nameless": a clone that ended before it was anybody. What it wrote is nobody's, and its disks
+   * were new, so they should be made anew.
+   */
+  readonly cause?: "guest-shutdown" | "guest-panic" | "killed" | "requested" | "io-error" | "nameless" | "unknown"
 }
 
 /** Room for 1920 x 1200, with its header: more than the memory of the display adapter holds in true colour. */
@@ -129,7 +135,11 @@ export interface HypervisorEngine {
   /** Ids of all machines that have a directory, alive or exited. Finds those started by an earlier process of ours. */
   list(): Promise<readonly string[]>
   inspect(id: string): Promise<MachineState>
-  /** Start the process with the guest stopped before its first instruction. Idempotent while prepared or later. */
+  /**
+   * Start the process with the guest stopped before its first instruction. Idempotent while prepared or later. With `resumeFrom` the next
+   * instruction is that where it was hibernated; UnusableMemory, with no process left, when that cannot be. The image stays as it is:
+   * the caller removes it before it lets the guest run, for then its disks change, and it must not be loaded again.
+   */
   prepare(spec: MachineSpec): Promise<MachineState>
   /**
    * Let the guest run (from prepared or paused). Idempotent. After an I/O error: resolves when it is clear whether it goes on.
@@ -138,6 +148,12 @@ export interface HypervisorEngine {
   resume(id: string): Promise<void>
   /** Ask the guest to power off (ACPI). Returns at once; the guest may ignore it. */
   requestShutdown(id: string): Promise<void>
+  /**
+   * Stop a running guest, write its memory to `image` and end the process. When it resolves, the file is there, whole and on the disk.
+   * Rejects where that cannot be (a full disk): then no file is left and the guest goes on. It takes as long as the guest is large;
+   * meanwhile the machine is "paused", and `kill` ends it.
+   */
+  hibernate(id: string, image: MemoryImage): Promise<void>
   /** End the process now. Idempotent. */
   kill(id: string): Promise<void>
   /** Hard reset, as the reset button. */

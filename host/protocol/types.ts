@@ -69,6 +69,8 @@ export interface GuestSpec {
   readonly resets: number
   /** With power "off": do not ask the guest, end it. */
   readonly force: boolean
+  /** With power "off": keep its memory, so that its next start goes on with it. It stays kept while this stays. */
+  readonly hibernate?: boolean
   /** Number unique in the home, from which its uid follows. */
   readonly number: number
   readonly architecture: Architecture
@@ -149,6 +151,10 @@ export interface GuestStatus {
   readonly machineVersion?: string
   /** Set with "on". */
   readonly checks?: GuestChecks
+  /** With "off": its memory is kept. */
+  readonly hibernated?: true
+  /** With "off": why its memory was not kept, though that was wished. With "on": why it booted, though its memory had been kept. */
+  readonly memoryLost?: string
   /** With "off" and "crashed": it stays so until a new wish. */
   readonly trouble?: Trouble
 }

@@ -18,7 +18,9 @@ export function bounded<Engine extends object>(engine: Engine, delayMs: number, 
       if (typeof member !== "function") return member
       const call = (...values: unknown[]): unknown => {
         const result: unknown = Reflect.apply(member, target, values)
-        return result instanceof Promise ? within(String(key), delayMs, timer, result) : result
+        return result instanceof Promise && !hasItsOwn(key, values)
+          ? within(String(key), delayMs, timer, result)
+          : result
       }
       if (typeof key !== "string" || looks.test(key)) return call
       return (...values: unknown[]) =>
@@ -30,6 +32,10 @@ export function bounded<Engine extends object>(engine: Engine, delayMs: number, 
     },
   })
 }
+
+/** Calls that take as long as a guest's memory is large: the engine gives up when nothing moves any more. */
+const hasItsOwn = (key: string | symbol, [first]: readonly unknown[]) =>
+  key === "hibernate" || (key === "prepare" && typeof first === "object" && first !== null && "resumeFrom" in first)
 
 /** Calls that only look, and those that give no promise. */
 const looks = /^(list|has|inspect|find|probe|console|portCounters|onChange|close)/

@@ -15,6 +15,8 @@ export interface Memory {
   document?: string
   /** Why it boots now: a clone did not become what it was told to be. */
   refused?: string
+  /** Its memory is being written. Resolves with why it was not. */
+  saving?: Promise<string | undefined>
   /** Nothing is held: ports, volumes and metadata were given back. */
   released?: boolean
 }
@@ -56,6 +58,7 @@ export const runOf = ({ starts, resets }: Pick<GuestStatus, "starts" | "resets">
 export function onStatus(scene: Scene): GuestStatus {
   const { pid, machineVersion, cause } = scene.machine
   const now = counters(scene)
+  const { notResumed } = scene.record ?? {}
   const crashed = { code: "crashed", message: "the guest's kernel panicked", final: true } as const
   return {
     kind: "guest",
@@ -64,6 +67,7 @@ export function onStatus(scene: Scene): GuestStatus {
     checks: scene.world.checks.of(scene.id, runOf(now, pid)),
     ...(pid === undefined ? {} : { pid }),
     ...(machineVersion === undefined ? {} : { machineVersion }),
+    ...(notResumed?.starts === now.starts ? { memoryLost: notResumed.why } : {}),
     ...(cause === "guest-panic" ? { trouble: crashed } : {}),
   }
 }

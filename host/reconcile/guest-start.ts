@@ -1,4 +1,5 @@
 /** The steps from nothing to a running guest, in the order in which they must be made. All are looked at while it runs, too. */
+import { UnusableMemory } from "#engine/hypervisor/memory-image.ts"
 import { type Boot, type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
 import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
@@ -69,6 +70,8 @@ const taken: Step<Scene> = {
       starts: record?.starts ?? -1,
       resets: record?.resets ?? 0,
       ...(record?.recoveries === undefined ? {} : { recoveries: record.recoveries }),
+      ...(record?.hibernated === undefined ? {} : { hibernated: record.hibernated }),
+      ...(record?.notResumed === undefined ? {} : { notResumed: record.notResumed }),
       volumes: memory.released ? volumes : [...new Set([...volumes, ...(record?.volumes ?? [])])],
       ports: memory.released ? ports : [...ports, ...(record?.ports ?? []).filter((each) => !before.has(each.port))],
     }
@@ -108,12 +111,14 @@ const nics: Step<Scene> = {
 const prepared: Step<Scene> = {
   name: "process prepared",
   holds: alive,
-  make: async (scene) => {
+  make: async (scene): Promise<Outcome | void> => {
     const { id, wish, world } = scene
     const image = await world.images.find(wish.image)
     if (!image) throw new TroubleError("no-image", `image ${wish.image} is not on this host`, true)
     const { architecture, vcpus, memoryMiB, uuid, cpuQuotaPercent, machineVersion } = wish
-    const identity = await identityFor(scene, image.boot)
+    const resumeFrom = await world.memories.find(id)
+    if (!resumeFrom && scene.record?.hibernated === true) return bootWithout(scene, "its image is gone")
+    const identity = resumeFrom ? undefined : await identityFor(scene, image.boot)
     const spec = {
       id,
       architecture,
@@ -129,7 +134,13 @@ const prepared: Step<Scene> = {
       ...(machineVersion === undefined ? {} : { machineVersion }),
     }
     if (identity) world.warmer?.want(spec, templateKind(scene))
-    scene.machine = await world.hypervisor.prepare(identity ? { ...spec, identity } : spec)
+    try {
+      const how = { ...(identity && { identity }), ...(resumeFrom && { resumeFrom }) }
+      scene.machine = await world.hypervisor.prepare({ ...spec, ...how })
+    } catch (error) {
+      if (error instanceof UnusableMemory) return bootWithout(scene, error.message)
+      throw error
+    }
     delete scene.memory.pluggedPid
     delete scene.memory.document
   },
@@ -154,6 +165,21 @@ async function identityFor({ wish, world, memory }: Scene, boot: Boot): Promise<
     () => `boots: ${identity}`,
     () => undefined,
   )
+}
+
+/** Its memory can be used by nobody, now or later: it boots, as a guest whose own hibernation image is damaged does. */
+async function bootWithout(scene: Scene, why: string): Promise<Outcome> {
+  const { id, wish, world } = scene
+  const { hibernated: _, ...record } = scene.record!
+  await timed(
+    "command",
+    () => `boots without its memory: ${why}`,
+    async () => {
+      await world.records.write(id, { ...record, notResumed: { starts: wish.starts, why } })
+      await world.memories.forget(id)
+    },
+  )
+  return { kind: "again", delayMs: 0 }
 }
 
 const plugged: Step<Scene> = {
@@ -181,12 +207,19 @@ const counted: Step<Scene> = {
   holds: ({ wish, record, world }) => record?.bootId === world.bootId && record.starts === wish.starts,
   make: async (scene) => {
     const { id, wish, machine, world } = scene
-    const { cause: _, ...record } = scene.record!
+    const { cause: _, notKept: _n, hibernated: _h, ...record } = scene.record!
     const fresh = machine.phase === "prepared" || record.starts < 0
     const resets = fresh ? wish.resets : record.resets
     scene.record = { ...record, bootId: world.bootId, starts: wish.starts, resets }
     await world.records.write(id, scene.record)
   },
+}
+
+/** From its next instruction on, the guest's disks are no more what its memory takes them for. */
+const unkept: Step<Scene> = {
+  name: "memory not kept",
+  holds: async ({ id, machine, world }) => machine.phase !== "prepared" || !(await world.memories.has(id)),
+  make: async ({ id, world }) => world.memories.forget(id),
 }
 
 const running: Step<Scene> = {
@@ -197,8 +230,10 @@ const running: Step<Scene> = {
     try {
       await world.hypervisor.resume(id)
     } catch (error) {
-      if (error instanceof NotPersonalised) return bootInstead(scene, error.message)
-      throw error
+      if (!(error instanceof NotPersonalised)) throw error
+      // The next pass finds that it ended as nobody.
+      scene.memory.refused = `its clone was refused: ${error.message}`
+      return { kind: "again", delayMs: 0 }
     }
     scene.machine = await world.hypervisor.inspect(id)
     if (scene.machine.phase === "running") return
@@ -208,14 +243,6 @@ const running: Step<Scene> = {
       `it is ${scene.machine.phase} after its start: ${scene.machine.cause ?? "unknown"}`,
     )
   },
-}
-
-/** The clone is gone, and its taps stand in the network already: all of it once more, without an identity. */
-async function bootInstead({ record, memory, world }: Scene, why: string): Promise<Outcome> {
-  memory.refused = `its clone was refused: ${why}`
-  delete memory.pluggedPid
-  for (const { network, port, number } of record?.ports ?? []) await world.network.removePort(network, port, number)
-  return { kind: "again", delayMs: 0 }
 }
 
 const reset: Step<Scene> = {
@@ -241,6 +268,7 @@ export const startSteps: readonly Step<Scene>[] = [
   plugged,
   metadata,
   counted,
+  unkept,
   running,
   reset,
 ]

@@ -1,10 +1,12 @@
 /** A guest as it should be: on, off or absent. What is really so is asked of the hypervisor at each pass. */
 import type { GuestStatus } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
+import { dropMemory, hibernate } from "./hibernate.ts"
 import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type StartScene } from "./guest-scene.ts"
 import { beginRecovery, crashed, whyDown } from "./recovery.ts"
 import { startSteps } from "./guest-start.ts"
 import { runSteps, type Outcome } from "./steps.ts"
+import { renewVolume } from "./volume.ts"
 import type { Pass } from "./world.ts"
 
 /** A guest that is still booting misses the power button: it is pressed again after this much cloud time. */
@@ -42,6 +44,7 @@ export function createGuestReconciler(): (pass: Pass) => Promise<Outcome> {
 
 async function on(scene: StartScene): Promise<Outcome> {
   const { wish, record, machine, report, world } = scene
+  if (machine.phase === "exited" && machine.cause === "nameless") return forgetClone(scene)
   const current = record?.bootId === world.bootId ? record : undefined
   const earlier = current !== undefined && current.starts >= 0 && current.starts < wish.starts
   if (earlier && (machine.phase === "running" || machine.phase === "paused")) {
@@ -68,11 +71,33 @@ async function on(scene: StartScene): Promise<Outcome> {
   return outcome
 }
 
+/** What ended was a clone that was nobody yet: its disks were new when it began, and are made so again. */
+async function forgetClone(scene: StartScene): Promise<Outcome> {
+  const { id, wish, memory, world } = scene
+  const { refused } = memory
+  await release(scene)
+  for (const { volume } of wish.disks) {
+    const spec = world.entry(volume)?.wish
+    if (spec?.kind === "volume") await renewVolume(spec, world.storage)
+  }
+  // Last: until then the next process of ours finds out the same.
+  await world.hypervisor.remove(id)
+  if (refused !== undefined) memory.refused = refused
+  return { kind: "again", delayMs: 0 }
+}
+
 async function off(scene: Scene): Promise<Outcome> {
-  const outcome = await end(scene, scene.wish?.force ?? false)
+  const { id, world, wish } = scene
+  const outcome = await end(scene, wish?.force ?? false)
   if (outcome) return outcome
   await release(scene)
-  scene.report(offStatus(scene))
+  if (wish?.hibernate !== true) await dropMemory(scene)
+  const hibernated = await world.memories.has(id)
+  if (hibernated && scene.record && scene.record.hibernated !== true) {
+    scene.record = { ...scene.record, hibernated }
+    await world.records.write(id, scene.record)
+  }
+  scene.report({ ...offStatus(scene), ...(hibernated && { hibernated }) })
   return { kind: "settled" }
 }
 
@@ -81,24 +106,30 @@ async function absent(scene: Scene): Promise<Outcome> {
   const outcome = await end(scene, true)
   if (outcome) return outcome
   await release(scene)
+  await dropMemory(scene)
   if (scene.machine.phase !== "absent") await world.hypervisor.remove(id)
   await world.records.remove(id)
   report({ kind: "guest", phase: "absent", ...counters(scene) })
   return { kind: "gone" }
 }
 
-/** End the process: ask, ask again, and at the deadline, or with force, kill. Undefined when it has ended. */
+/** End the process: keep its memory where that is wished, or ask, ask again, and at the deadline, or with force, kill. Undefined when it has ended. */
 async function end(scene: Scene, force: boolean): Promise<Outcome | undefined> {
   const { id, memory, machine, world, report } = scene
-  if (!isAlive(machine)) return undefined
+  if (!isAlive(machine) && !memory.saving) return undefined
   report({ kind: "guest", phase: "stopping", ...counters(scene), ...(machine.pid ? { pid: machine.pid } : {}) })
   if (scene.record && scene.record.cause === undefined) {
     scene.record = { ...scene.record, cause: "requested" }
     await world.records.write(id, scene.record)
   }
+  if (scene.wish?.hibernate === true && !force) {
+    const outcome = await hibernate(scene)
+    if (outcome) return outcome
+    if (!isAlive(scene.machine)) return undefined
+  }
   const nowMs = world.clock.cloudMs()
   const leftMs = (memory.askedMs ?? nowMs) + world.shutdownMs - nowMs
-  if (!force && machine.phase === "running" && leftMs > 0) {
+  if (!force && scene.machine.phase === "running" && leftMs > 0) {
     if (memory.repeatedMs === undefined || memory.askedMs === undefined || nowMs - memory.repeatedMs >= repeatMs) {
       memory.askedMs ??= nowMs
       memory.repeatedMs = nowMs
@@ -136,6 +167,8 @@ async function release(scene: Scene): Promise<void> {
 }
 
 function offStatus(scene: Scene): GuestStatus {
-  const cause = scene.record?.cause ?? scene.machine.cause ?? (scene.wish?.power === "off" ? "requested" : "unknown")
-  return { kind: "guest", phase: "off", ...counters(scene), cause }
+  const ended = scene.machine.cause === "nameless" ? undefined : scene.machine.cause
+  const cause = scene.record?.cause ?? ended ?? (scene.wish?.power === "off" ? "requested" : "unknown")
+  const lost = scene.wish?.hibernate === true ? scene.record?.notKept : undefined
+  return { kind: "guest", phase: "off", ...counters(scene), cause, ...(lost !== undefined && { memoryLost: lost }) }
 }

@@ -13,6 +13,7 @@ import { createNetworkReconciler, reconcileGroup } from "./network.ts"
 import { guestMemory } from "../memory.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
+import { openMemories } from "./memories.ts"
 import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
 import { createTemplateReconciler, openTemplateRecords } from "./template.ts"
@@ -34,6 +35,7 @@ export function createHost(options: HostOptions): Host {
   const bootId = options.bootId ?? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
   const traces = createTraces(clock)
   const records = openRecords(options.stateDirectory)
+  const memories = openMemories(options.stateDirectory)
   const entries = new Map<string, Entry>()
   const listeners: ((observed: Observed) => void)[] = []
   const said = new Map<string, string>()
@@ -88,6 +90,7 @@ export function createHost(options: HostOptions): Host {
     clock,
     uidBase: options.uidBase,
     records,
+    memories,
     warmer,
     bootId,
     fullLookMs: resyncMs / 2,
@@ -165,14 +168,15 @@ export function createHost(options: HostOptions): Host {
 
   /** Everything that the engines have, by kind. */
   async function inventory(): Promise<readonly (readonly [string, Spec["kind"]])[]> {
-    const [machines, recorded, networks, volumes, assigned] = await Promise.all([
+    const [machines, recorded, hibernated, networks, volumes, assigned] = await Promise.all([
       hypervisor.list(),
       records.list(),
+      memories.list(),
       network.list(),
       storage.listVolumes(),
       templateRecords.list(),
     ])
-    const guests = new Set([...machines, ...recorded])
+    const guests = new Set([...machines, ...recorded, ...hibernated])
     return [
       ...[...guests].map((id) => [id, "guest"] as const),
       ...networks.map(({ id }) => [id, "network"] as const),

@@ -11,6 +11,12 @@ export interface GuestRecord {
   readonly resets: number
   /** Set when we ended it, before we did. */
   readonly cause?: NonNullable<GuestStatus["cause"]>
+  /** It is off and its memory is kept. */
+  readonly hibernated?: true
+  /** Why its memory was not kept when it was last ended. */
+  readonly notKept?: string
+  /** Why a start of it booted, though its memory had been kept. */
+  readonly notResumed?: { readonly starts: number; readonly why: string }
   /** Wall times of its recoveries after a crash, those of the last day. */
   readonly recoveries?: readonly number[]
   /** What was taken for it, so that an orphan can be cleared away without its spec. */

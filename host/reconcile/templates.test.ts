@@ -62,27 +62,74 @@ test("a launch has a template made of its kind, once the host is quiet, and the 
   assert.match(await says(engines), /clones a template/)
 })
 
-test("a guest whose clone is refused boots, with new ports, and says why", async (context) => {
-  const { engines, host, seen, ways } = await scene(context)
-  const { hypervisor } = engines
-  const resume = hypervisor.resume.bind(hypervisor)
-  let refused = 0
+/** Refuses the first clone after it ran, as the engine of real machines does; gives how many were resumed. */
+function refuseFirst(hypervisor: Awaited<ReturnType<typeof simEngines>>["hypervisor"]) {
+  const real = { ...hypervisor }
+  const nameless = new Set<string>()
+  let resumed = 0
   hypervisor.resume = async (id) => {
-    if (refused++ > 0) return resume(id)
+    if (resumed++ > 0) return real.resume(id)
     await hypervisor.kill(id)
-    await hypervisor.remove(id)
+    nameless.add(id)
     throw new NotPersonalised("the agent is silent for 10 ms")
   }
+  hypervisor.inspect = async (id) => ({
+    ...(await real.inspect(id)),
+    ...(nameless.has(id) ? { cause: "nameless" } : {}),
+  })
+  hypervisor.remove = async (id) => {
+    await real.remove(id)
+    nameless.delete(id)
+  }
+}
+
+test("a guest whose clone is refused boots from a new disk, with new ports, and says why", async (context) => {
+  const { engines, host, seen, ways } = await scene(context)
+  refuseFirst(engines.hypervisor)
   await host.sync(assigned)
   await seen.until("i-1", "on", 1)
   assert.deepEqual(seen.phases("i-1"), ["starting", "on"], "nobody sees the clone's end")
   await host.idle()
   assert.deepEqual(await ways(), ["boots: its clone was refused: the agent is silent for 10 ms"])
-  const ports = engines.calls.filter((call) => /(createPort|plugPort|removePort) vpc-1/.test(call))
+  const calls = (of: RegExp) => engines.calls.filter((call) => of.test(call)).map((call) => call.replace(/^\w+\./, ""))
   assert.deepEqual(
-    ports.map((call) => call.replace(/^network\.| vpc-1$/g, "")),
+    calls(/(createPort|plugPort|removePort) vpc-1/).map((call) => call.replace(" vpc-1", "")),
     ["createPort", "plugPort", "removePort", "createPort", "plugPort"],
   )
+  // What it was made of counts as a removal of the same volume and no other.
+  assert.deepEqual(calls(/removeVolume/), ["removeVolume vol-1"])
+  assert.equal(calls(/createVolume/).length, 2)
+})
+
+test("a process that is ended before it has made the disk anew leaves that to the next", async (context) => {
+  const { engines } = await scene(context)
+  refuseFirst(engines.hypervisor)
+  const real = { ...engines.storage }
+  const first = hostOver(engines, { templates: { uid: 2_009_903, mtu: 9001, quietMs: 3_600_000 } }, longLife())
+  const { promise: reached, resolve } = Promise.withResolvers<void>()
+  let stuck = true
+  engines.storage.removeVolume = async (id) => {
+    if (!stuck) return real.removeVolume(id)
+    resolve()
+    return new Promise(() => {})
+  }
+  await first.sync(assigned)
+  await reached
+  stuck = false
+  void first.close()
+  engines.calls.length = 0
+  const second = hostOver(engines, {}, longLife())
+  context.after(() => second.close())
+  const seen = watch(second)
+  await second.sync(assigned)
+  await seen.until("i-1", "on", 1)
+  const renewed = engines.calls.filter((call) => /(remove|create)Volume|hypervisor.(remove|prepare)/.test(call))
+  assert.deepEqual(renewed, [
+    "storage.removeVolume vol-1",
+    "storage.createVolume",
+    "hypervisor.remove i-1",
+    "hypervisor.prepare",
+  ])
 })
 
 test("a guest that may not ask the metadata service boots, and so finds out nothing more than it should", async (context) => {

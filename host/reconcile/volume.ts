@@ -22,17 +22,22 @@ const steps: readonly Step<Scene>[] = [
   {
     name: "volume",
     holds: ({ spec, world: { storage } }) => storage.hasVolume(spec.id),
-    make: ({ spec, world: { storage } }) => {
-      const { id, sizeBytes, image, key } = spec
-      return storage.createVolume({
-        id,
-        sizeBytes,
-        ...(image === undefined ? {} : { image }),
-        ...(key === undefined ? {} : { key }),
-      })
-    },
+    make: ({ spec, world: { storage } }) => createVolume(spec, storage),
   },
 ]
+
+type Storage = World["storage"]
+
+function createVolume({ id, sizeBytes, image, key }: VolumeAssignment, storage: Storage): Promise<void> {
+  const wanted = image === undefined ? { id, sizeBytes } : { id, sizeBytes, image }
+  return storage.createVolume(key === undefined ? wanted : { ...wanted, key })
+}
+
+/** As new, whatever was written to it. Ended in the middle, the next look at the volume goes on. */
+export async function renewVolume(spec: VolumeAssignment, storage: Storage): Promise<void> {
+  await storage.removeVolume(spec.id)
+  await createVolume(spec, storage)
+}
 
 export async function reconcileVolume(pass: Pass): Promise<Outcome> {
   const { entry, world, report } = pass

@@ -3,6 +3,7 @@ import type { NetworkAssignment, NetworkSpec, Status } from "../protocol/types.t
 import type { HostOptions } from "../types.ts"
 import type { Checks } from "./checks.ts"
 import type { Entry } from "./queue.ts"
+import type { Memories } from "./memories.ts"
 import type { Records } from "./record.ts"
 import type { Warmer } from "./warmer.ts"
 
@@ -11,6 +12,7 @@ export interface World extends Pick<
   "hypervisor" | "network" | "storage" | "metadata" | "images" | "clock" | "uidBase"
 > {
   readonly records: Records
+  readonly memories: Memories
   /** Undefined: all guests boot. */
   readonly warmer: Warmer | undefined
   readonly bootId: string

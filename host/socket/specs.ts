@@ -89,6 +89,7 @@ const guest: Check<GuestSpec> = shape<GuestSpec>({
   starts: counter,
   resets: counter,
   force: flag,
+  hibernate: optional(flag),
   number: whole(0, maxGuestNumber),
   architecture: oneOf("x86_64", "arm64"),
   vcpus: whole(1, 1_024),

@@ -62,7 +62,7 @@ export const errors = {
   ],
   TagLimitExceeded: [400, "The maximum number of Tags for a resource has been reached."],
   Unsupported: [400, "{detail}"],
-  UnsupportedHibernationConfiguration: [400, "The instance '{id}' is not configured for hibernation"],
+  UnsupportedHibernationConfiguration: [400, "{detail}"],
   VPCIdNotSpecified: [400, "No default VPC for this user"],
   VcpuLimitExceeded: [
     400,

@@ -50,6 +50,30 @@ historyTest("reads a series in order of time, at once and after it is opened aga
   assert.equal(statSync(join(directory, "history.sqlite")).mode & 0o777, 0o600)
 })
 
+historyTest(
+  "reads backwards in pages, also where many entries have one time, and forgets all when told",
+  async (open) => {
+    const history = await open()
+    for (let at = 0; at < 10; at += 1) history.append("calls", nowMs + Math.floor(at / 4), at)
+    const seen: unknown[] = []
+    let before: { atMs: number; id: number } | undefined
+    for (;;) {
+      const page = await history.readBack("calls", nowMs, nowMs + 10, 3, before)
+      if (page.length === 0) break
+      seen.push(...page.map(({ detail }) => detail))
+      before = page.at(-1)
+    }
+    assert.deepEqual(seen, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+    assert.deepEqual(
+      (await history.readBack("calls", nowMs + 1, nowMs + 2, 9)).map(({ detail }) => detail),
+      [7, 6, 5, 4],
+    )
+    history.append("calls", nowMs, "waits")
+    await history.reset()
+    assert.deepEqual(await history.readBack("calls", 0, Infinity, 9), [])
+  },
+)
+
 historyTest("drops what is old, what is over its size and what waits in excess", async (open, directory) => {
   const aged = await open({ maxAgeMs: 1000 })
   aged.append("s", nowMs - 2000, "old")

@@ -12,6 +12,13 @@ export interface HistoryEntry {
   readonly detail: Json
 }
 
+/** Where an entry stands: entries of one time stand in the order in which they came. */
+export interface HistoryPlace {
+  readonly atMs: number
+  readonly id: number
+}
+export interface PlacedEntry extends HistoryEntry, HistoryPlace {}
+
 export interface HistoryOptions {
   /** Folder of `history.sqlite`. The caller holds the folder, as one that has opened its store does. */
   readonly directory: string
@@ -30,6 +37,16 @@ export interface History {
   append(series: string, atMs: number, detail: Json): void
   /** Entries of a series with `fromMs` <= time < `toMs`, in order of time, at most `limit`. Sees all that was appended. */
   read(series: string, fromMs: number, toMs: number, limit: number): Promise<readonly HistoryEntry[]>
+  /** The same backwards, newest first; `before`: only what comes after that entry in this order, for the next page. */
+  readBack(
+    series: string,
+    fromMs: number,
+    toMs: number,
+    limit: number,
+    before?: HistoryPlace,
+  ): Promise<readonly PlacedEntry[]>
+  /** Forgets everything. */
+  reset(): Promise<void>
   /** Entries that were dropped because too many waited or the disk was full. */
   dropped(): number
   close(): Promise<void>
@@ -80,6 +97,14 @@ export async function openHistory(options: HistoryOptions): Promise<History> {
     async read(series, fromMs, toMs, limit) {
       if (waiting.length > 0) flush()
       return tables.read(series, fromMs, toMs, limit)
+    },
+    async readBack(series, fromMs, toMs, limit, before) {
+      if (waiting.length > 0) flush()
+      return tables.readBack(series, fromMs, toMs, limit, before)
+    },
+    async reset() {
+      waiting = []
+      tables.clear()
     },
     dropped: () => dropped,
     async close() {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite"
 import { numbers, rows } from "../sqlite/statement.ts"
-import type { HistoryEntry } from "./open.ts"
+import type { HistoryEntry, HistoryPlace, PlacedEntry } from "./open.ts"
 
 /** At most this many old entries go with each batch, so that a batch stays short. */
 const trimRows = 5000
@@ -27,6 +27,10 @@ export function historyTables(db: DatabaseSync) {
     db,
     "select at_ms, detail from entry where series = ? and at_ms >= ? and at_ms < ? order by at_ms, id limit ?",
   )
+  const back = rows<{ id: number; at_ms: number; detail: string }>(
+    db,
+    "select id, at_ms, detail from entry where series = ? and at_ms >= ? and at_ms < ? and (at_ms, id) < (?, ?) order by at_ms desc, id desc limit ?",
+  )
   const pages = numbers(db, "select page_count - freelist_count from pragma_page_count, pragma_freelist_count")
   const pageSize = numbers(db, "pragma page_size")()[0] ?? 4096
 
@@ -50,6 +54,21 @@ export function historyTables(db: DatabaseSync) {
       const id = seriesOf.get(series)?.id
       if (id === undefined) return []
       return range.all(id, fromMs, toMs, limit).map(({ at_ms: atMs, detail }) => ({ atMs, detail: JSON.parse(detail) }))
+    },
+    readBack(
+      series: string,
+      fromMs: number,
+      toMs: number,
+      limit: number,
+      before: HistoryPlace = { atMs: Number.MAX_VALUE, id: 0 },
+    ): readonly PlacedEntry[] {
+      const of = seriesOf.get(series)?.id
+      if (of === undefined) return []
+      const found = back.all(of, fromMs, toMs, before.atMs, before.id, limit)
+      return found.map(({ id, at_ms: atMs, detail }) => ({ id, atMs, detail: JSON.parse(detail) }))
+    },
+    clear(): void {
+      db.exec("delete from entry")
     },
   }
 }

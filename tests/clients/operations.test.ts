@@ -66,4 +66,6 @@ async function ask(endpoint: string, name: ServiceName, Action: string, Version:
 const targets: Readonly<Partial<Record<ServiceName, string>>> = {
   ssm: "AmazonSSM",
   servicequotas: "ServiceQuotasV20190624",
+  cloudtrail: "CloudTrail_20131101",
+  tagging: "ResourceGroupsTaggingAPI_20170126",
 }

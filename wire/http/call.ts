@@ -16,7 +16,7 @@ import { bodyText, ClientGone, readBody, refuseLength } from "./body.ts"
 import { answerDocument } from "./document-call.ts"
 import { isForm as mayBeForm, type Service, type Services } from "./services.ts"
 
-/** One line of an access log. Holds no parameter, as those may be secret. */
+/** What is to be said of a call. Holds no parameter, as those may be secret. */
 export interface CallRecord {
   readonly requestId: string
   /** Empty while unknown: a request that was refused before it was read. */
@@ -29,6 +29,13 @@ export interface CallRecord {
   readonly ms: number
   /** Size of the answer's body. */
   readonly bytes: number
+  /** Whose call it was; undefined for one that was refused before that was known. */
+  readonly caller: Caller | undefined
+  readonly region: string
+  readonly sourceAddress: string
+  readonly userAgent: string
+  /** The error's message, empty when it went well. It may repeat what the client sent: for its account only, not for a log. */
+  readonly message: string
 }
 
 export interface CallContext {
@@ -66,15 +73,24 @@ export interface Progress {
   /** Whose words are spoken. */
   protocol: Protocol
   operation: string
+  caller: Caller | undefined
+  region: string
 }
 
 /** Answers a call, whatever happens; never rejects. Settles when the answer is sent and the handler has returned. */
 export async function runCall(call: Call, context: CallContext): Promise<void> {
   const startMs = context.clock.monotonicMs()
   const said = saidProtocol(call.signed)
-  const progress: Progress = { service: undefined, protocol: said ?? impliedProtocol(call, context), operation: "" }
+  const progress: Progress = {
+    service: undefined,
+    protocol: said ?? impliedProtocol(call, context),
+    operation: "",
+    caller: undefined,
+    region: context.defaultRegion,
+  }
   let status = 200
   let code = ""
+  let message = ""
   let bytes = 0
   // Goes on when the deadline answers for it, and writes nothing from then on.
   const work = answer(call, context, progress)
@@ -85,6 +101,7 @@ export async function runCall(call: Call, context: CallContext): Promise<void> {
     const fault = thrown instanceof ClientGone ? undefined : asFault(thrown, progress.protocol)
     status = fault?.status ?? 0
     code = fault?.code ?? "ClientGone"
+    message = fault?.message ?? ""
     if (fault && fault !== thrown) {
       context.log(`${call.requestId} ${service.binding.name} ${progress.operation}`, thrown)
     }
@@ -92,8 +109,27 @@ export async function runCall(call: Call, context: CallContext): Promise<void> {
   }
   const service = progress.service?.binding.name ?? ""
   const ms = context.clock.monotonicMs() - startMs
-  context.onCall?.({ requestId: call.requestId, service, operation: progress.operation, status, code, ms, bytes })
+  const { operation, caller, region } = progress
+  const from = origin(call.request)
+  context.onCall?.({
+    requestId: call.requestId,
+    service,
+    operation,
+    status,
+    code,
+    message,
+    ms,
+    bytes,
+    caller,
+    region,
+    ...from,
+  })
   await work.catch(() => undefined)
+}
+
+/** Where a request comes from, as it says itself and as the connection says. */
+export function origin(request: IncomingMessage): Pick<CallRecord, "sourceAddress" | "userAgent"> {
+  return { sourceAddress: request.socket.remoteAddress ?? "", userAgent: request.headers["user-agent"] ?? "" }
 }
 
 /** What a request is taken for until its service is known. */
@@ -117,6 +153,7 @@ async function answer(call: Call, context: CallContext, progress: Progress): Pro
   const { signed } = call
   // Which service, and so whose words for every error from here on.
   const claim = claimOf(signed, context, progress.protocol)
+  if (claim) progress.region = claim.region
   progress.service = claim ? context.services.named(claim.service) : context.services.guess(signed, "")
   if (!progress.service) {
     throw new Fault("UnsupportedOperation", `This endpoint has no service '${claim?.service}'`)
@@ -141,8 +178,8 @@ async function answerQuery(
   if (call.expectsContinue) response.writeContinue()
   const body = call.body ?? (await readBody(request, context.limits.bodyBytes, abort.signal))
   const caller = await authenticate(context, progress.protocol, signed, claim, body)
-
-  const region = claim?.region ?? context.defaultRegion
+  progress.caller = caller
+  const { region } = progress
   const revision = context.revision()
   const key = claim && revision !== undefined && answerKey(caller, claim.service, region, signed.query, body)
   const kept = key && context.answers.find(key, revision)
@@ -186,8 +223,7 @@ export function requestInfo(
     operation,
     region,
     caller,
-    sourceAddress: call.request.socket.remoteAddress ?? "",
-    userAgent: call.request.headers["user-agent"] ?? "",
+    ...origin(call.request),
     signal: call.abort.signal,
   }
 }

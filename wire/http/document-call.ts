@@ -24,6 +24,7 @@ export async function answerDocument(
   if (call.expectsContinue) response.writeContinue()
   const sent = call.body ?? (await readBody(request, context.limits.bodyBytes, abort.signal))
   const caller = await authenticate(context, protocol, signed, claim, sent)
+  progress.caller = caller
   const located = await service.locate(signed, protocol)
   progress.operation = located.name
   const { operation, loaded, labels, query } = located
@@ -31,8 +32,11 @@ export async function answerDocument(
   const incoming: Incoming = { signed, labels, query, body }
   const input = loaded.handles?.(located.name) === false ? {} : operation.read(incoming)
   abort.signal.throwIfAborted()
-  const region = claim?.region ?? context.defaultRegion
-  const output = await loaded.dispatch(located.name, input, requestInfo(call, service, located.name, region, caller))
+  const output = await loaded.dispatch(
+    located.name,
+    input,
+    requestInfo(call, service, located.name, progress.region, caller),
+  )
   abort.signal.throwIfAborted()
   const answer = operation.write(output)
   if (!Buffer.isBuffer(answer.body)) throw new TypeError("a stream cannot be sent yet")

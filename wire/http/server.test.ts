@@ -31,7 +31,20 @@ test("an EC2 call gets EC2's XML, headers and request id", async () => {
   const [record] = server.records
   assert.deepEqual(
     { ...record, ms: 0 },
-    { requestId: id, service: "ec2", operation: "DescribeRegions", status: 200, code: "", ms: 0, bytes: text.length },
+    {
+      requestId: id,
+      service: "ec2",
+      operation: "DescribeRegions",
+      status: 200,
+      code: "",
+      message: "",
+      caller,
+      region: "us-east-1",
+      sourceAddress: "127.0.0.1",
+      userAgent: "node",
+      ms: 0,
+      bytes: text.length,
+    },
   )
 })
 

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts"
 import { sendLatin1 } from "./answer.ts"
 import { answerKey, maxKeyedBytes, withRequestId } from "./answer-cache.ts"
-import { type CallContext, refuseShape } from "./call.ts"
+import { type CallContext, origin, refuseShape } from "./call.ts"
 
 /** Whether it is worth reading the body first: a short form for the root, at a time when answers are kept. */
 export function mayAnswerAgain(request: IncomingMessage, { answers, revision }: CallContext): boolean {
@@ -50,7 +50,11 @@ export function answerAgain(
   const startMs = context.clock.monotonicMs()
   const bytes = sendLatin1(response, requestId, withRequestId(kept, requestId))
   const ms = context.clock.monotonicMs() - startMs
-  context.onCall?.({ requestId, service: claim.service, operation: kept.operation, status: 200, code: "", ms, bytes })
+  if (context.onCall) {
+    const { service, region } = claim
+    const went = { status: 200, code: "", message: "", ms, bytes, caller, region, ...origin(request) }
+    context.onCall({ requestId, service, operation: kept.operation, ...went })
+  }
   return true
 }
 

@@ -10,6 +10,8 @@ const clients = {
   sts: "sts",
   ssm: "ssm",
   servicequotas: "service-quotas",
+  tagging: "resource-groups-tagging-api",
+  cloudtrail: "cloudtrail",
 } as const
 
 export type SchemaSource = keyof typeof clients

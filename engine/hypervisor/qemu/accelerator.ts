@@ -15,6 +15,16 @@ export interface Accelerator {
   readonly machineVersion: string
 }
 
+/** It does not change while we run. */
+let cpu: string | undefined
+/** The host's CPU, as its guests see it under KVM. */
+export const hostCpu = (): string =>
+  (cpu ??=
+    readFileSync("/proc/cpuinfo", "utf8")
+      .split("\n\n")[0]
+      ?.match(/^(model name|flags)\b.*$/gm)
+      ?.join() ?? "")
+
 const run = promisify(execFile)
 const deadlineMs = { kvm: 2000, tcg: 10_000 }
 

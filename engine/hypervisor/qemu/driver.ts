@@ -8,6 +8,7 @@ import { openCgroups } from "./cgroup.ts"
 import { checkSpec, isMachineId } from "./check.ts"
 import { readConsole } from "./console-log.ts"
 import { askGuestAgent } from "./guest-agent.ts"
+import { hibernateMachine, resumeMachine } from "./hibernation.ts"
 import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
 import { bootId, end, isAlive, type ProcessIdentity } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
@@ -106,14 +107,10 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     if (!found || !isAlive(found)) return
     const full = { ...record, process: found }
     if (!record.process) writeRecord(directory, full)
-    // Its end was decided, and we were stopped before it.
-    if (record.ending) return end(found, clock)
-    // A clone that was not told who it is, by us who knew it: as if it had never been.
-    if (record.clone === "nameless") {
-      await end(found, clock)
-      await cgroups.remove(id)
-      return rmSync(directory, { recursive: true, force: true })
-    }
+    // Its end was decided, and we were stopped before it; or it has no more than a part of its memory.
+    if (record.ending || record.memory === "loading") return end(found, clock)
+    // A clone that was not told who it is, by us who knew it.
+    if (record.clone === "nameless") return end(found, clock)
     const wanted = { directory, record: full, clock, log, onChange: () => tell(id) }
     try {
       const machine = await attach(wanted, adoptMs)
@@ -146,6 +143,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
   const start = async (spec: MachineSpec): Promise<Machine> => {
     clones.delete(spec.id)
     const onChange = () => tell(spec.id)
+    if (spec.resumeFrom) return resumeMachine(spec, directoryOf(spec.id), workshop, onChange, spec.resumeFrom)
     const clone = await templates.clone(spec, directoryOf(spec.id), onChange)
     if (!clone) return startMachine(spec, directoryOf(spec.id), workshop, onChange)
     clones.set(spec.id, clone)
@@ -165,12 +163,12 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     } catch (error) {
       templates.distrust(clone.template)
       await clone.machine.finish("killed")
-      clone.takeBack()
-      await discard(id)
       throw error
     }
   }
 
+  /** Machines whose memory is being written. */
+  const saving = new Set<string>()
   const pictures = takePictures()
 
   let draining = false
@@ -197,6 +195,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     list: async () => readdirSync(guests).filter(isMachineId).toSorted(),
 
     async inspect(id) {
+      const now = stateOf(id)
+      if (saving.has(id) && now.phase !== "exited") return { ...now, phase: "paused" }
       // A machine that is being started or ended is neither here nor there: wait for the outcome.
       await queues.get(id)?.catch(() => {})
       return stateOf(id)
@@ -233,10 +233,27 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
 
     reset: (id) => alone(id, () => needLive(id).execute("system_reset")),
 
-    kill: (id) =>
+    hibernate: (id, image) =>
       alone(id, async () => {
-        await machines.get(id)?.finish("killed")
+        const machine = needLive(id)
+        const { phase, cause } = machine.state()
+        if (phase === "prepared" || cause !== undefined)
+          throw new Error(`machine ${id}: is ${cause ?? phase}, its memory cannot be kept`)
+        saving.add(id)
+        try {
+          await hibernateMachine(id, machine, directoryOf(id), image, host)
+        } finally {
+          saving.delete(id)
+        }
       }),
+
+    async kill(id) {
+      // The memory of a machine that is killed is wanted by nobody.
+      if (saving.has(id)) await machines.get(id)?.finish("killed")
+      return alone(id, async () => {
+        await machines.get(id)?.finish("killed")
+      })
+    },
 
     remove: (id) =>
       alone(id, async () => {

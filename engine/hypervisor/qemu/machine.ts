@@ -39,6 +39,8 @@ export interface Machine {
   refresh(): Promise<void>
   /** Writes down how far it is on the way from a copy of a template to what its specification says. */
   cloned(how: "named" | "told"): void
+  /** Writes down that it has all the memory that it goes on with. */
+  loaded(): void
   /** From now on a power off is what was asked for. */
   expectShutdown(): void
   drain(): Promise<void>
@@ -114,9 +116,9 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
 
   const state = (): MachineState => {
     const { machineVersion } = record
-    if (!alive()) return { phase: "exited", machineVersion, cause: record.ending ?? "killed" }
-    if (record.clone === "nameless" && status === "paused")
-      return { phase: "prepared", pid: record.process.pid, machineVersion }
+    if (!alive()) return { phase: "exited", machineVersion, cause: causeOf(record, "killed") }
+    const waits = record.clone === "nameless" || record.memory === "loading" || record.memory === "loaded"
+    if (waits && status === "paused") return { phase: "prepared", pid: record.process.pid, machineVersion }
     const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
     const cause = panicked ? "guest-panic" : status === "io-error" ? "io-error" : undefined
     const unclear = status === undefined || status === "internal-error" ? "unknown" : undefined
@@ -245,6 +247,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   }
 
   const resume = async () => {
+    if (record.memory === "loaded") update({ memory: "in-use" })
     if (state().cause !== "io-error") return execute("cont")
     const deadline = clock.monotonicMs() + provenMs
     const runs = () => !detached && state().phase === "running"
@@ -280,6 +283,7 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       quiet--
     },
     cloned: (clone: "named" | "told") => update({ clone }),
+    loaded: () => update({ memory: "loaded" }),
     expectShutdown() {
       if (!record.shutdownRequested) update({ shutdownRequested: true })
     },
@@ -302,6 +306,10 @@ export function endedState(directory: string, bootId: string): MachineState {
   return {
     phase: "exited",
     machineVersion: record.machineVersion,
-    cause: record.ending ?? (sure ? "killed" : "unknown"),
+    cause: causeOf(record, sure ? "killed" : "unknown"),
   }
 }
+
+/** A clone that was not told who it is ended as nobody, whatever ended it. */
+const causeOf = ({ clone, ending }: MachineRecord, silent: Cause): Cause =>
+  clone === "nameless" ? "nameless" : (ending ?? silent)

@@ -21,6 +21,11 @@ export interface MachineRecord {
    * "named": it is somebody, and may not have heard yet that it can go on; who reads this says so once more.
    */
   readonly clone?: "nameless" | "named" | "told"
+  /**
+   * Of one that goes on from hibernation. "loading": it has not all its memory yet; who reads this ends it. "loaded": it waits for its
+   * next instruction. "in-use": it was let run.
+   */
+  readonly memory?: "loading" | "loaded" | "in-use"
   /** Missing while the process is being started. */
   readonly process?: ProcessIdentity
   /** We pressed the power button since the last start or reset. */

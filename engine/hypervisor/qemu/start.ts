@@ -4,6 +4,7 @@ import { chownSync, closeSync, mkdirSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
 import type { Clock } from "#lib/clock.ts"
 import { shortened, timed } from "#lib/trace.ts"
+import { UnusableMemory } from "../memory-image.ts"
 import type { MachineSpec } from "../types.ts"
 import type { Accelerator } from "./accelerator.ts"
 import { machineArguments, translationBufferMiB } from "./argv.ts"
@@ -24,12 +25,14 @@ export interface Workshop {
   readonly log: (line: string) => void
 }
 
-/** What a machine starts with that does not boot: guest RAM, and for a clone the state of everything else. */
+/** What a machine starts with that does not boot. */
 export interface Source {
-  readonly memoryPath: string
-  readonly shared: boolean
-  /** A clone's: opened, and loaded by the function from the descriptor that it is told. */
+  /** A file that is guest RAM. */
+  readonly memory?: { readonly path: string; readonly shared: boolean }
+  /** A clone's, of everything but its RAM: opened, and loaded by the function from the descriptor that it is told. */
   readonly state?: { readonly path: string; load(machine: Machine, fd: number): Promise<void> }
+  /** Loads all of a machine that was hibernated. */
+  readonly resume?: (machine: Machine) => Promise<void>
 }
 
 const answerMs = 15_000
@@ -76,10 +79,14 @@ export async function startMachine(
       disks: chains.map((chain) => chain.map((layer) => ({ ...layer, fd: fd++ }))),
       ...(spec.boot.kind === "kernel" && { kernelFd: fd++, initrdFd: fd++ }),
       secrets: spec.disks.map((disk) => (disk.secret ? fd++ : undefined)),
-      ...(source && { memory: { fd: fd++, shared: source.shared }, incoming: source.state !== undefined }),
+      ...(source?.memory && { memory: { fd: fd++, shared: source.memory.shared } }),
+      incoming: (source?.state ?? source?.resume) !== undefined,
     })
-    const clone = source?.state === undefined ? {} : { clone: "nameless" as const }
-    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv, ...clone }
+    const marks = {
+      ...(source?.state && { clone: "nameless" as const }),
+      ...(source?.resume && { memory: "loading" as const }),
+    }
+    const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv, ...marks }
     writeRecord(directory, record)
     const joins = cgroups.ensure(spec.id, limitsOf(spec, host.accelerator))
     const sockets = path.join(directory, "sockets")
@@ -107,6 +114,7 @@ export async function startMachine(
       async () => {
         const started = await attach(machine, answerMs)
         await source?.state?.load(started, fd)
+        await source?.resume?.(started)
         return started
       },
     )
@@ -115,6 +123,7 @@ export async function startMachine(
     if (left) await end(left, clock)
     await cgroups.remove(spec.id)
     if (fresh) rmSync(directory, { recursive: true, force: true })
+    if (error instanceof UnusableMemory) throw error
     throw new Error(`machine ${spec.id}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   } finally {
     undo()
@@ -143,7 +152,7 @@ const wantedSecrets = ({ disks, uid }: MachineSpec, folder: string) =>
 
 /** After those; the state comes last, and QEMU is told its number when it is to read it. */
 function sourceFiles(source: Source | undefined) {
-  const paths = source ? [source.memoryPath, ...(source.state ? [source.state.path] : [])] : []
+  const paths = [source?.memory?.path, source?.state?.path].filter((each) => each !== undefined)
   return paths.map((path) => ({ path, write: false }))
 }
 

@@ -1,4 +1,6 @@
+import { Readable } from "node:stream"
 import type { Clock } from "#lib/clock.ts"
+import { type MemoryImage, readMemoryImage, UnusableMemory, writeMemoryImage } from "../memory-image.ts"
 import { simPicture } from "./picture.ts"
 import type { HypervisorEngine, MachinePhase, MachineSpec, MachineState } from "../types.ts"
 
@@ -10,9 +12,25 @@ export interface SimDelays {
   /** From `requestShutdown` until the guest has powered itself off. */
   readonly shutdownMs: number
   readonly killMs: number
+  /** To write a machine's memory. */
+  readonly hibernateMs: number
 }
 
-export const defaultDelays: SimDelays = { prepareMs: 50, resumeMs: 20, shutdownMs: 2000, killMs: 20 }
+export const defaultDelays: SimDelays = { prepareMs: 50, resumeMs: 20, shutdownMs: 2000, killMs: 20, hibernateMs: 500 }
+
+/** A machine's memory here is what it said. Throws UnusableMemory. */
+async function remember(machine: Machine, id: string, image: MemoryImage): Promise<void> {
+  const { head, rest, close } = await readMemoryImage(image)
+  try {
+    if (head !== id) throw new UnusableMemory("its image is of another machine")
+    const said: Buffer[] = []
+    for await (const bytes of rest) said.push(bytes)
+    machine.console = Buffer.concat(said).toString()
+    machine.resumed = true
+  } finally {
+    await close()
+  }
+}
 
 /** The engine, and what a test may make a guest do that no caller of an engine can. */
 export interface SimHypervisor extends HypervisorEngine {
@@ -31,6 +49,8 @@ interface Machine {
   run: number
   console: string
   preparing?: Promise<void>
+  /** It goes on from hibernation, and has not run since. */
+  resumed?: boolean
 }
 
 const machineVersion = "sim-1"
@@ -109,7 +129,7 @@ export async function openSim(options: {
     probe: async () => ({ accelerator: "none", version: "1", cpus: Infinity, memoryMiB: Infinity }),
     list: async () => [...machines.keys()].toSorted(),
     async inspect(id) {
-      await machines.get(id)?.preparing
+      await machines.get(id)?.preparing?.catch(() => {})
       return state(id)
     },
 
@@ -118,16 +138,25 @@ export async function openSim(options: {
       let machine = machines.get(spec.id)
       if (machine?.preparing) await machine.preparing
       else if (!machine || machine.phase === "exited") {
-        machine ??= { phase: "exited", run: 0, console: "" }
-        machine.run++
-        if (isClone(spec)) write(machine, `simulated guest ${spec.id}: clones a template`)
-        machines.set(spec.id, machine)
-        const fresh = machine
-        fresh.preparing = after(delays.prepareMs).then(() => {
-          delete fresh.preparing
-          delete fresh.cause
-          fresh.phase = "prepared"
-        })
+        const known = machine
+        const fresh: Machine = (machine ??= { phase: "exited", run: 0, console: "" })
+        fresh.run++
+        if (isClone(spec)) write(fresh, `simulated guest ${spec.id}: clones a template`)
+        machines.set(spec.id, fresh)
+        const prepare = async () => {
+          try {
+            if (spec.resumeFrom) await remember(fresh, spec.id, spec.resumeFrom)
+            await after(delays.prepareMs)
+            delete fresh.cause
+            fresh.phase = "prepared"
+          } catch (error) {
+            if (!known) machines.delete(spec.id)
+            throw error
+          } finally {
+            delete fresh.preparing
+          }
+        }
+        fresh.preparing = prepare()
         await fresh.preparing
       }
       return state(spec.id)
@@ -139,8 +168,28 @@ export async function openSim(options: {
       const first = machine.phase === "prepared"
       await after(delays.resumeMs)
       if (machine.phase !== "prepared" && machine.phase !== "paused") return
-      if (first) write(machine, `simulated guest ${id}: no code runs on the sim engine`)
+      if (first && !machine.resumed) write(machine, `simulated guest ${id}: no code runs on the sim engine`)
       machine.phase = "running"
+      delete machine.resumed
+    },
+
+    async hibernate(id, image) {
+      const machine = needAlive(id)
+      const { run, phase, cause } = machine
+      if (phase === "prepared" || cause !== undefined)
+        throw new Error(`machine ${id}: is ${cause ?? phase}, its memory cannot be kept`)
+      machine.phase = "paused"
+      const untouched = async () => {
+        await after(delays.hibernateMs)
+        if (closed || machine.run !== run || machine.phase !== "paused") throw new Error(`machine ${id}: was killed`)
+      }
+      try {
+        await writeMemoryImage(image, id, Readable.from([Buffer.from(machine.console)]), untouched)
+      } catch (error) {
+        if (machine.run === run && machine.phase === "paused") machine.phase = "running"
+        throw error
+      }
+      end(id, machine, "requested")
     },
 
     async requestShutdown(id) {

@@ -43,6 +43,8 @@ export const transit = {
   network: "169.254.254.2",
   networkMac: "02:fc:00:00:00:02",
 }
+/** What every guest knows its router by, each on a link of its own: a guest that hibernates finds it where it was. */
+export const routerMac = "02:fc:00:00:00:03"
 export const metadataAddress = "169.254.169.254"
 export const resolverAddress = "169.254.169.253"
 

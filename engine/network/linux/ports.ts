@@ -4,7 +4,7 @@
  */
 import type { PortSpec } from "../types.ts"
 import { linkNames } from "./infrastructure.ts"
-import { insideMtu, type Names } from "./names.ts"
+import { insideMtu, type Names, routerMac } from "./names.ts"
 import { addNamespace, deleteNamespace, ip, ipBatch, namespaces } from "./namespaces.ts"
 
 /** "veth" is for tests: a namespace plays the guest, and the other end of the port is its eth0. */
@@ -19,7 +19,7 @@ export async function makeTap(port: PortSpec, uid: number, kind: PortKind, names
     kind === "tap"
       ? `tuntap add dev ${tap} mode tap user ${uid} group ${uid} vnet_hdr`
       : `link add eth0 address ${port.mac} mtu ${insideMtu} type veth peer name ${tap}`
-  await ipBatch(namespace, [add, `link set ${tap} mtu ${insideMtu}`, "link set lo up"])
+  await ipBatch(namespace, [add, `link set ${tap} address ${routerMac} mtu ${insideMtu}`, "link set lo up"])
 }
 
 /** Move the tap from the guest's namespace to the network's. Throws when it is in neither. */

@@ -1,6 +1,7 @@
 /** What an encrypted volume's file holds. Needs root (owners of files) and qemu-img. */
 import assert from "node:assert/strict"
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import { chmod, copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -170,4 +171,51 @@ test("what was killed between key and volume leaves no record, and a full disk n
   assert.deepEqual((await readdir(join(small, "volumes"))).toSorted(), files)
   await full.removeVolume("vol-0")
   await full.createVolume({ id: "vol-again", sizeBytes: gibibyte, key: "key-1" })
+})
+
+test("killed at any moment while it makes encrypted volumes, each that is there opens with its own secret", async (context) => {
+  const { home, storage, io } = await openLab(context)
+  const script = `
+    import { openQcow2Storage } from ${JSON.stringify(new URL("storage.ts", import.meta.url).href)}
+    const storage = await openQcow2Storage({ home: process.argv[1] })
+    for (let n = 0; ; n++) {
+      await storage.createVolume({ id: "vol-" + process.pid + "-" + n, sizeBytes: ${gibibyte}, key: "key-" + n })
+      process.stdout.write("vol-" + process.pid + "-" + n + "\\n")
+    }`
+  const acknowledged: string[] = []
+  for (const most of [1, 3]) {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script, home], {
+      stdio: ["ignore", "pipe", "inherit"],
+    })
+    context.after(() => child.kill("SIGKILL"))
+    let printed = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      printed += chunk.toString()
+      if (printed.split("\n").length > most) child.kill("SIGKILL")
+    })
+    await once(child, "close")
+    acknowledged.push(...printed.split("\n").slice(0, -1))
+  }
+  const again = await openQcow2Storage({ home })
+  context.after(() => again.close())
+  const there = await again.listVolumes()
+  assert.ok(acknowledged.length >= 4)
+  assert.deepEqual(
+    acknowledged.filter((id) => !there.includes(id)),
+    [],
+  )
+  for (const id of there) {
+    const { path, secret } = await secretOf(again, id)
+    assert.doesNotMatch(await io(path, secret, "read -P 0 0 64k"), /verification failed/)
+  }
+  const names = await readdir(join(home, "volumes"))
+  assert.deepEqual(
+    names.filter((name) => /^vol-.*\.json$/.test(name)).toSorted(),
+    there.map((id) => `${id}.json`).toSorted(),
+  )
+  assert.deepEqual(
+    names.filter((name) => name.startsWith(".new-")),
+    [],
+  )
+  await storage.close()
 })

@@ -78,7 +78,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     EbsOptimized: record.attributes.ebsOptimized,
     EnaSupport: record.attributes.enaSupport,
     EnclaveOptions: { Enabled: false },
-    HibernationOptions: { Configured: false },
+    HibernationOptions: { Configured: record.hibernationConfigured === true },
     Hypervisor: "xen",
     ImageId: record.image,
     InstanceType: record.type as never,

@@ -42,6 +42,8 @@ export function ownInterfaces(
   return instance.record.networkInterfaces.map((id) => interfaces.get(id)).filter((found) => found !== undefined)
 }
 
+const isOn = ({ state }: InstanceRecord) => state === "pending" || state === "running"
+
 export function guestSpec(
   instance: Resource<InstanceRecord>,
   interfaces: readonly Resource<NetworkInterfaceRecord>[],
@@ -51,10 +53,11 @@ export function guestSpec(
   const cpuAccount = cpuAccountOf(record.type, record.vcpus, creditsOf(record))
   return {
     kind: "guest",
-    power: record.state === "pending" || record.state === "running" ? "on" : "off",
+    power: isOn(record) ? "on" : "off",
     starts: record.starts,
     resets: record.resets,
     force,
+    ...(record.hibernate === true && !isOn(record) ? { hibernate: true } : {}),
     number: record.number,
     architecture: record.architecture,
     vcpus: record.vcpus,

@@ -13,6 +13,7 @@ import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-in
 import { toNumber } from "../vpcs/addresses.ts"
 import { toStateChange } from "./answer.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
+import { requireHibernatable } from "./hibernation.ts"
 import { readInstances } from "./ids.ts"
 import { requireRoom } from "./launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
@@ -78,8 +79,12 @@ function startOne(
 export const stopInstances: Handler<"StopInstances"> = async (input, call) => {
   const { instances, interfaces } = await readAll(call, input.InstanceIds)
   call.authorize("ec2:StopInstances", ...instances)
-  if (input.Hibernate === true && instances[0] !== undefined)
-    throw raise("UnsupportedHibernationConfiguration", { id: instances[0].id })
+  const hibernate = input.Hibernate === true
+  if (hibernate) for (const { id, record } of instances) requireHibernatable(id, record)
+  if (hibernate && (input.Force === true || input.SkipOsShutdown === true))
+    throw raise("InvalidParameterCombination", {
+      detail: "The parameter Hibernate may not be specified with Force or SkipOsShutdown on the same request",
+    })
   if (input.SkipOsShutdown === true && input.Force === true)
     throw raise("InvalidParameterCombination", {
       detail: "The parameters Force and SkipOsShutdown may not be specified on the same request",
@@ -98,10 +103,12 @@ export const stopInstances: Handler<"StopInstances"> = async (input, call) => {
     return true
   })
   for (const instance of stopping) {
+    const { hibernate: _, ...record } = instance.record
     const stopped = call.draft.update(instanceKind, instance, {
-      ...instance.record,
+      ...record,
       state: "stopping",
-      ...userInitiated(call),
+      ...userInitiated(call, hibernate ? "hibernate" : "shutdown"),
+      ...(hibernate && { hibernate }),
     })
     assignGuest(call, stopped, ownInterfaces(instance, interfaces), { force })
   }
@@ -153,17 +160,15 @@ export function terminate(
   call.draft.unassign(localHost, instance.id)
 }
 
-function userInitiated(call: Call) {
+function userInitiated(call: Call, how: "shutdown" | "hibernate" = "shutdown") {
   const at = new Date(call.nowMs)
     .toISOString()
     .replace("T", " ")
     .replace(/\.\d+Z$/, " GMT")
+  const code = how === "hibernate" ? "Client.UserInitiatedHibernate" : "Client.UserInitiatedShutdown"
   return {
     transitionReason: `User initiated (${at})`,
-    stateReason: {
-      code: "Client.UserInitiatedShutdown",
-      message: "Client.UserInitiatedShutdown: User initiated shutdown",
-    },
+    stateReason: { code, message: `${code}: User initiated ${how}` },
   }
 }
 

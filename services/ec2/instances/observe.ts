@@ -13,6 +13,7 @@ import { volumeKind } from "../volumes/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
 import { noteChecks } from "./checks.ts"
+import { lostReason, stoppedReason } from "./hibernation.ts"
 import { terminate } from "./lifecycle.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -28,7 +29,8 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
     return
   }
   // A stop may overtake the start before it, which then never counts.
-  if (record.state === "stopping" && status.phase === "off") return becomeStopped(call, instance, {})
+  if (record.state === "stopping" && status.phase === "off")
+    return becomeStopped(call, instance, stoppedReason(record, status), status.hibernated)
   // An answer to an earlier start says nothing of this one.
   if (status.starts !== record.starts) return
   if (record.state === "pending" && status.trouble?.final === true) return failStart(call, instance, status.trouble)
@@ -48,9 +50,10 @@ async function note(call: Call, instance: InstanceResource, status: GuestStatus)
 }
 
 async function becomeRunning(call: Call, instance: InstanceResource, status: GuestStatus): Promise<void> {
-  const record = noteChecks(instance.record, status, call.nowMs)
+  const { hibernate: _, ...record } = noteChecks(instance.record, status, call.nowMs)
   call.draft.update(instanceKind, instance, {
     ...record,
+    ...lostReason(status.memoryLost),
     state: "running",
     runningMs: call.nowMs,
     blockDevices: record.blockDevices.map((device) => ({ ...device, status: "attached" as const })),
@@ -82,13 +85,20 @@ async function becomeRunning(call: Call, instance: InstanceResource, status: Gue
   await call.commit()
 }
 
-async function becomeStopped(call: Call, instance: InstanceResource, reason: Partial<InstanceRecord>): Promise<void> {
+/** `memoryKept`: what the host keeps of it stays until it runs again. */
+async function becomeStopped(
+  call: Call,
+  instance: InstanceResource,
+  reason: Partial<InstanceRecord>,
+  memoryKept: boolean = false,
+): Promise<void> {
   const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
   const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...record } = instance.record
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...found } = instance.record
+  const { hibernate: _h, ...record } = found
   const kept = own[0]?.record.publicAddress?.address
   const stopped = call.draft.update(instanceKind, instance, {
-    ...record,
+    ...(memoryKept ? found : record),
     ...reason,
     state: "stopped" as const,
     ...(kept === undefined || instance.record.publicDnsName === undefined
@@ -96,7 +106,10 @@ async function becomeStopped(call: Call, instance: InstanceResource, reason: Par
       : { publicAddress: kept, publicDnsName: instance.record.publicDnsName }),
   })
   assignGuest(call, stopped, own)
-  call.draft.event("instance-state", instance.id, { state: "stopped" })
+  call.draft.event("instance-state", instance.id, {
+    state: "stopped",
+    ...(stopped.record.hibernate && { memory: "kept" }),
+  })
   await call.commit()
 }
 
@@ -141,7 +154,7 @@ async function failStart(call: Call, instance: InstanceResource, { code, message
     transitionReason: `${side}.InternalError`,
     stateReason: { code: `${side}.InternalError`, message: `${side}.InternalError: ${why}` },
   }
-  if (instance.record.starts > 1) return becomeStopped(call, instance, reason)
+  if (instance.record.starts > 1) return becomeStopped(call, instance, reason, true)
   terminate(call, instance, reason)
   await call.commit()
 }
@@ -149,7 +162,8 @@ async function failStart(call: Call, instance: InstanceResource, { code, message
 /** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
 async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
   const { draft } = call
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...record } = instance.record
+  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...found } = instance.record
+  const { hibernate: _h, ...record } = found
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
     if (resource.record.attachment?.deleteOnTermination !== false) {

@@ -71,6 +71,10 @@ export interface InstanceRecord extends Tagged {
   readonly starts: number
   readonly resets: number
   readonly machineVersion?: string
+  /** Asked for at launch, for good. */
+  readonly hibernationConfigured?: true
+  /** Its memory is to be kept when it stops ("stopping"), or is kept until it runs again ("stopped", "pending"). */
+  readonly hibernate?: true
   readonly attributes: InstanceAttributes
 }
 
@@ -144,7 +148,7 @@ export const instanceKind = defineKind<InstanceRecord>({
     "ebs-optimized": record.attributes.ebsOptimized,
     "ena-support": record.attributes.enaSupport,
     "enclave-options.enabled": false,
-    "hibernation-options.configured": false,
+    "hibernation-options.configured": record.hibernationConfigured === true,
     "maintenance-options.auto-recovery": record.attributes.maintenance?.autoRecovery ?? "default",
     // No filter of DescribeInstances: DescribeInstanceCreditSpecifications looks for it.
     "cpu-credits": creditsOf(record),

@@ -22,12 +22,17 @@ const createTags: Handler<"CreateTags"> = async (input, call) => {
   const ids = readIds(input.Resources)
   if (input.Tags === undefined || input.Tags.length === 0) throw raise("MissingParameter", { name: "tagSet" })
   const added = readTags(input.Tags)
-  await retag(call, ids, (tags) => {
+  await retag(call, ids, adding(added))
+  return {}
+}
+
+/** With these tags besides. TagLimitExceeded. */
+export function adding(added: readonly Tag[]): Change {
+  return (tags) => {
     const all = withTags(tags, added)
     if (all.filter((tag) => !isReserved(tag.key)).length > maxTags) throw raise("TagLimitExceeded")
     return all
-  })
-  return {}
+  }
 }
 
 /** DeleteTags: with a value only where it is the same; without Tags all tags of the resources that users set. */
@@ -51,12 +56,12 @@ function readIds(resources: readonly string[] | undefined): readonly string[] {
   return ids
 }
 
-type Change = (tags: readonly Tag[]) => readonly Tag[]
+export type Change = (tags: readonly Tag[]) => readonly Tag[]
 
 const prefixOf = (id: string) => id.slice(0, Math.max(0, id.lastIndexOf("-")))
 
-/** Changes the tags of all these resources in one commit. Rules and groups wait for other changes of the same group. */
-async function retag(call: Call, ids: readonly string[], change: Change): Promise<void> {
+/** Changes the tags of all these resources in one commit, or none. Throws their NotFound errors, InvalidID and what `change` throws. Rules and groups wait for other changes of the same group. */
+export async function retag(call: Call, ids: readonly string[], change: Change): Promise<void> {
   const rules = ids.filter((id) => prefixOf(id) === rulePrefix)
   const ofRules = rules.length === 0 ? [] : await call.list(securityGroupKind, "security-group-rule-id", ...rules)
   const groups = ids.filter((id) => prefixOf(id) === securityGroupKind.prefix)
@@ -106,7 +111,7 @@ async function retagRules(
   return new Set(groups.map((group) => group.id))
 }
 
-interface TagRecord extends Tagged {
+export interface TagRecord extends Tagged {
   readonly resource: string
   readonly resourceType: ResourceType
   readonly key: string
@@ -114,7 +119,7 @@ interface TagRecord extends Tagged {
 }
 
 /** For reading only: `cloud/resources/tags.ts` writes them. */
-const tagRows = defineKind<TagRecord>({
+export const tagRows = defineKind<TagRecord>({
   name: tagKind,
   prefix: tagKind,
   schema: 1,

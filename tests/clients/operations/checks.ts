@@ -5,6 +5,8 @@
 import { handlers as ec2Handlers } from "#services/ec2/service.ts"
 import { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import { handlers as ssmHandlers } from "#services/ssm/service.ts"
+import { handlers as taggingHandlers } from "#services/tagging/service.ts"
+import { handlersOf as cloudtrailHandlers } from "#services/cloudtrail/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
@@ -21,6 +23,8 @@ import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
 import { serviceQuotas } from "./service-quotas.ts"
 import { ssm } from "./ssm.ts"
+import { tagging } from "./tagging.ts"
+import { cloudtrail } from "./cloudtrail.ts"
 import { tags } from "./tags.ts"
 
 export type Check = (cloud: TestCloud) => Promise<void>
@@ -74,6 +78,22 @@ export const services: readonly Service[] = [
     version: "2019-06-24",
     handlers: servicequotasHandlers,
     checks: serviceQuotas,
+    refusal,
+  },
+  {
+    name: "tagging",
+    title: "Resource Groups Tagging",
+    version: "2017-01-26",
+    handlers: taggingHandlers,
+    checks: tagging,
+    refusal,
+  },
+  {
+    name: "cloudtrail",
+    title: "CloudTrail",
+    version: "2013-11-01",
+    handlers: cloudtrailHandlers({} as never),
+    checks: cloudtrail,
     refusal,
   },
 ]

@@ -2,22 +2,28 @@
 import * as ec2 from "@aws-sdk/client-ec2"
 import * as servicequotas from "@aws-sdk/client-service-quotas"
 import * as ssm from "@aws-sdk/client-ssm"
+import * as tagging from "@aws-sdk/client-resource-groups-tagging-api"
+import * as cloudtrail from "@aws-sdk/client-cloudtrail"
 import * as sts from "@aws-sdk/client-sts"
 import type { handlers as ec2Handlers } from "#services/ec2/service.ts"
 import type { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import type { handlers as ssmHandlers } from "#services/ssm/service.ts"
+import type { handlers as taggingHandlers } from "#services/tagging/service.ts"
+import type { handlersOf as cloudtrailHandlers } from "#services/cloudtrail/service.ts"
 import type { handlers as stsHandlers } from "#services/sts/service.ts"
 import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 
 /** By the name of each service here: the SDK's module. */
-const sdks = { ec2, sts, ssm, servicequotas }
+const sdks = { ec2, sts, ssm, servicequotas, tagging, cloudtrail }
 type Sdks = typeof sdks
 interface Tables {
   ec2: typeof ec2Handlers
   sts: typeof stsHandlers
   ssm: typeof ssmHandlers
   servicequotas: typeof servicequotasHandlers
+  tagging: typeof taggingHandlers
+  cloudtrail: ReturnType<typeof cloudtrailHandlers>
 }
 export type ServiceName = keyof Sdks
 
@@ -39,6 +45,8 @@ export interface TestCloud {
   readonly image: string
   readonly ec2: Sends<"ec2">
   readonly sts: Sends<"sts">
+  readonly cloudtrail: Sends<"cloudtrail">
+  readonly tagging: Sends<"tagging">
   readonly ssm: Sends<"ssm">
   readonly servicequotas: Sends<"servicequotas">
   /** A call that must be refused: "400 InvalidVpcID.NotFound". Throws if it is served. */
@@ -70,6 +78,8 @@ export async function openTestCloud(): Promise<TestCloud> {
   const clients: Readonly<Record<ServiceName, { destroy(): void }>> = {
     ec2: new ec2.EC2Client(configuration),
     sts: new sts.STSClient(configuration),
+    cloudtrail: new cloudtrail.CloudTrailClient(configuration),
+    tagging: new tagging.ResourceGroupsTaggingAPIClient(configuration),
     ssm: new ssm.SSMClient(configuration),
     servicequotas: new servicequotas.ServiceQuotasClient(configuration),
   }
@@ -110,6 +120,8 @@ export async function openTestCloud(): Promise<TestCloud> {
     image: "",
     ec2: sender("ec2"),
     sts: sender("sts"),
+    cloudtrail: sender("cloudtrail"),
+    tagging: sender("tagging"),
     ssm: sender("ssm"),
     servicequotas: sender("servicequotas"),
     refusal: (operation, input) => refusalOf("ec2", operation, input as object),

@@ -53,7 +53,8 @@ export const instances = {
     assert.equal(await wrong({ SubnetId: "subnet-00000000" }), "400 InvalidSubnetID.NotFound")
     assert.equal(await wrong({ UserData: Buffer.alloc(16_385).toString("base64") }), "400 InvalidParameterValue")
     assert.equal(await wrong({ UserData: "not base64!" }), "400 InvalidParameterValue")
-    assert.equal(await wrong({ HibernationOptions: { Configured: true } }), "400 UnsupportedOperation")
+    const hibernating = { HibernationOptions: { Configured: true } }
+    assert.equal(await wrong(hibernating), "400 UnsupportedHibernationConfiguration")
     const device = { DeviceName: "/dev/xvda", Ebs: { VolumeType: "io1" as const, VolumeSize: 8 } }
     assert.equal(await wrong({ BlockDeviceMappings: [device] }), "400 MissingParameter")
     assert.equal(await wrong({ DryRun: true }), "412 DryRunOperation")
@@ -140,6 +141,23 @@ export const instances = {
     )
     const hibernate = { InstanceIds: [id], Hibernate: true }
     assert.equal(await refusal("StopInstances", hibernate), "400 UnsupportedHibernationConfiguration")
+    const device = { DeviceName: "/dev/xvda", Ebs: { Encrypted: true } }
+    const asked = { HibernationOptions: { Configured: true }, BlockDeviceMappings: [device] }
+    const [sleeper] = await launch(asked)
+    await ec2("StopInstances", { InstanceIds: [sleeper], Hibernate: true })
+    await daemon.settled()
+    const asleep = await shown(cloud, sleeper)
+    assert.deepEqual(
+      [asleep.State?.Name, asleep.StateReason?.Code, asleep.HibernationOptions?.Configured],
+      ["stopped", "Client.UserInitiatedHibernate", true],
+    )
+    await ec2("StartInstances", { InstanceIds: [sleeper] })
+    await daemon.settled()
+    const awake = await shown(cloud, sleeper)
+    assert.deepEqual(
+      [awake.State?.Name, awake.StateReason, awake.PrivateIpAddress],
+      ["running", undefined, asleep.PrivateIpAddress],
+    )
     await refusesIds(cloud, "StopInstances")
   },
 

@@ -11,8 +11,6 @@ import { loadState } from "./state.ts"
 import type { Template } from "./template-folder.ts"
 
 export interface Clone {
-  /** Once it has ended without having become anybody: its disk is as new again. */
-  readonly takeBack: () => void
   /** "prepared", until it is personalised. */
   readonly machine: Machine
   readonly template: string
@@ -29,8 +27,9 @@ const wholePatience = 3
 const emptyLimitBytes = 4 << 20
 
 /**
- * Gives the machine's untouched disk the content of the template's, an overlay of the same image, and gives what undoes that. Whoever
- * stops us in between leaves a disk that boots as one of an image made of the template would: it holds nobody's identity.
+ * Gives the machine's untouched disk the content of the template's, an overlay of the same image, and gives what undoes that. A clone that
+ * ends as nobody has its disk made anew by whoever asked for it ("nameless"). Whoever stops us in between leaves a disk that boots as one
+ * of an image made of the template would: it holds nobody's identity.
  */
 async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
   const to = disks[0]?.path ?? ""
@@ -76,8 +75,11 @@ export async function startClone(
     agent = await connectAgent(agentPath(directory))
     await loadState(started, fd)
   }
+  const source = {
+    memory: { path: template.memory.path, shared: false },
+    state: { path: template.state.path, load },
+  }
   const takeBack = template.diskPath === undefined ? () => {} : await copyDisk(template.diskPath, spec)
-  const source = { memoryPath: template.memory.path, shared: false, state: { path: template.state.path, load } }
   const machine = await startMachine(spec, directory, workshop, onChange, source).catch((error: unknown) => {
     takeBack()
     throw error
@@ -99,7 +101,6 @@ export async function startClone(
   return {
     machine,
     template: template.key,
-    takeBack,
     personalise: (timeoutMs) =>
       timed(
         "command",

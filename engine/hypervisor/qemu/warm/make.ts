@@ -52,7 +52,7 @@ export async function makeTemplate(making: Making): Promise<void> {
   await withMachine(making, async (spec) => {
     const memoryPath = path.join(making.work, "ram.bin")
     makeMemory(memoryPath, spec.memoryMiB, making.uid)
-    const source: Source = { memoryPath, shared: true }
+    const source: Source = { memory: { path: memoryPath, shared: true } }
     const machine = await startMachine(spec, directory, workshop, () => {}, source)
     const abandon = () => void machine.finish("killed")
     making.signal.addEventListener("abort", abandon)

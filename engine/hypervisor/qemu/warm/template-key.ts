@@ -1,8 +1,8 @@
 /** Which machines may be clones of one template: all that its RAM and its devices' state know of its making. */
 import { createHash } from "node:crypto"
-import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs"
+import { closeSync, openSync, readSync, statSync } from "node:fs"
 import type { MachineSpec } from "../../types.ts"
-import type { Accelerator } from "../accelerator.ts"
+import { type Accelerator, hostCpu } from "../accelerator.ts"
 import { diskChain } from "../disk-chain.ts"
 
 /** Raised when templates of an earlier release must not be used: when arguments of QEMU, agent or protocol change. */
@@ -17,14 +17,6 @@ export interface TemplateKey {
   readonly imageFiles: readonly string[]
   readonly diskBytes: number
 }
-
-/** Of this host; it does not change while we run. */
-let cpu: string | undefined
-const hostCpu = () =>
-  readFileSync("/proc/cpuinfo", "utf8")
-    .split("\n\n")[0]
-    ?.match(/^(model name|flags)\b.*$/gm)
-    ?.join() ?? ""
 
 /** A file by what changes when it is another one. Throws where there is none. */
 export function fileIdentity(file: string): string {
@@ -46,6 +38,7 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
   if (!disk || otherDisks.length > 0) return `a machine with ${spec.disks.length} disks boots`
   if (!nic || otherNics.length > 0) return `a machine with ${spec.nics.length} interfaces boots`
   if (spec.boot.kind === "firmware" && spec.boot.agent !== true) return "an image without an agent boots"
+  if (spec.boot.kind === "firmware" && disk.secret) return "an encrypted disk does not begin with a template's"
   if (host.accelerator === "none") return "this host can run no machines"
   const [, image, ...deeper] = diskChain(disk)
   if (!image || image.format !== "qcow2" || deeper.length > 0) return "its disk is not an overlay of an image"
@@ -64,7 +57,7 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
     qemu: host.version,
     binary: fileIdentity(binary),
     accelerator: host.accelerator,
-    cpu: (cpu ??= hostCpu()),
+    cpu: hostCpu(),
   }
   const imageFiles =
     spec.boot.kind === "kernel" ? [image.path, spec.boot.kernelPath, spec.boot.initrdPath] : [image.path]

@@ -12,6 +12,7 @@ import { securityGroupKind } from "../../security-groups/record.ts"
 import { volumeKind } from "../../volumes/record.ts"
 import { assignGuest, ownInterfaces, reassignGuest } from "../assignment.ts"
 import { readUserData } from "../launch/wish.ts"
+import { isHibernated, requireHibernatingType } from "../hibernation.ts"
 import { type BlockDevice, instanceKind, type InstanceAttributes, type InstanceRecord } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { defaultCredits } from "../../credits/defaults.ts"
@@ -46,6 +47,11 @@ export async function setType(call: Call, instance: InstanceResource, name: stri
       detail: `Modifying the instance type from ${record.type} to ${name} is not allowed. The instance's architecture is ${record.architecture}.`,
     })
   requireTypeSupport(name, record.attributes)
+  if (isHibernated(record))
+    throw raise("IncorrectInstanceState", {
+      detail: `The instance '${instance.id}' is hibernated: its type cannot be modified. Start it and stop it first.`,
+    })
+  if (record.hibernationConfigured === true) requireHibernatingType(name, record.platform)
   const cpuCredits =
     record.attributes.cpuCredits ?? (isBurstable(name) ? defaultCredits(await readSettings(call), name) : undefined)
   const next = call.draft.update(instanceKind, instance, {

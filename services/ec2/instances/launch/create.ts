@@ -172,6 +172,7 @@ function instanceRecord(
     starts: 1,
     resets: 0,
     attributes: wish.attributes,
+    ...(wish.hibernation && { hibernationConfigured: true }),
     tags: wish.tags.instance,
     ...(wish.keyName === undefined ? {} : { keyName: wish.keyName }),
     ...(launch.publicKey === undefined ? {} : { publicKey: launch.publicKey }),

@@ -11,6 +11,7 @@ import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { toReservations } from "../answer.ts"
+import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.ts"
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
@@ -39,6 +40,11 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const publicKey = await findPublicKey(call, wish.keyName)
   call.authorize("ec2:RunInstances", subnet, ...groups)
   const devices = allDevices(call, wish, image.record, settings)
+  if (wish.hibernation) {
+    requireHibernatingType(wish.type, image.record.platform)
+    for (const device of devices)
+      if (device.root) requireHibernatingRoot({ ...device, encrypted: device.kmsKey !== undefined }, machine.memoryMiB)
+  }
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
   const most = await roomFor(call, machine, wish, subnet.record.zone)
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)

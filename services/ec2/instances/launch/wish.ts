@@ -29,6 +29,7 @@ export interface LaunchWish {
   readonly devices: readonly DeviceWish[]
   readonly attributes: InstanceAttributes
   readonly clientToken?: string
+  readonly hibernation: boolean
   readonly tags: {
     readonly instance: readonly Tag[]
     readonly volume: readonly Tag[]
@@ -50,7 +51,6 @@ const notDone = [
   "ElasticInferenceAccelerators",
   "EnclaveOptions",
   "EnablePrimaryIpv6",
-  "HibernationOptions",
   "IamInstanceProfile",
   "InstanceMarketOptions",
   "Ipv6AddressCount",
@@ -95,6 +95,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
         ? {}
         : { maintenance: readMaintenanceOptions(input.MaintenanceOptions) }),
     },
+    hibernation: input.HibernationOptions?.Configured === true,
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
     ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),
     ...(input.UserData === undefined || input.UserData === "" ? {} : { userData: readUserData(input.UserData) }),
@@ -110,7 +111,7 @@ function refuseWhatIsNotDone(input: Run): void {
     throw raise("UnsupportedOperation", { operation: `RunInstances with ${name}` })
   }
 }
-/** `HibernationOptions.Configured=false`, `EnclaveOptions.Enabled=false`: asks for what is so anyway. */
+/** `EnclaveOptions.Enabled=false`: asks for what is so anyway. */
 function isOff(value: unknown): boolean {
   return (
     typeof value === "object" &&

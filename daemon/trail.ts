@@ -1,0 +1,28 @@
+/** What the listener says of calls, into the record that CloudTrail shows. */
+import { createTrail, keptMs, type Trail } from "#cloud/events/trail.ts"
+import type { Clock } from "#lib/clock.ts"
+import { isRegion } from "#services/ec2/regions/data.ts"
+import type { CallRecord } from "#wire/http/call.ts"
+
+const maxBytes = 256 * 1024 * 1024
+
+/** The trail of a home: a file beside its store, opened with the first call. */
+export function openTrail(directory: string, clock: Clock, log: (message: string, error: unknown) => void): Trail {
+  const open = async () => {
+    const { openHistory } = await import("#store/history/open.ts")
+    return openHistory({ directory, clock, maxAgeMs: keptMs, maxBytes })
+  }
+  return createTrail(open, clock, log)
+}
+
+/** Calls of nobody that is known, of no operation, or for a region that there is not, are not in anybody's history. */
+export function recordCall(trail: Trail, call: CallRecord): void {
+  const { caller, region, service, operation, requestId, sourceAddress, userAgent, code, message } = call
+  if (!caller || operation === "" || !isRegion(region)) return
+  const { account, accessKeyId, arn, userId } = caller
+  const went = code === "" ? {} : { code, message }
+  trail.record(
+    { account, region },
+    { requestId, service, operation, accessKeyId, arn, userId, sourceAddress, userAgent, ...went },
+  )
+}

@@ -74,7 +74,7 @@ function watched<Engine extends object>(engine: Engine, name: string, calls: str
 
 /** Images and keys of hibernated guests. */
 export const filesOf = ({ directory }: Engines) =>
-  ["hibernated", "hibernation-keys"].flatMap((folder) => {
+  ["hibernated", "keys/hibernation"].flatMap((folder) => {
     const path = join(directory, folder)
     return existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : []
   })
@@ -193,10 +193,12 @@ export const guest: GuestSpec = {
   ports: [{ network: "vpc-1", port }],
   metadata: { guest: "i-1", enabled: true, tokens: "optional", hopLimit: 1, tree: {}, domainName: "ec2.internal" },
 }
-/** One guest and all it needs, each at generation 1. */
+export const template: Spec = { kind: "template", image: "ami-1", vcpus: 1, memoryMiB: 128 }
+/** One guest and all it needs, and a template of its kind, each at generation 1. */
 export const everything: readonly Assignment[] = [
   { resource: "i-1", generation: 1, spec: guest },
   { resource: "sg-1", generation: 1, spec: group },
   { resource: "vpc-1", generation: 1, spec: network },
   { resource: "vol-1", generation: 1, spec: volume },
+  { resource: "fl-1", generation: 1, spec: template },
 ]

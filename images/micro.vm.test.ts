@@ -120,7 +120,7 @@ test(
   },
 )
 
-async function consoleSays(guest: Guest, pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
+async function consoleSays(guest: Guest, pattern: RegExp, timeoutMs = 240_000): Promise<RegExpExecArray> {
   return await until(String(pattern), timeoutMs, async () => {
     assert.equal(guest.process.exitCode, null, `QEMU ended: ${await guest.console().catch(() => "")}`)
     return pattern.exec(await guest.console().catch(() => "")) ?? undefined
@@ -130,7 +130,7 @@ async function consoleSays(guest: Guest, pattern: RegExp, timeoutMs = 60_000): P
 async function firstBoot(context: TestContext, guest: Guest): Promise<void> {
   await consoleSays(guest, /userspace up/)
   const userspaceMs = performance.now() - guest.startedMs
-  await until("ssh banner", 60_000, () => greetsAsSsh(guest.sshPort))
+  await until("ssh banner", 240_000, () => greetsAsSsh(guest.sshPort))
   const bannerMs = performance.now() - guest.startedMs
   context.diagnostic(`spawn to userspace ${Math.round(userspaceMs)} ms, to ssh banner ${Math.round(bannerMs)} ms`)
   await consoleSays(guest, /user-data ended with exit code 3/)
@@ -185,7 +185,7 @@ async function powerButton(guest: Guest): Promise<void> {
   await guest.qmp("system_powerdown")
   const ended = await Promise.race([
     guest.ended,
-    new Promise((resolve) => setTimeout(resolve, 60_000, "still running").unref()),
+    new Promise((resolve) => setTimeout(resolve, 240_000, "still running").unref()),
   ])
   assert.deepEqual(ended, [0, null])
   assert.match(await guest.console(), /reboot: Power down/)
@@ -202,7 +202,7 @@ async function shedIdentity(guest: Guest, folder: string): Promise<void> {
   // The connection may end before the command has answered.
   await guest.ssh("sudo poweroff").catch(() => {})
   assert.deepEqual(
-    await Promise.race([guest.ended, new Promise((resolve) => setTimeout(resolve, 60_000, "still running").unref())]),
+    await Promise.race([guest.ended, new Promise((resolve) => setTimeout(resolve, 240_000, "still running").unref())]),
     [0, null],
   )
 }

@@ -14,10 +14,10 @@ export const hasGuests = (name: SuiteName): boolean => name === "vm" || name ===
 
 /** Longest time of one test file. */
 export const deadlineMs: Record<SuiteName, number> = {
-  unit: 180_000,
+  unit: 300_000,
   api: 300_000,
-  vm: 480_000,
-  faults: 480_000,
+  vm: 900_000,
+  faults: 900_000,
   long: 1_200_000,
 }
 

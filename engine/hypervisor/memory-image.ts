@@ -30,7 +30,6 @@ export const frameBytes = 1 << 20
 const lastFrame = 0x8000_0000
 /** Guests that run need room on the same disk: a save ends before it takes the last of it. */
 const reserveBytes = 64 << 20
-const lookForRoomEvery = 32
 
 /**
  * Writes `image` whole or not at all. `finished` is asked after the last byte whether these were all; when it rejects, so does this.
@@ -112,7 +111,7 @@ const nonceOf = (frame: number): Buffer => {
 function sealer(file: FileHandle, { key, path: name }: MemoryImage) {
   let count = 0
   return async (plain: Buffer, last: boolean) => {
-    if (count % lookForRoomEvery === 0) requireRoom(path.dirname(name))
+    requireRoom(path.dirname(name))
     const length = Buffer.alloc(4)
     length.writeUInt32BE(((last ? lastFrame : 0) | plain.length) >>> 0)
     const seal = createCipheriv(cipher, key, nonceOf(count++)).setAAD(length)

@@ -61,7 +61,7 @@ test("memory that was changed, or is gone, is told of, and the guest boots", asy
   const spoil: readonly ((file: string) => void)[] = [
     (file) => writeFileSync(file, readFileSync(file).with(30, 0).with(31, 1)),
     (file) => rmSync(file),
-    (file) => rmSync(file.replace("hibernated", "hibernation-keys")),
+    (file) => rmSync(file.replace("hibernated", "keys/hibernation")),
   ]
   let generation = 1
   for (const [index, change] of spoil.entries()) {

@@ -15,8 +15,8 @@ export async function hibernate(scene: Scene): Promise<Outcome | undefined> {
   if (!memory.saving) {
     const still = machine.phase === "paused" && machine.cause === undefined
     if (scene.record?.notKept !== undefined || !(machine.phase === "running" || still)) return undefined
-    const image = await world.memories.begin(id)
-    memory.saving = world.hypervisor.hibernate(id, image).then(
+    const save = async () => world.hypervisor.hibernate(id, await world.memories.begin(id))
+    memory.saving = save().then(
       () => undefined,
       (error: unknown) => troubleOf(error).message,
     )

@@ -107,7 +107,7 @@ export function createHost(options: HostOptions): Host {
     network: createNetworkReconciler(),
     group: reconcileGroup,
     volume: reconcileVolume,
-    template: createTemplateReconciler({ templates, maker, records: templateRecords }),
+    template: createTemplateReconciler({ templates, maker, records: templateRecords, log }),
   }
   const queue = createQueue({
     reconcile: (entry, superseded, waitedMs) => {

@@ -12,7 +12,7 @@ const keyBytes = 32
 
 export function openMemories(stateDirectory: string) {
   const images = join(stateDirectory, "hibernated")
-  const keys = join(stateDirectory, "hibernation-keys")
+  const keys = join(stateDirectory, "keys", "hibernation")
   const imageOf = (guest: string) => join(images, named(guest))
   const keyOf = (guest: string) => join(keys, named(guest))
   const has = async (guest: string): Promise<boolean> => (await stat(imageOf(guest)).catch(missing)) !== undefined
@@ -37,6 +37,8 @@ export function openMemories(stateDirectory: string) {
         await file.close()
       }
       await rename(temporary, keyOf(guest))
+      const folder = await open(keys)
+      await folder.sync().finally(() => folder.close())
       return { path: imageOf(guest), key }
     },
     /** Removes image and key, so that nothing brings them back. */

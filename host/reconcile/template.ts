@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path"
 import type { WarmTemplates } from "#engine/hypervisor/types.ts"
 import type { TemplateAssignment, Trouble } from "../protocol/types.ts"
+import type { Log } from "../types.ts"
 import { troubleOf, type Outcome } from "./steps.ts"
 import type { TemplateMaker } from "./template-maker.ts"
 import type { Pass, World } from "./world.ts"
@@ -41,16 +42,27 @@ export interface TemplateReconcilerOptions {
   readonly templates: WarmTemplates | undefined
   readonly maker: TemplateMaker | undefined
   readonly records: TemplateRecords
+  readonly log: Log
+}
+
+/** For whoever may call the API: folders of the host are not said. */
+function told({ code, message }: Trouble): Trouble {
+  const words =
+    code === "disk-full" ? "no space left on the host's disk" : message.replace(/\/[\w.:-]+(\/[\w.:-]*)+/g, "(a file)")
+  return { code: code === "internal" ? "no-template" : code, message: words, final: true }
 }
 
 export function createTemplateReconciler(options: TemplateReconcilerOptions): (pass: Pass) => Promise<Outcome> {
-  const { templates, maker, records } = options
+  const { templates, maker, records, log } = options
+  /** What this process has seen to fit: after an upgrade of QEMU the files of before are there, and of no use. */
+  const fitting = new Map<string, string>()
   const failures = new Map<string, { readonly generation: number; readonly atMs: number; readonly trouble: Trouble }>()
 
   const remove = async ({ entry, world, report }: Pass): Promise<Outcome> => {
     const { resource } = entry
     report({ kind: "template", phase: "pending" })
     failures.delete(resource)
+    fitting.delete(resource)
     const template = await records.read(resource)
     if (template !== undefined && !(await isWished(template, resource, world))) await templates?.remove(template)
     await records.remove(resource)
@@ -75,11 +87,16 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
     try {
       if (!maker) throw new Error("guests of this host always boot: up --warm on")
       const { image, vcpus, memoryMiB } = spec
-      await records.write(resource, await maker.make({ image, vcpus, memoryMiB }))
+      const before = await records.read(resource)
+      const template = await maker.make({ image, vcpus, memoryMiB })
+      await records.write(resource, template)
+      fitting.set(resource, template)
+      const outdated = before !== undefined && before !== template && !(await isWished(before, resource, world))
+      if (outdated) await templates?.remove(before)
       report({ kind: "template", phase: "ready" })
     } catch (error) {
-      const { code, message } = troubleOf(error)
-      const trouble = { code: code === "internal" ? ("no-template" as const) : code, message, final: true }
+      const trouble = told(troubleOf(error))
+      log("host: an assigned template could not be made", { resource, why: String(error).slice(0, 500) })
       failures.set(resource, { generation, atMs: world.clock.monotonicMs(), trouble })
       report({ kind: "template", phase: "pending", trouble })
     }
@@ -99,7 +116,8 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
       report({ kind: "template", phase: "pending", trouble: { code: "no-image", message, final: true } })
       return { kind: "settled" }
     }
-    const there = simulated || (template !== undefined && (await templates?.has(template)) === true)
+    const fits = template !== undefined && fitting.get(entry.resource) === template
+    const there = simulated || (fits && (await templates?.has(template)) === true)
     if (there) report({ kind: "template", phase: "ready" })
     else await make(pass, spec)
     return { kind: "settled" }

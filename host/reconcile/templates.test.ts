@@ -17,9 +17,9 @@ const named: GuestSpec = {
     userData: Buffer.from("#!/bin/sh\n").toString("base64"),
   },
 }
-const assigned: readonly Assignment[] = everything.map((each) =>
-  each.spec.kind === "guest" ? { ...each, spec: named } : each,
-)
+const assigned: readonly Assignment[] = everything
+  .filter(({ spec }) => spec.kind !== "template")
+  .map((each) => (each.spec.kind === "guest" ? { ...each, spec: named } : each))
 
 async function scene(context: TestContext, templates = { uid: 2_009_903, mtu: 9001, quietMs: 1 }) {
   const engines = await simEngines()

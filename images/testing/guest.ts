@@ -101,7 +101,7 @@ export async function startGuest(context: TestContext, options: GuestOptions): P
     sshPort,
     startedMs,
     ssh: async (command) =>
-      (await execute("ssh", [...sshArguments(folder, sshPort), command], { timeout: 60_000 })).stdout,
+      (await execute("ssh", [...sshArguments(folder, sshPort), command], { timeout: 240_000 })).stdout,
   }
 }
 

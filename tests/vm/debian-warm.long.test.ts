@@ -18,7 +18,7 @@ const bootMs = 900_000
 const userData = "#!/bin/sh\necho ran >>/root/runs\nsync\n"
 
 test("debian-12 is cloned from a template, and each clone is a machine of its own", async (t) => {
-  const cloud = await startCloud(t, 5580, tmpdir(), ["--images", "all", "--warm", "on"])
+  const cloud = await startCloud(t, 5581, tmpdir(), ["--images", "all", "--warm", "on"])
   const home = ["--home", cloud.home]
   await until("the image", buildMs, async () => {
     const { status } = await fractus(["image", "build", "debian-12", ...home])
@@ -75,7 +75,7 @@ async function launch(cloud: Cloud): Promise<Launched> {
   )
   const id = made?.InstanceId ?? ""
   const address = await until(`${id} to have an address`, 60_000, async () => (await find(cloud, id)).PublicIpAddress)
-  await until(`${id} to greet`, bootMs, () => banner(address))
+  await until(`${id} to greet`, bootMs, () => banner(address, 20_000))
   const bannerMs = since()
   await asAdmin(cloud, address, "true", 120_000)
   return { id, address, ms: { banner: bannerMs, login: since() } }

@@ -1,5 +1,6 @@
 /** Encrypted volumes of a real guest: what it writes is not on the host's disk, and is there again after whatever happens. */
 import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
 import { readdirSync, readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { type TestContext, test } from "node:test"
@@ -83,7 +84,15 @@ test(
       ],
     )
 
-    const host = (await cloud.processes()).get("fractus-host") ?? assert.fail("no host")
+    const processes = await cloud.processes()
+    const keyFile = join(cloud.home, "host", "keys", readdirSync(join(cloud.home, "host", "keys"))[0] ?? "")
+    for (const name of ["fractus-api", "guest-services", `qemu ${id}`]) {
+      const uid = /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${processes.get(name)}/status`, "utf8"))?.[1]
+      const { status, stderr } = spawnSync("setpriv", [`--reuid=${uid}`, "--clear-groups", "cat", keyFile])
+      assert.notEqual(status, 0, name)
+      assert.match(String(stderr), /Permission denied/, name)
+    }
+    const host = processes.get("fractus-host") ?? assert.fail("no host")
     process.kill(host, "SIGKILL")
     await cloud.up()
     const read = "sudo cat /root/file | md5sum; sudo head -c 148000 /dev/vdb | md5sum"
@@ -96,7 +105,7 @@ test(
     const keys = join(cloud.home, "host", "keys")
     renameSync(keys, `${keys}.away`)
     await start(cloud, id)
-    const stopped = await until("the start to be refused", 60_000, async () => {
+    const stopped = await until("the start to be refused", 240_000, async () => {
       const now = await find(cloud, id)
       return now.State?.Name === "stopped" ? now : undefined
     })

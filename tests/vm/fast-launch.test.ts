@@ -27,7 +27,7 @@ test(
     const templates = () => (existsSync(folder) ? readdirSync(folder) : [])
     await client.send(new EnableFastLaunchCommand({ ImageId }))
     const begun = () => templates().some((name) => name.startsWith(".making-"))
-    await until("a template in the making", 60_000, async () => (begun() ? true : undefined))
+    await until("a template in the making", 240_000, async () => (begun() ? true : undefined))
     const host = (await cloud.processes()).get("fractus-host") ?? assert.fail("no host")
     process.kill(host, "SIGKILL")
     await until("the host's end", 20_000, async () => (existsSync(`/proc/${host}/exe`) ? undefined : true))
@@ -39,7 +39,7 @@ test(
       new RunInstancesCommand({ ImageId, InstanceType: "t3.micro", KeyName: "test", MinCount: 1, MaxCount: 1 }),
     )
     const id = instance?.InstanceId ?? ""
-    const address = await until("an address", 60_000, async () => (await cloud.instances())[0]?.PublicIpAddress)
+    const address = await until("an address", 240_000, async () => (await cloud.instances())[0]?.PublicIpAddress)
     await until("a greeting", 120_000, () => banner(address))
     await cloud.settled()
     assert.match((await fractus(["why", id, "--home", cloud.home])).output, /command: clones template/)

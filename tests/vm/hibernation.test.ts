@@ -113,7 +113,7 @@ test("a hibernated guest goes on where it was, after its cloud was killed and st
   await cloud.client.send(new TerminateInstancesCommand(ids))
   await untilState(cloud, id, "terminated")
   await cloud.settled()
-  for (const folder of ["hibernated", "hibernation-keys"])
+  for (const folder of ["hibernated", "keys/hibernation"])
     assert.deepEqual(readdirSync(join(cloud.home, "host", folder)), [])
   const { output } = await fractus(["why", id, "--home", cloud.home])
   assert.match(output, /Client|hibernate|memory/)

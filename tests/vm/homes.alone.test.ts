@@ -18,7 +18,7 @@ async function launch(cloud: Cloud): Promise<string> {
 }
 
 const login = (cloud: Cloud, address: string) =>
-  until(`${address} lets its key in`, 120_000, () => inGuest(cloud, address, boot).catch(() => undefined))
+  until(`${address} lets its key in`, 300_000, () => inGuest(cloud, address, boot).catch(() => undefined))
 
 const run = (command: string, ...words: readonly string[]) => execFileSync(command, words, { encoding: "utf8" })
 

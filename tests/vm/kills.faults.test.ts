@@ -28,6 +28,8 @@ const longestWorkMs = 2_500
 type Wish = "launch" | "stop" | "start" | "reboot" | "terminate"
 interface Deed {
   readonly wish: Wish
+  /** Of a launch: its root volume. */
+  readonly encrypted?: boolean
   /** Undefined when a launch was cut off. */
   id?: string
   answered: boolean
@@ -115,7 +117,9 @@ const stateOf = (instances: readonly Instance[], id: string) =>
 
 /** What is done in a round: launches until there are enough, and something with two of those that are there. */
 function planOf(random: Random, present: readonly Instance[]): Deed[] {
-  const launches = Array.from({ length: guests - present.length }, (): Deed => ({ wish: "launch", answered: false }))
+  const launches = Array.from({ length: guests - present.length }, (_, index): Deed => {
+    return { wish: "launch", encrypted: index % 2 === 0, answered: false }
+  })
   const rest = [...present]
   const others = Array.from({ length: Math.min(2, rest.length) }, (): Deed => {
     const [instance] = rest.splice(random.below(rest.length), 1)
@@ -133,7 +137,8 @@ async function carryOut({ client, imageId }: Cloud, deed: Deed, token: string): 
     switch (deed.wish) {
       case "launch": {
         const launch = { ImageId: imageId, InstanceType: "t3.nano", KeyName: "test", MinCount: 1, MaxCount: 1 } as const
-        const made = await client.send(new RunInstancesCommand({ ...launch, ClientToken: token }))
+        const BlockDeviceMappings = [{ DeviceName: "/dev/xvda", Ebs: { Encrypted: deed.encrypted === true } }]
+        const made = await client.send(new RunInstancesCommand({ ...launch, BlockDeviceMappings, ClientToken: token }))
         deed.id = made.Instances?.[0]?.InstanceId ?? ""
         break
       }

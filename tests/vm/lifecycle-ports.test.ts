@@ -35,7 +35,7 @@ test("floods through the agent's port and the serial port stay the guest's own t
   await cloud.client.send(new RunInstancesCommand(launch))
   await cloud.settled()
   const [{ InstanceId: id = "", PublicIpAddress: address = "" } = {}] = await cloud.instances()
-  await until("a login", 120_000, async () =>
+  await until("a login", 300_000, async () =>
     (await banner(address)) === undefined
       ? undefined
       : inGuest(cloud, address, "sudo modprobe virtio_console").catch(() => undefined),
@@ -92,9 +92,9 @@ async function agent(subject: Subject, say: (line: string) => void): Promise<voi
     let taken = 0
     socket.on("data", (bytes: Buffer) => (taken += bytes.length))
     socket.resume()
-    await until("the writer ends", 60_000, async () => !(await blocked()) || undefined)
+    await until("the writer ends", 240_000, async () => !(await blocked()) || undefined)
     assert.equal(await inGuest(cloud, address, "sudo cat /run/garbage"), "0")
-    await until("all has come out", 60_000, async () => taken === 52_428_800 || undefined)
+    await until("all has come out", 240_000, async () => taken === 52_428_800 || undefined)
   } finally {
     socket.destroy()
   }
@@ -106,7 +106,7 @@ const flood = `timeout ${writeSeconds} cat /dev/zero | tr "\\0" x | tee /dev/tty
 /** Bytes that the flood wrote, as the guest counts. */
 async function flooded({ cloud, address }: Subject): Promise<number> {
   const end = () => inGuest(cloud, address, "sudo cat /run/flooded 2>/dev/null").catch(() => undefined)
-  await until("the flood ends", 1000 * writeSeconds + 60_000, async () => (await end()) || undefined)
+  await until("the flood ends", 1000 * writeSeconds + 240_000, async () => (await end()) || undefined)
   const bytes = Number(await inGuest(cloud, address, "sudo cat /run/flood; sudo rm /run/flood /run/flooded"))
   assert.ok(bytes > 100_000, `the flood was one: ${bytes} bytes`)
   return bytes

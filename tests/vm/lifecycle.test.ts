@@ -20,9 +20,9 @@ import { banner, type Cloud, inGuest, startCloud, until } from "./cloud.ts"
 import { leftOf, wrongIn } from "./orphans.ts"
 
 /** From a start to a login, on a machine that has other work as well. */
-const loginMs = 120_000
+const loginMs = 300_000
 /** What a guest may take to hear the power button and end; the host's own patience is longer. */
-const endMs = 90_000
+const endMs = 180_000
 
 test("guests live as EC2 says", async (t) => {
   const cloud = await startCloud(t, 5201)

@@ -33,7 +33,7 @@ test("a session and its guest's metadata and names outlive kill -9 of host, API 
   const [instance] = await cloud.instances()
   const address = instance?.PublicIpAddress ?? ""
   // The key comes after the server.
-  await until("a login", 120_000, () => inGuest(cloud, address, "hostname").catch(() => undefined))
+  await until("a login", 300_000, () => inGuest(cloud, address, "hostname").catch(() => undefined))
   const session = spawn("ssh", [...sshWords(cloud, address), poll], { stdio: ["ignore", "pipe", "pipe"] })
   t.after(() => session.kill("SIGKILL"))
   let text = ""
@@ -63,7 +63,7 @@ test("a session and its guest's metadata and names outlive kill -9 of host, API 
       await more("without a daemon")
       await cloud.up()
     }
-    await until(`${victim} is back`, 120_000, async () => {
+    await until(`${victim} is back`, 300_000, async () => {
       const now = await cloud.processes().catch(() => undefined)
       return now?.has(victim) && now.get(victim) !== pid ? now : undefined
     })

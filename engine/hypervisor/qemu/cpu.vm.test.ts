@@ -6,6 +6,7 @@ import path from "node:path"
 import { test } from "node:test"
 import { setTimeout as sleep } from "node:timers/promises"
 import { systemClock } from "#lib/clock.ts"
+import { until } from "../conformance.ts"
 import { openQemu } from "./driver.ts"
 import { tinySpec } from "./tiny-guest.ts"
 
@@ -31,13 +32,13 @@ test("a share of CPU is kept to while it stands, and is gone when it is lifted",
   }
   await engine.prepare(tinySpec(id, path.join(home, "disk.raw"), "chatty"))
   await engine.resume(id)
-  const free = await share()
+  /** How much it gets without a limit depends on who else is busy here; at some moment it is more than a tenth. */
+  const free = () => until("more than its share", async () => ((await share()) > 20 ? true : undefined), 120_000)
+  await free()
   if (!(await engine.limitCpu(id, 10))) return t.skip("no control group of CPU can be written here")
   const limited = await share()
   await engine.limitCpu(id, 100)
-  const again = await share()
-  t.diagnostic(`free ${free.toFixed(1)}, limited to 10: ${limited.toFixed(1)}, free again: ${again.toFixed(1)}`)
-  assert.ok(limited > 2 && limited < 14, `limited to 10, it takes ${limited}`)
-  // What is left for it depends on who else is busy here.
-  assert.ok(free > 20 && again > 20, `free ${free}, again ${again}`)
+  await free()
+  t.diagnostic(`limited to 10: ${limited.toFixed(1)}`)
+  assert.ok(limited > 1 && limited < 14, `limited to 10, it takes ${limited}`)
 })

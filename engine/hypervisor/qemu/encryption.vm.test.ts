@@ -103,7 +103,7 @@ test("a guest on an encrypted disk starts, resets, outlives the engine and start
 test("the secret is in no argument, environment or file with a name, and only the guest's user can open it", () =>
   withEngine(async (engine) => {
     const [id, secret] = ["i-told", "0123456789abcdef".repeat(4)]
-    const spec = { ...(await encryptedSpec(id, "deaf", secret)), uid: 2_099_997 }
+    const spec = { ...(await encryptedSpec(id, "deaf", secret)), uid: 2_099_985 }
     const { pid } = await engine.prepare(spec)
     assert.ok(pid)
     for (const name of ["cmdline", "environ"]) assert.ok(!readFileSync(`/proc/${pid}/${name}`).includes(secret), name)
@@ -115,7 +115,7 @@ test("the secret is in no argument, environment or file with a name, and only th
     const held = `/proc/${pid}/fd/${holders[0]}`
     assert.match(readlinkSync(held), / \(deleted\)$/)
     const { uid, mode } = statSync(held)
-    assert.deepEqual([uid, (mode & 0o777).toString(8)], [2_099_997, "400"])
+    assert.deepEqual([uid, (mode & 0o777).toString(8)], [2_099_985, "400"])
     const found = readdirSync(path.join(home, "run"), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .filter((entry) => readFileSync(path.join(entry.parentPath, entry.name)).includes(secret))

@@ -104,7 +104,7 @@ test("a real kernel boots from an overlay that its user cannot open, and is reac
     await engine.resume(spec.id)
     await until("user space", async () => (await engine.consoleOutput(spec.id, 1 << 20)).includes("userspace up"))
     const userspaceMs = performance.now() - startMs
-    await until("the guest to answer", knock, 30_000)
+    await until("the guest to answer", knock, 240_000)
     t.diagnostic(
       `prepared ${preparedMs | 0} ms, user space ${userspaceMs | 0} ms, answer ${(performance.now() - startMs) | 0} ms`,
     )
@@ -121,7 +121,7 @@ test("a real kernel boots from an overlay that its user cannot open, and is reac
       if (phase !== "exited") await engine.requestShutdown(spec.id).catch(() => {})
       return phase === "exited" && cause
     }
-    assert.equal(await until("the end", gone, 60_000), "requested")
+    assert.equal(await until("the end", gone, 240_000), "requested")
   } finally {
     await engine.kill(spec.id)
     await engine.remove(spec.id)

@@ -131,6 +131,11 @@ test("keys and records are root's alone, and a removed volume's data key is nowh
   const record = join(home, "volumes/vol-1.json")
   assert.equal((await readFile(record, "utf8")).includes(secret), false)
 
+  // A data key belongs to one volume: another's record does not take it along.
+  await storage.createVolume({ id: "vol-2", sizeBytes: gibibyte, key: "key-1" })
+  await copyFile(record, join(home, "volumes/vol-2.json"))
+  await assert.rejects(storage.present("vol-2", 0), { code: "no-key" })
+
   // The file alone was kept: under a new record with the same name it is noise.
   await copyFile(path, join(home, "stolen.qcow2"))
   await storage.removeVolume("vol-1")

@@ -6,6 +6,7 @@ import path from "node:path"
 import { after, test } from "node:test"
 import { encryptQcow2 } from "#engine/storage/qcow2/luks.ts"
 import { until } from "../../conformance.ts"
+import { newImageKey, removeMemoryImage } from "../../memory-image.ts"
 import type { MachineSpec } from "../../types.ts"
 import { isUntouched } from "./template-key.ts"
 import { endAll, prepareTraced, type Lab, type WarmEngine, warmLab, templateUid } from "./lab.ts"
@@ -57,6 +58,18 @@ async function encrypted<Spec extends MachineSpec>(spec: Spec): Promise<Spec> {
   return { ...spec, disks: spec.disks.map((disk) => ({ ...disk, secret: () => secret })) }
 }
 
+/** A clone hibernates with all of its RAM, most of which is still the template's, and goes on on RAM of its own. */
+async function sleepAndGoOn(engine: WarmEngine, spec: MachineSpec, bootId: string): Promise<void> {
+  const image = { path: path.join(lab.home, "image"), key: newImageKey() }
+  await engine.hibernate(spec.id, image)
+  await engine.prepare({ ...spec, resumeFrom: image })
+  removeMemoryImage(image.path)
+  await engine.resume(spec.id)
+  assert.equal((await lab.ssh(2, "cat /proc/sys/kernel/random/boot_id")).trim(), bootId)
+  const { pid } = await engine.inspect(spec.id)
+  assert.equal(readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("memory-backend-file"), false)
+}
+
 test(
   "clones answer ssh as who they are told to be, and share nothing, with an encrypted disk or not",
   { timeout: 300_000 },
@@ -100,6 +113,7 @@ test(
       const said = async () => (await engine.consoleOutput("i-one", 65_536)).toString()
       assert.match(await said(), /ran clone-1/)
       assert.match(await said(), /BEGIN SSH HOST KEY FINGERPRINTS/)
+      await sleepAndGoOn(engine, two, second["bootId"] ?? "")
       // It starts over as any machine does, from its own disk.
       await engine.kill("i-two")
       await engine.reset("i-one")

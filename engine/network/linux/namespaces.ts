@@ -83,9 +83,14 @@ async function processInside(name: string): Promise<string | undefined> {
 
 /**
  * Make a namespace unless it is there, by name or without. A file left by a kill between creating and mounting is no
- * namespace: remade. `lookForLost` costs some 20 ms when there is none: for what should be there.
+ * namespace: remade. `lookForLost` costs some 20 ms when there is none: for what should be there. `lines`: what `ip` does in one that
+ * was made, in the same process as what comes with every one.
  */
-export async function addNamespace(name: string, lookForLost = false): Promise<"made" | "found"> {
+export async function addNamespace(
+  name: string,
+  lookForLost = false,
+  lines: readonly string[] = [],
+): Promise<"made" | "found"> {
   if ((await namespaces(name)).includes(name)) {
     const alive = await ip(name, "link", "show", "lo").then(
       () => true,
@@ -100,7 +105,7 @@ export async function addNamespace(name: string, lookForLost = false): Promise<"
     return "found"
   }
   await ip(undefined, "netns", "add", name)
-  await ip(name, "link", "set", "lo", "alias", await label(name))
+  await ipBatch(name, [`link set lo alias "${await label(name)}"`, ...lines])
   return "made"
 }
 

@@ -13,13 +13,13 @@ export type PortKind = "tap" | "veth"
 /** Make namespace and tap for user `uid`. Idempotent. */
 export async function makeTap(port: PortSpec, uid: number, kind: PortKind, names: Names): Promise<void> {
   const [namespace, tap] = [names.guest(port.number), names.tap(port.number)]
-  const state = await addNamespace(namespace)
-  if (state === "found" && (await linkNames(namespace)).has(tap)) return
   const add =
     kind === "tap"
       ? `tuntap add dev ${tap} mode tap user ${uid} group ${uid} vnet_hdr`
       : `link add eth0 address ${port.mac} mtu ${insideMtu} type veth peer name ${tap}`
-  await ipBatch(namespace, [add, `link set ${tap} address ${routerMac} mtu ${insideMtu}`, "link set lo up"])
+  const lines = [add, `link set ${tap} address ${routerMac} mtu ${insideMtu}`, "link set lo up"]
+  const state = await addNamespace(namespace, false, lines)
+  if (state === "found" && !(await linkNames(namespace)).has(tap)) await ipBatch(namespace, lines)
 }
 
 /** Move the tap from the guest's namespace to the network's. Throws when it is in neither. */

@@ -50,7 +50,7 @@ export async function startClone(
     await timed(
       "command",
       () => "agent: identity",
-      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock.wallMs(), agentMs)]),
+      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock, agentMs)]),
     )
   }
   let named: Promise<void> | undefined

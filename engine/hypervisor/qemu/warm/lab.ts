@@ -59,7 +59,20 @@ export async function warmLab(name: string, changeDisk?: (disk: string) => void)
     const words = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
     const settings = [...words, "ConnectTimeout=30"].flatMap((word) => ["-o", word])
     const where = `${microImage.loginUser}@192.0.2.${10 + number}`
-    return ["ip", "netns", "exec", prefix, "ssh", "-F", "none", "-i", path.join(home, "key"), ...settings, where, command]
+    return [
+      "ip",
+      "netns",
+      "exec",
+      prefix,
+      "ssh",
+      "-F",
+      "none",
+      "-i",
+      path.join(home, "key"),
+      ...settings,
+      where,
+      command,
+    ]
   }
   return {
     home,

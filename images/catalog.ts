@@ -47,8 +47,8 @@ export const microImage: CatalogImage = {
 
 export const debianImage: CatalogImage = {
   ...common,
-  id: imageIdOf("debian-12-1.0-x86_64"),
-  name: "debian-12-1.0-x86_64",
+  id: imageIdOf("debian-12-1.1-x86_64"),
+  name: "debian-12-1.1-x86_64",
   description: "Debian 12 with cloud-init",
   sizeBytes: 2 * gibibyte,
   loginUser: "admin",

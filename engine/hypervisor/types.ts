@@ -6,7 +6,8 @@ export type Architecture = "x86_64" | "arm64"
 /** How a machine finds its first instruction. A direct kernel skips firmware and boot loader. */
 export type Boot =
   | { readonly kind: "kernel"; readonly kernelPath: string; readonly initrdPath: string; readonly commandLine: string }
-  | { readonly kind: "firmware" }
+  /** `agent`: the system on the disk has the agent of images/agent, so that templates can be made of it. */
+  | { readonly kind: "firmware"; readonly agent?: boolean }
 
 export interface Disk {
   /** Id of the volume, used for node and device names. */

@@ -1,4 +1,6 @@
 /** A machine that begins as a copy of a template, and becomes itself when it first runs. */
+import { constants, readFileSync, statSync, writeFileSync } from "node:fs"
+import { copyFile } from "node:fs/promises"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
 import { type MachineSpec, NotPersonalised } from "../../types.ts"
@@ -14,6 +16,35 @@ export interface Clone {
   readonly template: string
   /** Resolves when it is who it is to be, and can go on. Throws NotPersonalised; it is to be ended then. */
   personalise(): Promise<void>
+}
+
+/** A whole distribution has more to do when it wakes than a small guest. */
+const wholePatience = 3
+
+/** An overlay of nothing is a few hundred KB. */
+const emptyLimitBytes = 4 << 20
+
+/**
+ * Gives the machine's untouched disk the content of the template's, an overlay of the same image, and gives what undoes that. A clone that
+ * ends as nobody has its disk made anew by whoever asked for it ("nameless"). Whoever stops us in between leaves a disk that boots as one
+ * of an image made of the template would: it holds nobody's identity.
+ */
+async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
+  const to = disks[0]?.path ?? ""
+  if (statSync(to).size > emptyLimitBytes) throw new Error(`machine ${id}: its disk is not a new one`)
+  const fresh = readFileSync(to)
+  const takeBack = () => writeFileSync(to, fresh)
+  try {
+    await timed(
+      "command",
+      () => "copies the template's disk",
+      () => copyFile(from, to, constants.COPYFILE_FICLONE),
+    )
+  } catch (error) {
+    takeBack()
+    throw error
+  }
+  return takeBack
 }
 
 const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
@@ -41,6 +72,7 @@ export async function startClone(
   if (!identity || !nics[0]) throw new Error(`machine ${spec.id}: a clone has an identity and an interface`)
   const full = { ...identity, instance, uuid, mac: nics[0].mac }
   let agent: Agent | undefined
+  const tellMs = agentMs * (spec.boot.kind === "firmware" ? wholePatience : 1)
   const become = async (started: Machine, fd: number) => {
     await timed(
       "command",
@@ -50,7 +82,7 @@ export async function startClone(
     await timed(
       "command",
       () => "agent: identity",
-      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock, agentMs)]),
+      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock, tellMs)]),
     )
   }
   let named: Promise<void> | undefined
@@ -65,7 +97,11 @@ export async function startClone(
     memory: { path: template.memory.path, shared: false },
     state: { path: template.state.path, load },
   }
-  const machine = await startMachine(spec, directory, workshop, onChange, source)
+  const takeBack = template.diskPath === undefined ? () => {} : await copyDisk(template.diskPath, spec)
+  const machine = await startMachine(spec, directory, workshop, onChange, source).catch((error: unknown) => {
+    takeBack()
+    throw error
+  })
   const personalise = async () => {
     try {
       await named

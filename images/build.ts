@@ -230,6 +230,7 @@ async function writeFacts({ recipe, clock }: Build, packages: readonly Package[]
     sizeBytes: recipe.sizeBytes,
     rootDeviceName: recipe.rootDeviceName,
     bootKind: bootKindOf(recipe),
+    ...(recipe.kind === "distribution" && { agent: recipe.agent }),
     commandLine: recipe.commandLine,
     loginUser: recipe.loginUser,
     createdMs: clock.wallMs(),

@@ -13,6 +13,8 @@ export interface ImageFacts {
   readonly rootDeviceName: string
   /** `kernel`: started with the vmlinuz and initrd beside the disk. `firmware`: with what the disk itself holds. */
   readonly bootKind: "kernel" | "firmware"
+  /** With "firmware": its system has our agent, and may be cloned while it runs. */
+  readonly agent?: boolean
   readonly commandLine: string
   readonly loginUser: string
   readonly createdMs: number
@@ -89,6 +91,7 @@ function isImageFacts(value: unknown): value is ImageFacts {
     strings.every((key) => typeof fields.get(key) === "string") &&
     ["kernel", "firmware"].includes(String(fields.get("bootKind"))) &&
     ["sizeBytes", "createdMs"].every((key) => Number.isSafeInteger(fields.get(key))) &&
+    ["undefined", "boolean"].includes(typeof fields.get("agent")) &&
     typeof fields.get("packages") === "object"
   )
 }

@@ -58,6 +58,8 @@ export interface DistributionRecipe extends Recipe {
   readonly release: { readonly package: string; readonly version: RegExp }
   /** What signed its packages, on a machine that is none of its own; `root/etc/apt/sources.list.d` says where they are. */
   readonly keyring: { readonly package: string; readonly path: string }
+  /** It has the agent of `agent/`, in whatever language, so that templates can be made of it. */
+  readonly agent: boolean
   /** A program beside the recipe that is called with the root folder once all is installed. */
   readonly customize: string
 }

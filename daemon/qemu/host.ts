@@ -250,8 +250,8 @@ function imageSource(directory: string): ImageSource {
     async find(id) {
       const image = (await all()).find((candidate) => candidate.id === id)
       if (image === undefined) return undefined
-      const { architecture, bootKind, commandLine, kernelPath, initrdPath, diskPath } = image
-      if (bootKind === "firmware") return { architecture, diskPath, boot: { kind: "firmware" } }
+      const { architecture, bootKind, agent = false, commandLine, kernelPath, initrdPath, diskPath } = image
+      if (bootKind === "firmware") return { architecture, diskPath, boot: { kind: "firmware", agent } }
       return { architecture, diskPath, boot: { kind: "kernel", kernelPath, initrdPath, commandLine } }
     },
   }

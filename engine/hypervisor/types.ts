@@ -6,7 +6,8 @@ export type Architecture = "x86_64" | "arm64"
 /** How a machine finds its first instruction. A direct kernel skips firmware and boot loader. */
 export type Boot =
   | { readonly kind: "kernel"; readonly kernelPath: string; readonly initrdPath: string; readonly commandLine: string }
-  | { readonly kind: "firmware" }
+  /** `agent`: the system on the disk has the agent of images/agent, so that templates can be made of it. */
+  | { readonly kind: "firmware"; readonly agent?: boolean }
 
 export interface Disk {
   /** Id of the volume, used for node and device names. */
@@ -93,7 +94,8 @@ export interface WarmTemplates {
 export class NotPersonalised extends Error {}
 
 /**
- * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet.
+ * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet; of a clone, nothing that the
+ * guest itself does: it is becoming who it is to be.
  * `running`. `paused`: stopped by us or by an I/O error. `exited`: process gone, directory still here.
  */
 export type MachinePhase = "absent" | "prepared" | "running" | "paused" | "exited"

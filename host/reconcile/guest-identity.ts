@@ -4,6 +4,26 @@ import { formatAddress, parseCidr } from "#engine/network/addresses.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import type { World } from "./world.ts"
 
+/**
+ * Keys of #cloud-config that say who may log in and by which host keys: a clone has its login user and host key before cloud-init reads
+ * them. https://docs.cloud-init.io/en/22.4/topics/modules.html
+ */
+const loginKeys = /^(users?|system_info|ssh_(keys|deletekeys|genkeytypes)|disable_root)[ \t]*:/m
+
+/**
+ * Why a guest of a whole distribution boots, for what its user-data may say to cloud-init: what else it runs later, as on any first boot.
+ * A script or a plain #cloud-config can be looked into; an archive, a template or an address may hold anything.
+ */
+export function bootsFor(userData: Uint8Array): string | undefined {
+  if (userData.length === 0) return undefined
+  const text = Buffer.from(userData).toString("latin1")
+  if (text.startsWith("#!")) return undefined
+  if (!text.startsWith("#cloud-config\n")) return "its user-data are neither a script nor #cloud-config"
+  // Quoted keys and YAML in braces are not looked into.
+  const plain = text.split("\n").every((line) => /^([a-z_]+[ \t]*:|[ \t#-]|\r?$)/.test(line))
+  return plain && !loginKeys.test(text) ? undefined : "its user-data may say who logs in"
+}
+
 /** The identity, or why this guest has to find out by itself. */
 export function identityOf(wish: GuestSpec, world: Pick<World, "entry">): Identity | string {
   const { metadata, ports } = wish

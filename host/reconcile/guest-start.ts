@@ -1,10 +1,10 @@
 /** The steps from nothing to a running guest, in the order in which they must be made. All are looked at while it runs, too. */
 import { UnusableMemory } from "#engine/hypervisor/memory-image.ts"
-import { type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
+import { type Boot, type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
 import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
-import { identityOf } from "./guest-identity.ts"
+import { bootsFor, identityOf } from "./guest-identity.ts"
 import { heldBy, isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
@@ -118,7 +118,7 @@ const prepared: Step<Scene> = {
     const { architecture, vcpus, memoryMiB, uuid, cpuQuotaPercent, machineVersion } = wish
     const resumeFrom = await world.memories.find(id)
     if (!resumeFrom && scene.record?.hibernated === true) return bootWithout(scene, "its image is gone")
-    const identity = resumeFrom ? undefined : await identityFor(scene)
+    const identity = resumeFrom ? undefined : await identityFor(scene, image.boot)
     const spec = {
       id,
       architecture,
@@ -154,9 +154,11 @@ function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: Scene
 }
 
 /** For a guest that may be a clone. The trace says why one may not. */
-async function identityFor({ wish, world, memory }: Scene): Promise<Identity | undefined> {
+async function identityFor({ wish, world, memory }: Scene, boot: Boot): Promise<Identity | undefined> {
   if (!world.warmer) return undefined
-  const identity = memory.refused ?? identityOf(wish, world)
+  const found = memory.refused ?? identityOf(wish, world)
+  const whole = typeof found !== "string" && boot.kind === "firmware"
+  const identity = whole ? (bootsFor(found.userData) ?? found) : found
   if (typeof identity !== "string") return identity
   return timed(
     "command",

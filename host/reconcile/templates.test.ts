@@ -1,9 +1,10 @@
 import assert from "node:assert/strict"
 import { type TestContext, test } from "node:test"
+import { gzipSync } from "node:zlib"
 import { NotPersonalised } from "#engine/hypervisor/types.ts"
 import { everything, guest, hostOver, longLife, simEngines, watch } from "../harness.ts"
 import type { Assignment, GuestSpec } from "../protocol/types.ts"
-import { identityOf } from "./guest-identity.ts"
+import { bootsFor, identityOf } from "./guest-identity.ts"
 
 const named: GuestSpec = {
   ...guest,
@@ -173,4 +174,29 @@ test("a clone is told what DHCP and the metadata service would tell it", () => {
     resolver: "search ec2.internal\nnameserver 10.0.0.2\n",
     userData: Buffer.from("#!/bin/sh\n"),
   })
+})
+
+test("a guest of a whole distribution boots where its user-data may say who logs in", () => {
+  const told = (text: string | Uint8Array) => bootsFor(Buffer.from(text)) === undefined
+  for (const text of [
+    "",
+    "#!/bin/sh\nusers: all\n",
+    "#cloud-config\npackages: [vim]\nruncmd:\n  - [sh, -c, 'users: 3']\n",
+  ])
+    assert.ok(told(text), text)
+  for (const text of [
+    "#cloud-config\nusers: [bob]\n",
+    "#cloud-config\npackages: []\nsystem_info: {default_user: {name: bob}}\n",
+    "#cloud-config\nssh_keys : {}\n",
+    '#cloud-config\n"users": [bob]\n',
+    "#cloud-config\n{users: [bob]}\n",
+    "#cloud-config\n? users\n: [bob]\n",
+    "#cloud-config\r\nusers: [bob]\r\n",
+    "#cloud-config-archive\n- users: [bob]\n",
+    "## template: jinja\n#cloud-config\n",
+    "#include\nhttp://192.0.2.1/\n",
+    "Content-Type: multipart/mixed\n",
+    gzipSync("#cloud-config\nusers: [bob]\n"),
+  ])
+    assert.ok(!told(text), String(text))
 })

@@ -61,5 +61,6 @@ export const debianRecipe: DistributionRecipe = {
   rootLabel,
   bytesPerInode: 16_384,
   commandLine: `root=LABEL=${rootLabel} ro console=tty0 console=ttyS0,115200 quiet`,
+  agent: true,
   customize: "customize",
 }

@@ -1,4 +1,6 @@
 /** A machine that begins as a copy of a template, and becomes itself when it first runs. */
+import { constants, readFileSync, statSync, writeFileSync } from "node:fs"
+import { copyFile } from "node:fs/promises"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
 import { type MachineSpec, NotPersonalised } from "../../types.ts"
@@ -12,10 +14,37 @@ export interface Clone {
   /** "prepared", until it is personalised. */
   readonly machine: Machine
   readonly template: string
-  /**
-   * Lets it run and tells it who it is. Throws NotPersonalised when it is not that within `timeoutMs`; it is to be ended then.
-   */
-  personalise(timeoutMs: number): Promise<void>
+  /** Resolves when it is who it is to be, and can go on. Throws NotPersonalised; it is to be ended then. */
+  personalise(): Promise<void>
+}
+
+/** A whole distribution has more to do when it wakes than a small guest. */
+const wholePatience = 3
+
+/** An overlay of nothing is a few hundred KB. */
+const emptyLimitBytes = 4 << 20
+
+/**
+ * Gives the machine's untouched disk the content of the template's, an overlay of the same image, and gives what undoes that. A clone that
+ * ends as nobody has its disk made anew by whoever asked for it ("nameless"). Whoever stops us in between leaves a disk that boots as one
+ * of an image made of the template would: it holds nobody's identity.
+ */
+async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
+  const to = disks[0]?.path ?? ""
+  if (statSync(to).size > emptyLimitBytes) throw new Error(`machine ${id}: its disk is not a new one`)
+  const fresh = readFileSync(to)
+  const takeBack = () => writeFileSync(to, fresh)
+  try {
+    await timed(
+      "command",
+      () => "copies the template's disk",
+      () => copyFile(from, to, constants.COPYFILE_FICLONE),
+    )
+  } catch (error) {
+    takeBack()
+    throw error
+  }
+  return takeBack
 }
 
 const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
@@ -27,49 +56,62 @@ export async function goOn(machine: Machine, directory: string): Promise<void> {
   machine.cloned("told")
 }
 
-/** As `startMachine`; the specification has an identity. */
+/**
+ * As `startMachine`; the specification has an identity. Resolves when the process answers: its state is loaded and it is told who it
+ * is while whoever asked does what else a start needs. It runs nothing but the agent until `personalise` lets it go on.
+ */
 export async function startClone(
   spec: MachineSpec,
   directory: string,
   workshop: Workshop,
   onChange: () => void,
   template: Template,
+  agentMs: number,
 ): Promise<Clone> {
   const { identity, nics, uuid, id: instance } = spec
   if (!identity || !nics[0]) throw new Error(`machine ${spec.id}: a clone has an identity and an interface`)
   const full = { ...identity, instance, uuid, mac: nics[0].mac }
   let agent: Agent | undefined
+  const tellMs = agentMs * (spec.boot.kind === "firmware" ? wholePatience : 1)
+  const become = async (started: Machine, fd: number) => {
+    await timed(
+      "command",
+      () => "template: state",
+      () => loadState(started, fd),
+    )
+    await timed(
+      "command",
+      () => "agent: identity",
+      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock.wallMs(), tellMs)]),
+    )
+  }
+  let named: Promise<void> | undefined
   const load = async (started: Machine, fd: number) => {
     // Before the state: the template was saved with somebody at this end.
     agent = await connectAgent(agentPath(directory))
-    await loadState(started, fd)
+    named = become(started, fd)
+    // Told to whoever personalises it.
+    named.catch(() => {})
   }
   const source = {
     memory: { path: template.memory.path, shared: false },
     state: { path: template.state.path, load },
   }
-  const machine = await startMachine(spec, directory, workshop, onChange, source)
-  const tell = async (timeoutMs: number) => {
+  const takeBack = template.diskPath === undefined ? () => {} : await copyDisk(template.diskPath, spec)
+  const machine = await startMachine(spec, directory, workshop, onChange, source).catch((error: unknown) => {
+    takeBack()
+    throw error
+  })
+  const personalise = async () => {
     try {
-      if (!agent) throw new NotPersonalised("there is no way to its agent")
-      const runs = machine.resume()
-      await Promise.all([runs, agent.tell(full, workshop.clock.wallMs(), timeoutMs)])
+      await named
       machine.cloned("named")
-      await agent.go()
+      await agent?.go()
       machine.cloned("told")
     } catch (error) {
       agent?.close()
       throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })
     }
   }
-  return {
-    machine,
-    template: template.key,
-    personalise: (timeoutMs) =>
-      timed(
-        "command",
-        () => "agent: identity",
-        () => tell(timeoutMs),
-      ),
-  }
+  return { machine, template: template.key, personalise }
 }

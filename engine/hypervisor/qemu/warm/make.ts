@@ -1,6 +1,6 @@
 /** Makes a template: boots a machine that is nobody, saves it when it waits for its identity, and tries one clone of it. */
 import { execFile } from "node:child_process"
-import { chownSync, closeSync, ftruncateSync, openSync, rmSync, writeFileSync } from "node:fs"
+import { chownSync, closeSync, ftruncateSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { promisify } from "node:util"
 import type { Identity, MachineSpec } from "../../types.ts"
@@ -12,12 +12,12 @@ import { startMachine } from "../start.ts"
 import { type Agent, connectAgent } from "./agent.ts"
 import { type Clone, startClone } from "./clone.ts"
 import { saveState } from "./state.ts"
-import type { Template } from "./template-folder.ts"
+import { diskName, type Template } from "./template-folder.ts"
 import type { TemplateKey } from "./template-key.ts"
 
 const run = promisify(execFile)
-/** A boot under emulation on a busy machine. */
-const bootMs = 180_000
+/** A boot under emulation on a busy machine: by a direct kernel, and of a whole distribution. */
+const bootMs = { kernel: 180_000, firmware: 600_000 } as const
 const device = "warm0"
 
 export interface Making {
@@ -60,11 +60,17 @@ export async function makeTemplate(making: Making): Promise<void> {
     try {
       agent = await connectAgent(path.join(directory, "sockets", "identity.sock"))
       await machine.resume()
-      await agent.waiting(bootMs)
+      await agent.waiting(bootMs[spec.boot.kind])
       await machine.execute("stop")
-      await refuseWrites(machine)
+      // A whole system writes while it starts: then its disk is a part of the template.
+      const keepsDisk = spec.boot.kind === "firmware"
+      if (!keepsDisk) await refuseWrites(machine)
       const state = await saveState(machine, path.join(directory, "sockets"), making.uid)
       writeFileSync(path.join(making.work, "state.bin"), state, { mode: 0o600, flush: true })
+      if (keepsDisk) {
+        await machine.finish("requested")
+        renameSync(diskOf(making), path.join(making.work, diskName))
+      }
     } catch (error) {
       throw await withLastWords(machine, directory, error)
     } finally {
@@ -80,18 +86,27 @@ export async function tryTemplate(making: Making, template: Template): Promise<v
   await withMachine(making, async (spec) => {
     let clone: Clone | undefined
     try {
-      clone = await startClone({ ...spec, identity: nobody }, making.directory, making.workshop, () => {}, template)
-      await clone.personalise(making.agentMs)
+      clone = await startClone(
+        { ...spec, identity: nobody },
+        making.directory,
+        making.workshop,
+        () => {},
+        template,
+        making.agentMs,
+      )
+      await clone.personalise()
     } finally {
       if (clone) await endMachine(clone.machine)
     }
   })
 }
 
+const diskOf = (making: Making) => path.join(making.work, "machine.qcow2")
+
 async function withMachine(making: Making, work: (spec: MachineSpec) => Promise<void>): Promise<void> {
   const { key, like, uid, namespace, directory, workshop } = making
   const id = `warm-${key.key.slice(0, 16)}`
-  const disk = path.join(making.work, "disk.qcow2")
+  const disk = diskOf(making)
   const clear = async () => {
     rmSync(disk, { force: true })
     rmSync(directory, { recursive: true, force: true })

@@ -26,6 +26,8 @@ export interface Template {
   readonly key: string
   readonly memory: SealedMemory
   readonly state: SealedMemory
+  /** Where the disk of a template lies that wrote to it: clones begin with a copy. */
+  readonly diskPath?: string
 }
 
 interface FileFacts {
@@ -36,10 +38,12 @@ interface Facts {
   readonly schema: 1
   readonly key: string
   readonly madeMs: number
-  readonly files: Readonly<Record<FileName, FileFacts>>
+  readonly files: Readonly<Record<FileName, FileFacts> & Partial<Record<typeof diskName, FileFacts>>>
 }
 
 export const fileNames = ["ram.bin", "state.bin"] as const
+/** Only of a template that wrote to its disk. */
+export const diskName = "disk.qcow2"
 type FileName = (typeof fileNames)[number]
 
 const blockBytes = 1 << 20
@@ -66,18 +70,21 @@ export function openTemplateFolder(directory: string) {
     remove,
     /** Writes down what the two files in a folder are, which are the superuser's from now on, and reads them back. */
     async seal(work: string, { key, imageFiles }: TemplateKey, madeMs: number): Promise<Template> {
-      const files = {} as Record<FileName, FileFacts>
-      for (const name of fileNames) files[name] = await settle(path.join(work, name))
+      const files = {} as Record<FileName | typeof diskName, FileFacts>
+      for (const name of [...fileNames, diskName] as const)
+        if (existsSync(path.join(work, name))) files[name] = await settle(path.join(work, name))
       const facts: Facts = { schema: 1, key, madeMs, files }
       const image = imageFiles.map((file) => [file, fileIdentity(file)])
       writeFileSync(path.join(work, imageFile), JSON.stringify(image), { mode: 0o600 })
       writeFileSync(path.join(work, factsFile), JSON.stringify(facts), { mode: 0o600, flush: true })
       return load(work, key)
     },
-    /** Takes over a sealed folder. */
-    async publish(work: string, key: string): Promise<void> {
-      remove(key)
-      await rename(work, folderOf(key))
+    /** Takes over a sealed folder; the template from then on. */
+    async publish(work: string, template: Template): Promise<Template> {
+      const folder = folderOf(template.key)
+      remove(template.key)
+      await rename(work, folder)
+      return { ...template, ...(template.diskPath && { diskPath: path.join(folder, diskName) }) }
     },
     /** Removes what stands on no image any more or was not used for long, and the oldest while there are too many bytes; never `keep`. Gives their names. */
     tidy(nowMs: number, keep?: string): readonly string[] {
@@ -115,7 +122,7 @@ const usedMs = (folder: string) => {
   return Math.max(facts?.atimeMs ?? 0, facts?.mtimeMs ?? 0)
 }
 const bytesOf = (folder: string) =>
-  fileNames.reduce(
+  [...fileNames, diskName].reduce(
     (sum, name) => sum + (statSync(path.join(folder, name), { throwIfNoEntry: false })?.blocks ?? 0) * 512,
     0,
   )
@@ -152,7 +159,10 @@ async function digestOf(handle: FileHandle, use?: (block: Buffer, at: number) =>
 async function load(folder: string, key: string): Promise<Template> {
   const facts = readFacts(path.join(folder, factsFile), key)
   const made: SealedMemory[] = []
+  const { [diskName]: disk } = facts.files
+  const diskPath = path.join(folder, diskName)
   try {
+    if (disk) await checkDisk(diskPath, disk)
     for (const name of fileNames) {
       const expected = facts.files[name]
       const handle = await open(path.join(folder, name), "r")
@@ -173,7 +183,19 @@ async function load(folder: string, key: string): Promise<Template> {
     for (const memory of made) memory.close()
     throw error
   }
-  return { key, memory: made[0]!, state: made[1]! }
+  return { key, memory: made[0]!, state: made[1]!, ...(disk && { diskPath }) }
+}
+
+/** The superuser's alone, and read by nobody else: what it was once, it is while we run. */
+async function checkDisk(file: string, expected: FileFacts): Promise<void> {
+  const handle = await open(file, "r")
+  try {
+    const { sizeBytes, digest } = await digestOf(handle)
+    if (sizeBytes !== expected.sizeBytes || digest !== expected.digest)
+      throw new Error(`${diskName} is not what was written`)
+  } finally {
+    await handle.close()
+  }
 }
 
 function readFacts(file: string, key: string): Facts {
@@ -191,7 +213,8 @@ function readFacts(file: string, key: string): Facts {
 function isFacts(value: unknown): value is Facts {
   if (!isObject(value) || value["schema"] !== 1 || !isObject(value["files"])) return false
   const files = value["files"]
-  return fileNames.every((name) => {
+  const wanted = [...fileNames, ...(diskName in files ? [diskName] : [])]
+  return wanted.every((name) => {
     const facts = files[name]
     return isObject(facts) && Number.isSafeInteger(facts["sizeBytes"]) && typeof facts["digest"] === "string"
   })

@@ -6,7 +6,7 @@ import { type Accelerator, hostCpu } from "../accelerator.ts"
 import { diskChain } from "../disk-chain.ts"
 
 /** Raised when templates of an earlier release must not be used: when arguments of QEMU, agent or protocol change. */
-const format = 1
+const format = 2
 
 export interface TemplateKey {
   /** Name of the template's folder. */
@@ -24,25 +24,30 @@ export function fileIdentity(file: string): string {
   return [dev, ino, size, mtimeNs].join(":")
 }
 
+/** What a machine starts with that is not on its disk. */
+function kernelOf(boot: MachineSpec["boot"]) {
+  if (boot.kind === "firmware") return { firmware: true }
+  const { kernelPath, initrdPath, commandLine } = boot
+  return { kernel: fileIdentity(kernelPath), initrd: fileIdentity(initrdPath), commandLine }
+}
+
 /** The key, or why machines like this one cannot be clones. Looks at files, and changes nothing. */
 export function templateKey(spec: MachineSpec, binary: string, host: Accelerator): TemplateKey | string {
   const [disk, ...otherDisks] = spec.disks
   const [nic, ...otherNics] = spec.nics
   if (!disk || otherDisks.length > 0) return `a machine with ${spec.disks.length} disks boots`
   if (!nic || otherNics.length > 0) return `a machine with ${spec.nics.length} interfaces boots`
-  if (spec.boot.kind !== "kernel") return "an image that starts by firmware boots"
+  if (spec.boot.kind === "firmware" && spec.boot.agent !== true) return "an image without an agent boots"
+  if (spec.boot.kind === "firmware" && disk.secret) return "an encrypted disk does not begin with a template's"
   if (host.accelerator === "none") return "this host can run no machines"
   const [, image, ...deeper] = diskChain(disk)
   if (!image || image.format !== "qcow2" || deeper.length > 0) return "its disk is not an overlay of an image"
   const { diskBytes } = readOverlay(disk.path)
-  const { kernelPath, initrdPath, commandLine } = spec.boot
   const facts = {
     format,
     image: fileIdentity(image.path),
     diskBytes,
-    kernel: fileIdentity(kernelPath),
-    initrd: fileIdentity(initrdPath),
-    commandLine,
+    ...kernelOf(spec.boot),
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
     mtu: nic.mtu,
@@ -54,8 +59,10 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
     accelerator: host.accelerator,
     cpu: hostCpu(),
   }
+  const imageFiles =
+    spec.boot.kind === "kernel" ? [image.path, spec.boot.kernelPath, spec.boot.initrdPath] : [image.path]
   const key = createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32)
-  return { key, imagePath: image.path, imageFiles: [image.path, kernelPath, initrdPath], diskBytes }
+  return { key, imagePath: image.path, imageFiles, diskBytes }
 }
 
 /** Whether nothing has been written to a machine's disk: a template knows the image, and nothing else. */

@@ -119,7 +119,8 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const template = await folder.seal(work, key, clock.wallMs())
       await keep(key.key, Promise.resolve(template))
       await tryTemplate({ ...way, work: runDirectory }, template)
-      await folder.publish(work, key.key)
+      const published = await folder.publish(work, template)
+      await keep(key.key, Promise.resolve(published))
       tidy(key.key)
       return key.key
     } catch (error) {
@@ -163,7 +164,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
         return await timed(
           "command",
           () => `clones template ${found.key}`,
-          () => startClone(spec, place, workshop, onChange, template),
+          () => startClone(spec, place, workshop, onChange, template, agentMs),
         )
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
@@ -192,7 +193,7 @@ async function clearLeftovers({ directory, runDirectory, namespace, workshop }: 
     await workshop.cgroups.remove(record.id)
   }
   rmSync(machine, { recursive: true, force: true })
-  rmSync(path.join(runDirectory, "disk.qcow2"), { force: true })
+  rmSync(path.join(runDirectory, "machine.qcow2"), { force: true })
   await removeNamespace(namespace)
   for (const name of readdirSync(directory).filter((each) => each.startsWith(".making-")))
     rmSync(path.join(directory, name), { recursive: true, force: true })

@@ -100,10 +100,10 @@ async function become(cloud: Cloud, { id, address }: Launched): Promise<string> 
   const said =
     "hostname; cat /etc/hostname; cloud-init query instance_id; sudo cat /root/runs; systemctl --failed --quiet --plain"
   assert.equal(await asAdmin(cloud, address, said), [name, name, id, "ran"].join("\n"))
-  assert.equal(
-    await asAdmin(cloud, address, "ls /root/template /run/systemd/generator/ssh.service.d 2>/dev/null || true"),
-    "",
-  )
+  await until("the template's settings to go", 120_000, async () => {
+    const left = await asAdmin(cloud, address, "ls /run/systemd/generator/ssh.service.d 2>/dev/null || true")
+    return left === "" ? true : undefined
+  })
   const size = "sudo blockdev --getsize64 /dev/vda; sudo blockdev --getsize64 /dev/vda1"
   const [disk = 0, root = 0] = (await asAdmin(cloud, address, size)).split("\n").map(Number)
   assert.ok(disk - root <= 2 ** 21, `${root} of ${disk} bytes are the root's`)

@@ -82,7 +82,7 @@ export async function startClone(
     await timed(
       "command",
       () => "agent: identity",
-      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock.wallMs(), tellMs)]),
+      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock, tellMs)]),
     )
   }
   let named: Promise<void> | undefined

@@ -187,6 +187,9 @@ test("hostile documents are refused and cost nothing: deep, huge counts, wrong t
     "<a b='1' b='2'/>",
     "<a>&#0;</a>",
     "<a/><a/>",
+    `<!--${"a".repeat(4_000_000)}--><a/>`,
+    `<a ${"b".repeat(4_000_000)}/>`,
+    `<a>${" b='".repeat(1_000_000)}`,
     "",
   ])
     assert.throws(() => parseXml(Buffer.from(text)), { code: "MalformedXML" })

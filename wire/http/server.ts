@@ -15,6 +15,7 @@ import { type Call, type CallContext, type CallRecord, runCall, signedRequest } 
 import { Ending } from "./ending.ts"
 import { answerAgain, mayAnswerAgain, readSmallBody } from "./short-way.ts"
 import { createGuard } from "./guard.ts"
+import { createLateBodies } from "./late-bodies.ts"
 import { createServices } from "./services.ts"
 
 /** Serves one request below /_fractus/. Host and Origin are checked; nothing else is. */
@@ -71,6 +72,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const context = callContext(options, limits)
   const guard = createGuard(options.allowedHosts ?? [])
+  const lateBodies = createLateBodies(limits.requestMs, options.clock)
   /** Requests that are not yet through, and how those are ended that take the long way. */
   let open = 0
   const running = new Set<Ending>()
@@ -112,7 +114,9 @@ export function createWireServer(options: WireServerOptions): WireServer {
       work.catch((error: unknown) => failed(error, response)).finally(done)
     }
     if (expectsContinue || !mayAnswerAgain(request, context)) return goOn()
+    lateBodies.begin(request)
     readSmallBody(request, (body) => {
+      lateBodies.done(request)
       try {
         if (body !== undefined && !answerAgain(request, response, signed, requestId, body, context)) return goOn(body)
       } catch (error) {
@@ -129,6 +133,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
     const handler = pageFor(request, options)
     if (handler) {
       if (call.expectsContinue) response.writeContinue()
+      lateBodies.begin(request)
       await runLocal(handler, request, response, requestId, abort.signal, context)
       return
     }

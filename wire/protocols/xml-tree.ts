@@ -32,7 +32,7 @@ export function parseXml(bytes: Buffer): XmlElement {
   let elements = 0
   // Sticky: each match begins where the last one ended.
   const token =
-    /<\?xml[^?<>]{0,200}\?>|<!--(?:[^-]|-[^-])*-->|<!\[CDATA\[([\s\S]*?)\]\]>|<\/([^\s<>/]{1,128})\s*>|<([A-Za-z_][^\s<>/="']{0,127})((?:\s+[^\s<>/="']{1,128}\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|([^<]+)/y
+    /<\?xml[^?<>]{0,200}\?>|<!--(?:[^-]|-[^-]){0,1000}-->|<!\[CDATA\[([\s\S]*?)\]\]>|<\/([^\s<>/]{1,128})\s*>|<([A-Za-z_][^\s<>/="']{0,127})((?:\s+[^\s<>/="']{1,128}\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|([^<]+)/y
   while (token.lastIndex < text.length) {
     const match = token.exec(text)
     if (!match) throw malformed()

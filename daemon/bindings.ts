@@ -4,6 +4,7 @@ import type { Trail } from "#cloud/events/trail.ts"
 import type { Dispatcher } from "#cloud/service.ts"
 import { Fault } from "#lib/fault.ts"
 import { isRegion } from "#services/ec2/regions/data.ts"
+import type { LaterObjects } from "./objects.ts"
 import { loadSchemas, type SchemaSource } from "#wire/schema/load.ts"
 import type { ServiceBinding } from "#wire/types.ts"
 
@@ -12,6 +13,7 @@ export interface Parts {
   readonly cloud: Cloud
   readonly ec2: Dispatcher
   readonly trail: Trail
+  readonly objects: LaterObjects
 }
 
 interface Row extends Omit<ServiceBinding, "name" | "load"> {
@@ -49,6 +51,13 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     version: "2013-11-01",
     target: "CloudTrail_20131101",
     open: async ({ cloud, trail }) => (await import("#services/cloudtrail/service.ts")).createService(cloud, trail),
+  },
+  s3: {
+    protocol: "restXml",
+    version: "2006-03-01",
+    xmlNamespace: "http://s3.amazonaws.com/doc/2006-03-01/",
+    open: async ({ cloud, objects }) =>
+      (await import("#services/s3/service.ts")).createService(cloud, await objects.opened()),
   },
 }
 

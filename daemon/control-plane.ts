@@ -1,4 +1,5 @@
 /** The control plane, put together: store, cloud, services, listener. The same in one process on sim and without privileges on qemu. */
+import { join } from "node:path"
 import type { Cloud } from "#cloud/call.ts"
 import { createHostLink, type HostLink } from "#cloud/hosts/link.ts"
 import { createAccount, keySource, rootOf } from "#cloud/identity/accounts.ts"
@@ -13,6 +14,7 @@ import { createWireServer, type WireServer } from "#wire/http/server.ts"
 import { bindings } from "./bindings.ts"
 import { type Config, homeFiles } from "./config.ts"
 import type { Credentials } from "./home-records.ts"
+import { openObjectsLater } from "./objects.ts"
 import { openTrail, recordCall } from "./trail.ts"
 import { createPages, type Shutdown } from "./pages/pages.ts"
 
@@ -65,6 +67,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   link = createHostLink({ store, connection, observe: (observed) => observe(cloud, observed), log })
   const ec2 = createEc2(cloud)
+  const objects = openObjectsLater(join(homeFiles(config.home).store, "objects"))
   const trail = openTrail(homeFiles(config.home).store, clock, log)
   const furnish = async () => {
     await ensureRootAccount(cloud, options.credentials)
@@ -81,11 +84,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async reset() {
       await store.reset()
       ec2.forget()
-      await Promise.all([link.reset(), trail.reset(), furnish()])
+      await Promise.all([link.reset(), trail.reset(), objects.reset(), furnish()])
     },
   })
   const server = createWireServer({
-    services: bindings({ cloud, ec2, trail }),
+    services: bindings({ cloud, ec2, trail, objects }),
     secrets: keySource(store),
     auth: config.auth,
     defaultCaller: rootOf(config.account, options.credentials.accessKeyId),
@@ -111,7 +114,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       clearInterval(sweeper)
       await server.drain(drainMs)
       await connection.close()
-      await trail.close()
+      await Promise.all([trail.close(), objects.close()])
       await store.close()
     },
   }

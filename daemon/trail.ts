@@ -19,6 +19,8 @@ export function openTrail(directory: string, clock: Clock, log: (message: string
 export function recordCall(trail: Trail, call: CallRecord): void {
   const { caller, region, service, operation, requestId, sourceAddress, userAgent, code, message } = call
   if (!caller || operation === "" || !isRegion(region)) return
+  // CloudTrail counts calls for objects as data events, which its event history does not have.
+  if (service === "s3" && /Object|Part|Multipart/.test(operation)) return
   const { account, accessKeyId, arn, userId } = caller
   const went = code === "" ? {} : { code, message }
   trail.record(

@@ -70,7 +70,7 @@ export interface HostOptions {
   readonly checkTimes?: Partial<CheckTimes>
   /** First and longest pause after a failure, real milliseconds; 200 and 30,000 by default. */
   readonly backoffMs?: { readonly first: number; readonly longest: number }
-  /** Starts of guests in flight (one for each CPU, two at least: more makes every one of them slower) and other work in flight (8). */
+  /** Starts of guests in flight (one for each CPU, two at least: more makes each slower) and other work in flight (8). */
   readonly limits?: { readonly starts: number; readonly others: number }
 }
 

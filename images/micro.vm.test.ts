@@ -50,7 +50,7 @@ test("builds of one image at the same time, in several homes, give the same whol
     steps.push(progress.step)
   }
   const images = await Promise.all(homes.map((directory) => buildImage(microRecipe, { directory, onProgress })))
-  assert.deepEqual(new Set(images.map(({ id }) => id)), new Set([imageIdOf("fractus-micro-1.3-x86_64")]))
+  assert.deepEqual(new Set(images.map(({ id }) => id)), new Set([imageIdOf("fractus-micro-1.4-x86_64")]))
   assert.ok(steps.includes("publish"))
   for (const image of images) {
     assert.equal(image.directory, join(image.directory, "..", image.id))
@@ -74,7 +74,11 @@ test("the image holds no host key, no machine id, no password and a whole file s
   }
   assert.doesNotMatch(await ask("ls -p /etc/dropbear"), /host_key/)
   assert.match(await ask("ls -p /etc/dropbear"), /\/\.\.\//)
-  for (const path of ["/etc/machine-id", "/etc/hostname", "/home/ec2-user/.ssh", "/var/lib/fractus/instance-id"]) {
+  // Places for what an instance is told, and nothing in them.
+  assert.match(await ask("stat /etc/machine-id"), /Size: 0$/m)
+  assert.doesNotMatch(await ask("ls -p /home/ec2-user/.ssh"), /authorized_keys/)
+  assert.match(await ask("ls -p /home/ec2-user/.ssh"), /\/\.\.\//)
+  for (const path of ["/etc/hostname", "/var/lib/fractus/instance-id"]) {
     assert.match(await ask(`stat ${path}`), /File not found/, path)
   }
   const shadow = (await ask("cat /etc/shadow")).split("\n").filter((line) => line.includes(":"))

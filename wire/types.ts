@@ -29,6 +29,16 @@ export interface RequestInfo {
   readonly signal: AbortSignal
 }
 
+/** A body that is read as it comes. */
+export interface StreamBody extends AsyncIterable<Uint8Array> {
+  /** Headers that came after the content: complete once it was read to its end. */
+  readonly trailers: ReadonlyMap<string, string>
+  /** Names that the request announced for them, in lower case. */
+  readonly trailerNames: readonly string[]
+  /** What the request announced, without chunks around it; undefined when it did not. */
+  readonly sizeBytes: number | undefined
+}
+
 /** One AWS service behind the listener, named by its endpoint prefix. `load` runs on its first call. */
 export interface ServiceBinding {
   readonly name: string

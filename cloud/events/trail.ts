@@ -2,9 +2,9 @@
  * The record of calls that CloudTrail shows: who, when, what, from where, and how it went. It stands beside the store, in its history, so that
  * a read stays a read; the last half second of it may be lost with the machine.
  */
-import { randomUUID } from "node:crypto"
+import { hash } from "node:crypto"
 import type { Clock } from "#lib/clock.ts"
-import type { History, HistoryPlace } from "#store/history/open.ts"
+import type { History, HistoryPlace, PlacedEntry } from "#store/history/open.ts"
 import type { Json } from "#store/types.ts"
 
 /** One call. What it was given is not kept: that may be secret. */
@@ -24,7 +24,14 @@ export interface CallEvent {
   readonly message?: string
 }
 
-export interface PlacedEvent extends HistoryPlace {
+/** Where an event stands in a trail: in which row of the history, and where in that. */
+export interface EventPlace extends HistoryPlace {
+  readonly index: number
+}
+
+export interface PlacedEvent {
+  readonly place: EventPlace
+  readonly atMs: number
   readonly event: CallEvent
 }
 
@@ -35,71 +42,155 @@ export interface Scope {
 
 export interface Trail {
   /** Takes a call of now. Never throws and never waits. */
-  record(scope: Scope, call: Omit<CallEvent, "eventId">): void
-  /** Newest first, at most `limit`, of `fromMs` <= time < `toMs`; goes on behind `before`. */
+  record(scope: Scope, call: Call): void
+  /** Newest first, some 500 or fewer, of `fromMs` <= time < `toMs`; goes on behind `before`. `next`: where to go on, where there may be older ones. */
   read(
     scope: Scope,
     fromMs: number,
     toMs: number,
-    limit: number,
-    before?: HistoryPlace,
-  ): Promise<readonly PlacedEvent[]>
+    before?: EventPlace,
+  ): Promise<{ readonly events: readonly PlacedEvent[]; readonly next?: EventPlace }>
   reset(): Promise<void>
   close(): Promise<void>
 }
 
+type Call = Omit<CallEvent, "eventId">
+
 /** How long an event is kept, as CloudTrail's event history. */
 export const keptMs = 90 * 86_400_000
-const longestText = 1000
-/** Calls of the first moments, until the history is open. */
-const mostWaiting = 10_000
+const longestText = 250
+/** Calls stand together in a row, since writing a row costs ten times what a call in it does. With the longest texts it has 60 K. */
+const callsInRow = 64
+const rowsAtOnce = 8
+/** Calls that wait to be written; more are lost. */
+const mostWaiting = 20_000
+const flushMs = 250
+/** A row stands at the time of its last call: its first one may be so much earlier, of cloud time that may run fast. */
+const longestRowMs = 3_600_000
 
-/** `open` is called with the first call, so that a start does not wait for it. What cannot be written is lost, and said to `log` once. */
+interface Waiting {
+  readonly series: string
+  readonly atMs: number
+  readonly call: Call
+}
+
+/** What a row holds: callers once, calls as [time, caller, request id, service, operation, code, message]. */
+interface Row {
+  readonly callers: readonly (readonly string[])[]
+  readonly calls: readonly (readonly [atMs: number, caller: number, ...texts: string[]])[]
+}
+
+/** `open` is called with the first flush, so that a start does not wait for it. What cannot be written is lost, and said to `log`. */
 export function createTrail(
   open: () => Promise<History>,
   clock: Pick<Clock, "cloudMs">,
   log: (message: string, error: unknown) => void,
 ): Trail {
   let opening: Promise<History> | undefined
-  let history: History | undefined
-  let waiting: { readonly series: string; readonly atMs: number; readonly event: Json }[] = []
-  const opened = (): Promise<History> =>
-    (opening ??= open().then((ready) => {
-      history = ready
-      for (const { series, atMs, event } of waiting) ready.append(series, atMs, event)
-      waiting = []
-      return ready
-    }))
-  return {
-    record({ account, region }, call) {
-      const event = shortened({ eventId: randomUUID(), ...call })
-      const series = seriesOf({ account, region })
-      if (history) history.append(series, clock.cloudMs(), event)
-      else if (waiting.length < mostWaiting) {
-        waiting.push({ series, atMs: clock.cloudMs(), event })
-        if (!opening) opened().catch((error: unknown) => log("the record of calls cannot be opened", error))
+  let waiting: Waiting[] = []
+  let timer: NodeJS.Timeout | undefined
+  const opened = (): Promise<History> => {
+    opening ??= open()
+    opening.catch(() => (opening = undefined))
+    return opening
+  }
+  const flush = async (): Promise<History> => {
+    clearTimeout(timer)
+    timer = undefined
+    const history = await opened()
+    const batch = waiting
+    waiting = []
+    for (const [series, some] of Map.groupBy(batch, (each) => each.series)) {
+      for (let at = 0; at < some.length; at += callsInRow) {
+        append(history, series, some.slice(at, at + callsInRow))
       }
+    }
+    return history
+  }
+  const flushSoon = () => void flush().catch((error: unknown) => log("the record of calls cannot be written", error))
+  return {
+    record(scope, call) {
+      if (waiting.length >= mostWaiting) return
+      waiting.push({ series: seriesOf(scope), atMs: clock.cloudMs(), call })
+      timer ??= setTimeout(flushSoon, flushMs).unref()
     },
-    async read(scope, fromMs, toMs, limit, before) {
-      const entries = await (await opened()).readBack(seriesOf(scope), fromMs, toMs, limit, before)
-      return entries.map(({ id, atMs, detail }) => ({ id, atMs, event: detail as unknown as CallEvent }))
+    async read(scope, fromMs, toMs, before) {
+      const history = await flush()
+      // The row in which the last page ended is read again: it stands just before the next one in this order.
+      const above = before && { atMs: before.atMs, id: before.id + 1 }
+      const rows = await history.readBack(seriesOf(scope), fromMs, toMs + longestRowMs, rowsAtOnce, above)
+      const events = rows.flatMap(eventsOf).filter(({ atMs, place }) => {
+        const isBehind = !before || place.id !== before.id || place.index < before.index
+        return atMs >= fromMs && atMs < toMs && isBehind
+      })
+      const last = rows.at(-1)
+      const isLast = rows.length < rowsAtOnce || last === undefined
+      return { events, ...(isLast ? {} : { next: { id: last.id, atMs: last.atMs, index: 0 } }) }
     },
     async reset() {
       waiting = []
       await (await opening)?.reset()
     },
     async close() {
-      const ready = await opening?.catch(() => undefined)
-      history = undefined
-      await ready?.close()
+      if (waiting.length > 0) await flush().catch(() => undefined)
+      clearTimeout(timer)
+      await (await opening?.catch(() => undefined))?.close()
     },
   }
 }
 
 const seriesOf = ({ account, region }: Scope) => `calls ${account} ${region}`
-
 /** Texts of strangers, cut to what a line may hold. */
-function shortened(event: CallEvent): Json {
-  const entries = Object.entries(event).map(([name, text]) => [name, String(text).slice(0, longestText)] as const)
-  return Object.fromEntries(entries)
+const cut = (text: string) => (text.length > longestText ? text.slice(0, longestText).toWellFormed() : text)
+
+/** As one row, or as two where one would be too long. */
+function append(history: History, series: string, some: readonly Waiting[]): void {
+  try {
+    history.append(series, some.at(-1)?.atMs ?? 0, rowOf(some))
+  } catch (error) {
+    if (!(error instanceof TypeError) || some.length < 2) throw error
+    const half = some.length >> 1
+    append(history, series, some.slice(0, half))
+    append(history, series, some.slice(half))
+  }
+}
+
+function rowOf(some: readonly Waiting[]): Json {
+  const callers = new Map<string, number>()
+  const calls = some.map(({ atMs, call }) => {
+    const { accessKeyId, arn, userId, sourceAddress, userAgent } = call
+    const caller = JSON.stringify([accessKeyId, arn, userId, sourceAddress, userAgent].map(cut))
+    const known = callers.get(caller) ?? callers.size
+    callers.set(caller, known)
+    const went = call.code === undefined ? [] : [cut(call.code), cut(call.message ?? "")]
+    return [atMs, known, call.requestId, call.service, call.operation, ...went]
+  })
+  return { callers: [...callers.keys()].map((text) => JSON.parse(text)), calls }
+}
+
+/** The calls of a row, newest first. */
+function eventsOf({ id, atMs: rowMs, detail }: PlacedEntry): readonly PlacedEvent[] {
+  const { callers, calls } = detail as unknown as Row
+  return calls
+    .map(([atMs, caller, requestId = "", service = "", operation = "", code, message = ""], index) => {
+      const [accessKeyId = "", arn = "", userId = "", sourceAddress = "", userAgent = ""] = callers[caller] ?? []
+      const who = { accessKeyId, arn, userId, sourceAddress, userAgent }
+      const went = code === undefined ? {} : { code, message }
+      const event = { eventId: eventIdOf(requestId), requestId, service, operation, ...who, ...went }
+      return { place: { id, atMs: rowMs, index }, atMs, event }
+    })
+    .toReversed()
+}
+
+/** An id of its own that need not be kept: it follows from the request's. */
+function eventIdOf(requestId: string): string {
+  const digits = hash("sha256", `event of ${requestId}`, "hex")
+  const [a, b, c, d, e] = [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    digits.slice(13, 16),
+    digits.slice(17, 20),
+    digits.slice(20, 32),
+  ]
+  return `${a}-${b}-4${c}-a${d}-${e}`
 }

@@ -1,5 +1,11 @@
 /** errors.md: every error code an answer can have, from the tables, the kinds of resources, and what is thrown besides. */
+import { commonErrors } from "#cloud/errors.ts"
+import { errors as cloudtrail } from "#services/cloudtrail/service.ts"
 import { errors } from "#services/ec2/errors.ts"
+import { errors as s3 } from "#services/s3/errors.ts"
+import { errors as servicequotas } from "#services/servicequotas/service.ts"
+import { errors as ssm } from "#services/ssm/service.ts"
+import { errors as tagging } from "#services/tagging/handler.ts"
 import { files, read } from "#tests/style/tree.ts"
 import { table } from "./markdown.ts"
 
@@ -15,6 +21,22 @@ const thrown =
 /** `notFound: ["Code", "message"]` of a kind of resource. */
 const ofKind = /(?:notFound|malformed): \[\s*"([A-Za-z.]+)",\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')/g
 
+const others = [
+  { title: "S3", folder: "services/s3", table: s3 },
+  { title: "Systems Manager", folder: "services/ssm", table: ssm },
+  { title: "Service Quotas", folder: "services/servicequotas", table: servicequotas },
+  { title: "Resource Groups Tagging", folder: "services/tagging", table: tagging },
+  { title: "CloudTrail", folder: "services/cloudtrail", table: cloudtrail },
+] as const
+
+/** What a service says besides what all say. */
+function ownErrors({ title, folder, table }: (typeof others)[number]): string {
+  const rows = Object.entries(table)
+    .filter(([code]) => !Object.hasOwn(commonErrors, code))
+    .map(([code, [status, message]]) => ({ code, status, message }))
+  return `## ${title}\n\n${asTable(unique([...rows, ...found(folder, thrown)]))}`
+}
+
 /** File name -> text. */
 export function errorCodes(): Readonly<Record<string, string>> {
   const tables = Object.entries(errors).map(([code, [status, message]]) => ({ code, status, message }))
@@ -25,8 +47,9 @@ export function errorCodes(): Readonly<Record<string, string>> {
     "errors.md":
       [
         "# Error codes",
-        "What stands in `{}` is filled in. The status is HTTP's. EC2 sends `<Response><Errors><Error>`, STS `<ErrorResponse><Error>`.",
+        "What stands in `{}` is filled in. The status is HTTP's. EC2 sends `<Response><Errors><Error>`, STS `<ErrorResponse><Error>`, S3 `<Error>`, all others a JSON document with `__type` and `message`.",
         `## EC2\n\n${asTable(ec2)}`,
+        ...others.map(ownErrors),
         `## Before a service is asked\n\nSignatures, forms, limits; see also \`wire/signature/refusals.ts\`.\n\n${asTable(wire)}`,
         `## Regions, accounts and the pages below /_fractus/\n\n${asTable(local)}`,
         "",

@@ -94,7 +94,8 @@ export interface WarmTemplates {
 export class NotPersonalised extends Error {}
 
 /**
- * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet.
+ * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet; of a clone, nothing that the
+ * guest itself does: it is becoming who it is to be.
  * `running`. `paused`: stopped by us or by an I/O error. `exited`: process gone, directory still here.
  */
 export type MachinePhase = "absent" | "prepared" | "running" | "paused" | "exited"

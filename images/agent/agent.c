@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -54,6 +55,13 @@ static struct field {
   { "user-data", bytes, 0, 32768 },
 };
 enum { field_count = sizeof fields / sizeof fields[0] };
+
+/*
+ * What a login reads is told into memory (the template has covered these places with it): the disk's first changes cost more than all
+ * the rest, and whoever waits for this machine waits for them. They follow after `go`.
+ */
+static const char *const covers[] = { "/etc/dropbear", "/home/ec2-user/.ssh", "/etc/machine-id" };
+static const char below[] = "/run/fractus/below";
 
 static int port;
 static char message[message_limit + 1];
@@ -176,36 +184,75 @@ static int set_clock(void) {
   return clock_settime(CLOCK_REALTIME, &(struct timespec){ now / 1000000000, now % 1000000000 });
 }
 
+static long long now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* When `ready` was said, by the clock that was set before. */
+static long long said_ns;
+
+/*
+ * "time HEARD SAYING": when the other end heard `ready`, and when it says this. What it told first was late by as long as this machine took
+ * to wake. The way there and the way back count the same, as in RFC 5905 (NTP). A line of another kind, or a wild one, changes nothing.
+ */
+static void correct_clock(const char *line) {
+  long long heard, saying, now = now_ns();
+  char extra;
+  if (sscanf(line, "time %19lld %19lld%c", &heard, &saying, &extra) != 2) return;
+  long long ahead = (heard - said_ns) / 2 + (saying - now) / 2;
+  if (ahead > -60000000000LL && ahead < 60000000000LL) {
+    now = now_ns() + ahead;
+    clock_settime(CLOCK_REALTIME, &(struct timespec){ now / 1000000000, now % 1000000000 });
+  }
+}
+
 /* The template has never written to its disk. */
 static int make_root_writable(void) { return mount(NULL, "/", NULL, MS_REMOUNT | MS_NOATIME, NULL); }
 
 static int set_name(void) { return sethostname(value("host-name"), field("host-name")->size); }
 
-/* dropbear's own format: a name, then both halves of the key, each after its length. */
-static int set_host_key(void) {
+/* Below `root`. dropbear's own format: a name, then both halves of the key, each after its length. */
+static int put_host_key(const char *root) {
   static const char head[] = "\0\0\0\013ssh-ed25519\0\0\0\100";
   enum { size = sizeof head - 1 };
-  char key[size + 64];
+  char key[size + 64], path[path_limit];
   memcpy(key, head, size);
   memcpy(key + size, value("host-key"), 64);
-  int result = put("/etc/dropbear/dropbear_ed25519_host_key", key, sizeof key, 0600, 0);
+  snprintf(path, sizeof path, "%s/etc/dropbear/dropbear_ed25519_host_key", root);
+  int result = put(path, key, sizeof key, 0600, 0);
   explicit_bzero(key, sizeof key);
-  explicit_bzero(field("host-key")->value, 64);
   return result;
 }
 
-static int set_login_key(void) {
+static int put_login_key(const char *root) {
+  char path[path_limit];
   struct field *key = field("authorized-key");
   if (key->size == 0) return 0;
-  if (mkdir("/home/ec2-user/.ssh", 0700) < 0 && errno != EEXIST) return -1;
-  if (chown("/home/ec2-user/.ssh", login_uid, login_uid) < 0) return -1;
-  if (put("/home/ec2-user/.ssh/authorized_keys", key->value, key->size, 0600, login_uid) < 0) return -1;
-  return put_field("/run/fractus/openssh-key", "authorized-key", 0644);
+  snprintf(path, sizeof path, "%s/home/ec2-user/.ssh/authorized_keys", root);
+  return put(path, key->value, key->size, 0600, login_uid);
 }
 
-static int set_machine_id(void) {
-  if (put_field("/var/lib/fractus/system-uuid", "uuid", 0600) < 0) return -1;
-  return put_field("/etc/machine-id", "machine-id", 0444);
+static int put_machine_id(const char *root) {
+  char path[path_limit];
+  snprintf(path, sizeof path, "%s/etc/machine-id", root);
+  return put_field(path, "machine-id", 0444);
+}
+
+static int set_host_key(void) { return put_host_key(""); }
+static int set_login_key(void) { return put_login_key(""); }
+static int set_machine_id(void) { return put_machine_id(""); }
+
+/* To the disk, whose own places stand below the covers; then the covers go, each in one step, under whoever reads there. */
+static int settle(void) {
+  if (mkdir(below, 0700) < 0 && errno != EEXIST) return -1;
+  if (mount("/", below, NULL, MS_BIND, NULL) < 0) return -1;
+  if (put_host_key(below) < 0 || put_login_key(below) < 0 || put_machine_id(below) < 0) return -1;
+  explicit_bzero(field("host-key")->value, 64);
+  for (size_t at = 0; at < sizeof covers / sizeof covers[0]; at++)
+    if (umount2(covers[at], MNT_DETACH) < 0) return -1;
+  return umount2(below, MNT_DETACH);
 }
 
 /* The firmware's tables in memory are the template's until the next boot. */
@@ -243,7 +290,7 @@ static int address_of(const char *name, struct sockaddr *into) {
   return inet_pton(AF_INET, value(name), &address->sin_addr) == 1 ? 0 : -1;
 }
 
-/* What DHCP will say again: address, the router, and the way through it. */
+/* What DHCP will say again: address, the router, and the way through it. The interface is up since the template. */
 static int set_network(void) {
   struct ifreq interface = { .ifr_name = "eth0" };
   struct rtentry near = { .rt_flags = RTF_UP | RTF_HOST, .rt_dev = "eth0" };
@@ -273,14 +320,26 @@ static int set_network(void) {
   return put_field("/run/resolv.conf", "resolver", 0644);
 }
 
+/* The template had none: its link address is nobody's. */
+static int allow_version_6(void) {
+  int file = open("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", O_WRONLY | O_CLOEXEC);
+  if (file < 0) return errno == ENOENT ? 0 : -1;
+  int good = write(file, "0", 1) == 1;
+  return close(file) == 0 && good ? 0 : -1;
+}
+
 /* What the metadata service would tell, where the instance's programs look for it. */
 static int leave_words(void) {
+  if (put_field("/var/lib/fractus/system-uuid", "uuid", 0600) < 0) return -1;
+  if (field("authorized-key")->size > 0 && put_field("/run/fractus/openssh-key", "authorized-key", 0644) < 0) return -1;
   if (put_field("/run/fractus/instance-id", "instance", 0644) < 0) return -1;
   if (put_field("/run/fractus/local-hostname", "host-name", 0644) < 0) return -1;
   return field("user-data")->size == 0 ? 0 : put_field("/run/fractus/user-data", "user-data", 0600);
 }
 
-static const struct { const char *name; int (*take)(void); } steps[] = {
+struct step { const char *name; int (*take)(void); };
+/* Until they are taken this machine is nobody. */
+static const struct step steps[] = {
   { "entropy", give_entropy },
   { "clock", set_clock },
   { "root", make_root_writable },
@@ -290,6 +349,11 @@ static const struct { const char *name; int (*take)(void); } steps[] = {
   { "machine id", set_machine_id },
   { "firmware's names", set_firmware_names },
   { "network", set_network },
+};
+/* What nobody who logs in can tell from having been done before. */
+static const struct step later_steps[] = {
+  { "disk", settle },
+  { "version 6", allow_version_6 },
   { "metadata", leave_words },
 };
 
@@ -307,12 +371,22 @@ static int become(void) {
     snprintf(line, sizeof line, "%s: %s", steps[at].name, strerror(errno));
     return refuse(line), 0;
   }
+  said_ns = now_ns();
   say("ready\n");
   return 1;
 }
 
+/* Too late to refuse. It boots, and finds out by itself who it is; the console's log says why. */
+static void start_anew(const char *step) {
+  char line[128];
+  int console = open("/dev/console", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  int size = snprintf(line, sizeof line, "fractus: agent: %s: %s\n", step, strerror(errno));
+  if (console >= 0 && write(console, line, size) < 0) close(console);
+  for (;;) reboot(RB_AUTOBOOT), sleep(1);
+}
+
 int main(int count, char **words) {
-  char line[8], drawn;
+  char line[64], drawn;
   if (count < 3) return 2;
   port = open(words[1], O_RDWR | O_CLOEXEC);
   if (port < 0) return 1;
@@ -322,8 +396,10 @@ int main(int count, char **words) {
   /* A clone that was half made is nobody: it waits for its end. */
   if (!become()) for (;;) pause();
   /* Whoever started us has written down that we are somebody, and will not start us anew. */
-  while (!(read_line(line, sizeof line) && strcmp(line, "go") == 0)) continue;
+  while (!(read_line(line, sizeof line) && strcmp(line, "go") == 0)) correct_clock(line);
   close(port);
+  for (size_t at = 0; at < sizeof later_steps / sizeof later_steps[0]; at++)
+    if (later_steps[at].take() < 0) start_anew(later_steps[at].name);
   explicit_bzero(message, sizeof message);
   execv(words[2], words + 2);
   return 1;

@@ -75,6 +75,7 @@ export const microRecipe: ProgramsRecipe = {
   },
   directories: [
     { path: "home/ec2-user", mode: 0o700, uid: 1000 },
+    { path: "home/ec2-user/.ssh", mode: 0o700, uid: 1000 },
     { path: "root", mode: 0o700 },
     { path: "tmp", mode: 0o1777 },
     { path: "var/tmp", mode: 0o1777 },

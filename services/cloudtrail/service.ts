@@ -3,7 +3,7 @@ import type * as SDK from "@aws-sdk/client-cloudtrail"
 import { createHash } from "node:crypto"
 import type { Call, Cloud } from "#cloud/call.ts"
 import { commonErrors, defineErrors } from "#cloud/errors.ts"
-import { type CallEvent, keptMs, type PlacedEvent, type Trail } from "#cloud/events/trail.ts"
+import { type CallEvent, type EventPlace, keptMs, type PlacedEvent, type Trail } from "#cloud/events/trail.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 
@@ -24,9 +24,8 @@ export const errors = {
 const raise = defineErrors(errors)
 
 const largestPage = 50
-/** Events looked at for one answer, at most; the next page goes on from there. */
-const mostLookedAt = 10_000
-const batch = 500
+/** Batches of some 500 events that are looked at for one answer, at most; the next page goes on from there. */
+const mostBatches = 20
 
 const lookupEvents =
   (trail: Trail): Handler<"LookupEvents"> =>
@@ -42,18 +41,18 @@ const lookupEvents =
     if (input.StartTime !== undefined && input.EndTime !== undefined && input.StartTime > input.EndTime)
       throw raise("InvalidTimeRangeException")
     const mark = markOf(input)
-    let before = readToken(input.NextToken, mark)
+    let before: EventPlace | undefined = readToken(input.NextToken, mark)
     // Nothing here is unusual enough for an insight.
     if (input.EventCategory === "insight") return { Events: [] }
     const found: PlacedEvent[] = []
-    for (let seen = 0; seen < mostLookedAt; seen += batch) {
-      const some = await trail.read(call, fromMs, toMs, batch, before)
-      for (const each of some) {
-        before = each
+    for (let batch = 0; batch < mostBatches; batch++) {
+      const { events, next } = await trail.read(call, fromMs, toMs, before)
+      for (const each of events) {
         if (wanted.every((fits) => fits(each.event))) found.push(each)
-        if (found.length === limit) return { Events: found.map(toEvent(call)), NextToken: writeToken(each, mark) }
+        if (found.length === limit) return { Events: found.map(toEvent(call)), NextToken: writeToken(each.place, mark) }
       }
-      if (some.length < batch) return { Events: found.map(toEvent(call)) }
+      if (!next) return { Events: found.map(toEvent(call)) }
+      before = next
     }
     return { Events: found.map(toEvent(call)), ...(before ? { NextToken: writeToken(before, mark) } : {}) }
   }
@@ -136,16 +135,16 @@ function markOf({ LookupAttributes, StartTime, EndTime, EventCategory }: Lookup)
   return createHash("sha256").update(JSON.stringify(lookup)).digest("base64url").slice(0, 16)
 }
 
-function writeToken({ atMs, id }: { readonly atMs: number; readonly id: number }, mark: string): string {
-  return Buffer.from(`${atMs} ${id} ${mark}`).toString("base64url")
+function writeToken({ atMs, id, index }: EventPlace, mark: string): string {
+  return Buffer.from(`${atMs} ${id} ${index} ${mark}`).toString("base64url")
 }
 
-function readToken(token: string | undefined, mark: string) {
+function readToken(token: string | undefined, mark: string): EventPlace | undefined {
   if (token === undefined || token === "") return undefined
-  const [atMs = "", id = "", given] = Buffer.from(token, "base64url").toString("latin1").split(" ")
-  if (given !== mark || !/^\d{1,16}(\.\d{1,20})?$/.test(atMs) || !/^\d{1,15}$/.test(id))
+  const [atMs = "", id = "", index = "", given] = Buffer.from(token, "base64url").toString("latin1").split(" ")
+  if (given !== mark || !/^\d{1,16}(\.\d{1,20})?$/.test(atMs) || !/^\d{1,15} \d{1,3}$/.test(`${id} ${index}`))
     throw raise("InvalidNextTokenException")
-  return { atMs: Number(atMs), id: Number(id) }
+  return { atMs: Number(atMs), id: Number(id), index: Number(index) }
 }
 
 /** The table of handlers over a trail. */

@@ -115,6 +115,17 @@ export async function startCloud(
   }
 }
 
+/** Ends processes by SIGKILL. Some end by themselves once another is gone. */
+export function killEach(pids: Iterable<number>): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL")
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
+    }
+  }
+}
+
 async function must(words: readonly string[]): Promise<void> {
   const { status, output } = await fractus(words)
   if (status !== 0) throw new Error(`fractus ${words.join(" ")}: exit ${status}\n${output}`)

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
 import { type Instance, RunInstancesCommand, StartInstancesCommand, StopInstancesCommand } from "@aws-sdk/client-ec2"
-import { banner, type Cloud, fractus, inGuest, startCloud, until } from "./cloud.ts"
+import { banner, type Cloud, fractus, inGuest, killEach, startCloud, until } from "./cloud.ts"
 import { wrongIn } from "./orphans.ts"
 
 const rounds = 2
@@ -29,7 +29,7 @@ async function killAll(cloud: Cloud): Promise<number> {
   const processes = [...(await cloud.processes())].filter(([name]) => !name.startsWith("qemu"))
   const afterMs = Math.round(Math.random() * longestMs)
   await delay(afterMs)
-  for (const [, pid] of processes) process.kill(pid, "SIGKILL")
+  killEach(processes.map(([, pid]) => pid))
   await cloud.up()
   return afterMs
 }

@@ -10,7 +10,7 @@ import {
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2"
-import { banner, type Cloud, fractus, inGuest, startCloud, until } from "./cloud.ts"
+import { banner, type Cloud, fractus, inGuest, killEach, startCloud, until } from "./cloud.ts"
 import { wrongIn } from "./orphans.ts"
 
 const find = async (cloud: Cloud, id: string): Promise<Instance> =>
@@ -49,7 +49,8 @@ async function seen(cloud: Cloud, address: string) {
 
 /** All our processes at once, as a power cut would end them; the guests live on. */
 async function killAll(cloud: Cloud): Promise<void> {
-  for (const [name, pid] of await cloud.processes()) if (!name.startsWith("qemu")) process.kill(pid, "SIGKILL")
+  const ours = [...(await cloud.processes())].filter(([name]) => !name.startsWith("qemu"))
+  killEach(ours.map(([, pid]) => pid))
   await cloud.up()
   await cloud.settled()
 }

@@ -33,10 +33,53 @@ export function sendWhole(
   }: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Buffer },
   requestId: string,
 ): number {
-  const { "Content-Type": _, ...usual } = usualHeaders(requestId, body.length, "")
-  response.writeHead(status, { ...usual, ...headers })
+  response.writeHead(status, merged(usualHeaders(requestId, body.length, ""), headers))
   response.end(body)
   return body.length
+}
+
+/**
+ * An answer whose body comes as it is read, with its length among its headers; `progress` is called with every piece. What goes wrong on the
+ * way cuts the connection, as the head is out already. Gives its size in bytes.
+ */
+export async function sendStream(
+  response: ServerResponse,
+  {
+    status,
+    headers,
+    body,
+  }: {
+    readonly status: number
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: AsyncIterable<Uint8Array>
+  },
+  requestId: string,
+  signal: AbortSignal,
+  progress: () => void,
+): Promise<number> {
+  response.writeHead(status, merged(usualHeaders(requestId, 0, ""), headers))
+  let sizeBytes = 0
+  for await (const piece of body) {
+    signal.throwIfAborted()
+    sizeBytes += piece.length
+    progress()
+    if (!response.write(piece)) await once(response, "drain", { signal })
+  }
+  response.end()
+  return sizeBytes
+}
+
+/** The usual headers without those that the answer sets itself. S3's ids have names of their own, and its objects their own Cache-Control. */
+function merged(
+  usual: Readonly<Record<string, string | number>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string | number> {
+  const names = new Set(Object.keys(own).map((name) => name.toLowerCase()))
+  const isStorage = names.has("x-amz-request-id")
+  const kept = Object.entries(usual).filter(
+    ([name]) => !names.has(name.toLowerCase()) && name !== "Content-Type" && (!isStorage || name === "Content-Length"),
+  )
+  return { ...Object.fromEntries(kept), ...own }
 }
 
 /** A short XML answer, one character for each byte: head and body leave in one write. Gives its size in bytes. */

@@ -8,7 +8,8 @@ import { isQuery, protocolOf, saidProtocol } from "../protocols/kinds.ts"
 import { canonicalPath } from "../signature/canonical.ts"
 import { type Claim, type Headers, readClaim, type SignedRequest } from "../signature/claim.ts"
 import { refusal } from "../signature/refusals.ts"
-import type { Verifier } from "../signature/verify.ts"
+import type { SignedPayload, Verifier } from "../signature/verify.ts"
+import type { Version2 } from "../signature/version2.ts"
 import type { Caller, Limits, Protocol, RequestInfo } from "../types.ts"
 import { build, discardRest, sendPieces, sendWhole } from "./answer.ts"
 import { type AnswerCache, answerKey, withRequestId } from "./answer-cache.ts"
@@ -43,6 +44,7 @@ export interface CallContext {
   readonly limits: Limits
   readonly clock: Clock
   readonly verify: Verifier
+  readonly verify2: Version2
   /** Set with auth off: who everybody is. */
   readonly everybody: Caller | undefined
   readonly defaultRegion: string
@@ -64,6 +66,8 @@ export interface Call {
   readonly expectsContinue: boolean
   /** Set when the server is at its limit: the call is refused. */
   readonly isOverLimit: boolean
+  /** A stream goes on: the call's deadline begins anew. */
+  readonly progress: () => void
   /** Set when the body was read already. */
   readonly body?: Buffer
 }
@@ -286,7 +290,7 @@ export async function authenticate(
   protocol: Protocol,
   signed: SignedRequest,
   claim: Claim | undefined,
-  body: Buffer,
+  body: Buffer | SignedPayload,
 ): Promise<Caller> {
   if (context.everybody) return context.everybody
   if (claim) return context.verify(signed, claim, body, protocol)

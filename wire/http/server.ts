@@ -6,6 +6,7 @@ import type { Clock } from "#lib/clock.ts"
 import { Fault } from "#lib/fault.ts"
 import { defaultLimits } from "../protocols/limits.ts"
 import { createVerifier } from "../signature/verify.ts"
+import { createVersion2 } from "../signature/version2.ts"
 import type { Caller, Limits, SecretSource, ServiceBinding } from "../types.ts"
 import { discardRest, sendText } from "./answer.ts"
 import { createAnswerCache } from "./answer-cache.ts"
@@ -120,7 +121,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
       through()
     })
   }
-  const longWay = async (call: Omit<Call, "isOverLimit">): Promise<void> => {
+  const longWay = async (call: Omit<Call, "isOverLimit" | "progress">): Promise<void> => {
     const { request, response, requestId, abort } = call
     response.once("close", () => {
       if (!response.writableFinished) abort.abort(new ClientGone("the connection was closed"))
@@ -136,7 +137,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
     const deadline = setTimeout(() => abort.abort(unavailable()), limits.requestMs)
     response.once("close", () => clearTimeout(deadline))
     try {
-      await runCall({ ...call, isOverLimit }, context)
+      await runCall({ ...call, isOverLimit, progress: () => void deadline.refresh() }, context)
     } finally {
       calls--
     }
@@ -146,7 +147,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
     response.destroy()
   }
 
-  const server = httpServer(limits, (request, response, expectsContinue) => {
+  const server = httpServer(limits, options.services.some(takesStreams), (request, response, expectsContinue) => {
     try {
       serve(request, response, expectsContinue)
     } catch (error) {
@@ -181,6 +182,7 @@ function callContext(options: WireServerOptions, limits: Limits): CallContext {
     limits,
     clock,
     verify: createVerifier({ secrets, clock, revision }),
+    verify2: createVersion2({ secrets, clock }),
     everybody: auth === "off" ? defaultCaller : undefined,
     defaultRegion,
     answers: createAnswerCache(),
@@ -190,15 +192,20 @@ function callContext(options: WireServerOptions, limits: Limits): CallContext {
   }
 }
 
+const longestStreamMs = 6 * 3_600_000
+const takesStreams = ({ protocol }: ServiceBinding) => protocol === "restXml"
+
 /** A node:http server that gives slow and oversized clients up by itself. */
 function httpServer(
   limits: Limits,
+  hasStreams: boolean,
   serve: (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => void,
 ): Server {
   const server = createServer({
     maxHeaderSize: limits.headerBytes,
     headersTimeout: Math.min(10_000, limits.requestMs),
-    requestTimeout: limits.requestMs,
+    // A stream may take long as long as it goes on, which the deadline of its call watches.
+    requestTimeout: hasStreams ? Math.max(longestStreamMs, limits.requestMs) : limits.requestMs,
     connectionsCheckingInterval: Math.min(1000, limits.requestMs),
     keepAliveTimeout: 65_000,
     // Ours to refuse, with a request id.

@@ -46,7 +46,9 @@ export function createServices(bindings: readonly ServiceBinding[]): Services {
       const host = firstOf(signed.headers, "host") ?? ""
       const target = targetOf(signed)?.[0]
       return (
-        (target === undefined ? undefined : all.find(({ binding }) => binding.target === target)) ??
+        (target === undefined
+          ? undefined
+          : all.find(({ binding }) => target === binding.target || target.endsWith(`.${binding.target}`))) ??
         services.get(host.split(".", 1)[0] ?? "") ??
         (version === "" ? undefined : all.find(({ binding }) => binding.version === version)) ??
         (isForm(signed) ? first : (speaking("restXml") ?? first))
@@ -113,7 +115,9 @@ function createService(binding: ServiceBinding): Service {
         return { ...routed, name, operation: compiled(name, protocol, loaded.schemas[name]), loaded }
       }
       const [target, name = ""] = targetOf(signed) ?? []
-      if (target !== binding.target || !Object.hasOwn(loaded.schemas, name)) throw unknownOperation(protocol)
+      // botocore writes a longer name before CloudTrail's: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101".
+      const isOurs = target !== undefined && (target === binding.target || target.endsWith(`.${binding.target}`))
+      if (!isOurs || !Object.hasOwn(loaded.schemas, name)) throw unknownOperation(protocol)
       return { name, operation: compiled(name, protocol, loaded.schemas[name]), loaded, labels: {}, query: [] }
     },
   }

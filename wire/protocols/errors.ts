@@ -65,9 +65,10 @@ export function errorAnswer(fault: Fault, protocol: Protocol, context: ErrorCont
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. An answer without change has no body. */
 function s3Error(fault: Fault, { requestId, path }: ErrorContext): ErrorAnswer {
-  if (fault.status === 304) return { headers: {}, body: Buffer.alloc(0) }
+  const ids = { "x-amz-request-id": requestId, "x-amz-id-2": requestId }
+  if (fault.status === 304) return { headers: ids, body: Buffer.alloc(0) }
   const members = { Code: fault.code, Message: fault.message, Resource: path, RequestId: requestId, HostId: requestId }
   const inner = Object.entries(members).map(([tag, text]) => `<${tag}>${escapeXml(text)}</${tag}>`)
   const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error>${inner.join("")}</Error>`
-  return { headers: documentHeaders("restXml"), body: Buffer.from(body) }
+  return { headers: { ...documentHeaders("restXml"), ...ids }, body: Buffer.from(body) }
 }

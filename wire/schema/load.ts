@@ -12,6 +12,7 @@ const clients = {
   servicequotas: "service-quotas",
   tagging: "resource-groups-tagging-api",
   cloudtrail: "cloudtrail",
+  s3: "s3",
 } as const
 
 export type SchemaSource = keyof typeof clients

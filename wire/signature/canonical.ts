@@ -5,11 +5,17 @@ import type { Claim, Headers, SignedRequest } from "./claim.ts"
  * The text whose hash is signed; undefined when the request cannot have been signed like this (a signed header that is
  * not there, bad percent-encoding). `bodyHash` is ours, in hex, never the client's word.
  */
-export function canonicalRequest(request: SignedRequest, claim: Claim, bodyHash: string): string | undefined {
+export function canonicalRequest(
+  request: SignedRequest,
+  claim: Claim,
+  bodyHash: string,
+  asItIs = false,
+): string | undefined {
   const headers = canonicalHeaders(request.headers, claim.signedHeaders)
   const query = canonicalQuery(request.query)
   if (headers === undefined || query === undefined) return undefined
-  const path = canonicalPath(request.path)
+  const path = asItIs ? encodedOnce(request.path) : canonicalPath(request.path)
+  if (path === undefined) return undefined
   return `${request.method}\n${path}\n${query}\n${headers}\n${claim.signedHeaders.join(";")}\n${bodyHash}`
 }
 
@@ -24,6 +30,17 @@ export function canonicalPath(path: string): string {
   }
   if (segments.length === 0) return "/"
   return `/${segments.join("/")}${path.endsWith("/") ? "/" : ""}`
+}
+
+function encodedOnce(path: string): string | undefined {
+  try {
+    return path
+      .split("/")
+      .map((segment) => encode(decodeURIComponent(segment)))
+      .join("/")
+  } catch {
+    return undefined
+  }
 }
 
 /** A plus is a space, here as in our form reader, so that what is signed is what is read. */

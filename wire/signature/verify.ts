@@ -19,9 +19,16 @@ export interface VerifierOptions {
   readonly keysKept?: number
 }
 
+/** What of a body was signed, where that is not the hash of all of it: S3's "UNSIGNED-PAYLOAD", or the hash that a stream will be held to. */
+export interface SignedPayload {
+  readonly payload: string
+}
+
 export interface Verifier {
   /** Gives who signed; throws the protocol's Fault. */
-  (request: SignedRequest, claim: Claim, body: Uint8Array, protocol: Protocol): Promise<Caller>
+  (request: SignedRequest, claim: Claim, body: Uint8Array | SignedPayload, protocol: Protocol): Promise<Caller>
+  /** The key of a claim that was just believed, for what is signed after it: the chunks of a body. */
+  readonly keyOf: (claim: Claim) => HmacKey | undefined
   /**
    * Gives who signed when that can be said at once: the key is at hand and no secret has changed since it was looked up.
    * Undefined, after the same work, says nothing: ask the other way.
@@ -36,14 +43,14 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const nobody = randomBytes(30).toString("base64")
   const nobodyKey = hmacKey(randomBytes(32))
 
-  const verify = async (request: SignedRequest, claim: Claim, body: Uint8Array, protocol: Protocol) => {
+  const verify = async (request: SignedRequest, claim: Claim, body: Uint8Array | SignedPayload, protocol: Protocol) => {
     refuseOutOfTime(claim, clock.wallMs(), protocol)
     const before = revision()
     const secret = await secrets(claim.accessKeyId)
     const found = secret && keys.find(claim)
     const ready = found?.secret.secretAccessKey === secret?.secretAccessKey ? found?.key : undefined
     const key = ready ?? deriveKey(claim, secret?.secretAccessKey ?? nobody)
-    if (!isSigned(request, claim, body, key) || !secret) {
+    if (!isSigned(request, claim, body, key, protocol === "restXml") || !secret) {
       // A key that was found ready took less time than one derived: make up for it before saying no.
       if (ready) deriveKey(claim, nobody)
       throw refusal(secret ? "mismatch" : "unknownKey", protocol)
@@ -64,7 +71,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const isTimely = timeliness(claim, clock.wallMs()) === undefined
     return usable && equal && isTimely && !request.headers["x-amz-security-token"] ? usable.secret.caller : undefined
   }
-  return Object.assign(verify, { atOnce })
+  return Object.assign(verify, { atOnce, keyOf: (claim: Claim) => keys.find(claim)?.key })
 }
 
 // Pollers send the same few bodies all day: the hash of a short one is remembered with it.
@@ -88,9 +95,15 @@ const expected = Buffer.alloc(64)
 const claimed = Buffer.alloc(64)
 
 /** Whether the request carries the signature that this key gives it, compared in constant time. */
-function isSigned(request: SignedRequest, claim: Claim, body: Uint8Array, key: HmacKey): boolean {
-  const bodyHash = bodyHashOf(body)
-  const canonical = canonicalRequest(request, claim, bodyHash)
+function isSigned(
+  request: SignedRequest,
+  claim: Claim,
+  body: Uint8Array | SignedPayload,
+  key: HmacKey,
+  asItIs = false,
+): boolean {
+  const bodyHash = "payload" in body ? body.payload : bodyHashOf(body)
+  const canonical = canonicalRequest(request, claim, bodyHash, asItIs)
   const toSign = `AWS4-HMAC-SHA256\n${claim.timestamp}\n${claim.scope}\n${hash("sha256", canonical ?? "", "hex")}`
   // Both are 64 characters: a claim with another signature was not read.
   expected.write(hmacHex(key, toSign), "latin1")

@@ -7,7 +7,7 @@ import { findAccelerator } from "./accelerator.ts"
 import { openCgroups } from "./cgroup.ts"
 import { checkSpec, isMachineId } from "./check.ts"
 import { readConsole } from "./console-log.ts"
-import { askGuestAgent } from "./guest-agent.ts"
+import { askGuestAgent, tellTime } from "./guest-agent.ts"
 import { hibernateMachine, resumeMachine } from "./hibernation.ts"
 import { attach, attachLater, endedState, type Machine, qmpPath } from "./machine.ts"
 import { bootId, end, isAlive, type ProcessIdentity } from "./process.ts"
@@ -159,7 +159,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
   const personalise = async (id: string, clone: Clone) => {
     clones.delete(id)
     try {
-      await clone.personalise(agentMs)
+      await clone.personalise()
     } catch (error) {
       templates.distrust(clone.template)
       await clone.machine.finish("killed")
@@ -220,7 +220,12 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         const machine = needLive(id)
         const waiting = clones.get(id)
         if (waiting) await personalise(id, waiting)
-        else if (machine.state().phase !== "running") await machine.resume()
+        else if (machine.state().phase !== "running") {
+          const slept = readRecord(directoryOf(id))?.memory === "loaded"
+          await machine.resume()
+          // Its agent takes its time, and may be none: nobody waits for it.
+          if (slept) void tellTime(machine, directoryOf(id), () => clock.wallMs()).catch(() => {})
+        }
       }),
 
     requestShutdown: (id) =>

@@ -1,11 +1,11 @@
 /** Agents of guests, kind and hostile, at a socket of the test's own. */
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { test } from "node:test"
-import { answersPing, askGuestAgent } from "./guest-agent.ts"
+import { answersPing, askGuestAgent, tellTime } from "./guest-agent.ts"
 
 /** Runs `work` with an agent that does `behave` with each line it is told. */
 async function withAgent<T>(
@@ -34,6 +34,17 @@ async function withAgent<T>(
     rmSync(folder, { recursive: true, force: true })
   }
 }
+
+/** One of whose guest somebody holds the port, or nobody. */
+const machine = (open: boolean, asked: string[] = []) => ({
+  query: async (command: string) => {
+    asked.push(command)
+    return [
+      { label: "serial0", "frontend-open": true },
+      { label: "agent", "frontend-open": open },
+    ]
+  },
+})
 
 /** As qemu-ga 7.2 writes them. */
 const syncAnswer = (line: string) => Buffer.from(`\u00ff{"return": ${/"id":(\d+)/.exec(line)?.[1]}}\n`, "latin1")
@@ -77,18 +88,26 @@ test("what an agent says of earlier questions does not count, in whatever pieces
   assert.equal(await withAgent(late, (at) => answersPing(at, 20_000)), true)
 })
 
+test("a guest is told the time, to the nanosecond, where its agent listens", async () => {
+  const heard: string[] = []
+  const clock = (line: string, socket: Socket) => {
+    heard.push(line)
+    socket.write(line.includes("guest-set-time") ? '{"return": {}}\n' : syncAnswer(line))
+  }
+  const wallMs = () => 1_795_291_302_123
+  const done = await withAgent(clock, (file, folder) => {
+    mkdirSync(path.join(folder, "sockets"))
+    symlinkSync(file, path.join(folder, "sockets", "agent.sock"))
+    return tellTime(machine(true), folder, wallMs, 20_000)
+  })
+  assert.equal(done, true)
+  assert.match(heard.at(-1) ?? "", /"guest-set-time", "arguments": \{"time": 1795291302123000000\}/)
+  assert.equal(await tellTime(machine(false), "/nonexistent", wallMs), false)
+})
+
 test("where nobody in the guest holds the port, nobody is asked", async () => {
   const asked: string[] = []
-  const machine = (open: boolean) => ({
-    query: async (command: string) => {
-      asked.push(command)
-      return [
-        { label: "serial0", "frontend-open": true },
-        { label: "agent", "frontend-open": open },
-      ]
-    },
-  })
-  assert.equal(await askGuestAgent(machine(false), "/nonexistent"), "none")
-  assert.equal(await askGuestAgent(machine(true), "/nonexistent"), "silent")
+  assert.equal(await askGuestAgent(machine(false, asked), "/nonexistent"), "none")
+  assert.equal(await askGuestAgent(machine(true, asked), "/nonexistent"), "silent")
   assert.deepEqual(asked, ["query-chardev", "query-chardev"])
 })

@@ -15,6 +15,7 @@ import { type Accelerator, hostCpu } from "./accelerator.ts"
 import type { Machine } from "./machine.ts"
 import { endMigration, leaveRamOut, migrateIn, migrateOut } from "./migration.ts"
 import { isObject } from "./qmp.ts"
+import { readRecord } from "./record.ts"
 import { startMachine, type Workshop } from "./start.ts"
 
 /** More than any disk takes: 0 would say "no limit" to some versions of QEMU, and "nothing" to others. */
@@ -65,7 +66,7 @@ export async function hibernateMachine(
       () => "save memory",
       () =>
         migrateOut(machine, sockets, statSync(sockets).uid, (stream, finished) =>
-          writeMemoryImage(image, head, stream, finished),
+          writeMemoryImage(image, head, limited(stream, mostBytes(directory)), finished),
         ),
     )
     await machine.finish("requested")
@@ -73,6 +74,23 @@ export async function hibernateMachine(
     removeMemoryImage(image.path)
     await goOn(machine)
     throw error
+  }
+}
+
+/** What a machine can have to save: its RAM with a head for each page, the display's, and its devices'. */
+function mostBytes(directory: string): number {
+  const argv = readRecord(directory)?.argv ?? []
+  const memoryMiB = Number.parseInt(argv[argv.indexOf("-m") + 1] ?? "", 10)
+  return (memoryMiB * 1.02 + 256) * 2 ** 20
+}
+
+/** A guest that broke out of its machine could say more than that, and fill the disk. */
+async function* limited(stream: AsyncIterable<Buffer>, most: number): AsyncGenerator<Buffer> {
+  let size = 0
+  for await (const bytes of stream) {
+    size += bytes.length
+    if (!(size <= most)) throw new Error(`it has more than ${most} bytes to save`)
+    yield bytes
   }
 }
 

@@ -117,8 +117,10 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
   const state = (): MachineState => {
     const { machineVersion } = record
     if (!alive()) return { phase: "exited", machineVersion, cause: causeOf(record, "killed") }
-    const waits = record.clone === "nameless" || record.memory === "loading" || record.memory === "loaded"
-    if (waits && status === "paused") return { phase: "prepared", pid: record.process.pid, machineVersion }
+    // A clone may run by then, but nothing of its own.
+    const loads = record.memory === "loading" || record.memory === "loaded"
+    if (record.clone === "nameless" || (loads && status === "paused"))
+      return { phase: "prepared", pid: record.process.pid, machineVersion }
     const phase = status === undefined ? "running" : (phases[status] ?? (status === "shutdown" ? "running" : "paused"))
     const cause = panicked ? "guest-panic" : status === "io-error" ? "io-error" : undefined
     const unclear = status === undefined || status === "internal-error" ? "unknown" : undefined

@@ -68,7 +68,6 @@ export async function startMachine(
   let pid: number | undefined
   try {
     makeDirectory(directory, spec.uid)
-    errors = openErrors(path.join(directory, "errors"))
     const machineVersion = spec.machineVersion ?? host.machineVersion
     let fd = firstFd
     const argv = machineArguments(spec, {
@@ -87,7 +86,9 @@ export async function startMachine(
       ...(source?.resume && { memory: "loading" as const }),
     }
     const record: MachineRecord = { schema: 1, id: spec.id, nonce, bootId: bootId(), machineVersion, argv, ...marks }
+    // At once: whoever finds the directory without it knows nothing of the machine.
     writeRecord(directory, record)
+    errors = openErrors(path.join(directory, "errors"))
     const joins = cgroups.ensure(spec.id, limitsOf(spec, host.accelerator))
     const sockets = path.join(directory, "sockets")
     const namespace = spec.nics[0]?.namespace

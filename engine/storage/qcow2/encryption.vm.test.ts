@@ -120,6 +120,22 @@ test("volumes share no master key: one's header does not open the other's bytes"
   assert.match(await io(mixed, one.secret, "read -P 9 0 64k"), /verification failed/)
 })
 
+test("an encrypted volume is whole whatever its size", async (context) => {
+  const { home, storage, io } = await openLab(context)
+  for (const [index, sizeBytes] of [512, 2 ** 20, 64 * 2 ** 40].entries()) {
+    const id = `vol-${index}`
+    await storage.createVolume({ id, sizeBytes, key: "key-1" })
+    const { path, secret } = await secretOf(storage, id)
+    const [at, length] = [Math.max(0, sizeBytes - 65_536), Math.min(sizeBytes, 65_536)]
+    const said = await io(path, secret, `write -P 7 ${at} ${length}`, `read -P 7 ${at} ${length}`)
+    assert.match(said, /wrote/)
+    assert.doesNotMatch(said, /verification failed/)
+    const options = `driver=qcow2,encrypt.format=luks,encrypt.key-secret=key,file.filename=${path}`
+    const key = `secret,id=key,file=${join(home, "passphrase")}`
+    execFileSync("qemu-img", ["check", "-q", "--object", key, "--image-opts", options])
+  }
+})
+
 test("keys and records are root's alone, and a removed volume's data key is nowhere", async (context) => {
   const { home, storage, io } = await openLab(context)
   await storage.createVolume({ id: "vol-1", sizeBytes: gibibyte, key: "key-1" })

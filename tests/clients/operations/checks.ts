@@ -7,6 +7,7 @@ import { handlers as servicequotasHandlers } from "#services/servicequotas/servi
 import { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import { handlers as taggingHandlers } from "#services/tagging/service.ts"
 import { handlersOf as cloudtrailHandlers } from "#services/cloudtrail/service.ts"
+import { handlersOf as s3Handlers } from "#services/s3/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { credits } from "./credits.ts"
@@ -25,6 +26,7 @@ import { serviceQuotas } from "./service-quotas.ts"
 import { ssm } from "./ssm.ts"
 import { tagging } from "./tagging.ts"
 import { cloudtrail } from "./cloudtrail.ts"
+import { s3Checks } from "./s3.ts"
 import { tags } from "./tags.ts"
 
 export type Check = (cloud: TestCloud) => Promise<void>
@@ -95,5 +97,13 @@ export const services: readonly Service[] = [
     handlers: cloudtrailHandlers({} as never),
     checks: cloudtrail,
     refusal,
+  },
+  {
+    name: "s3",
+    title: "S3",
+    version: "2006-03-01",
+    handlers: s3Handlers({} as never),
+    checks: s3Checks,
+    refusal: "NotImplemented",
   },
 ]

@@ -4,18 +4,20 @@ import * as servicequotas from "@aws-sdk/client-service-quotas"
 import * as ssm from "@aws-sdk/client-ssm"
 import * as tagging from "@aws-sdk/client-resource-groups-tagging-api"
 import * as cloudtrail from "@aws-sdk/client-cloudtrail"
+import * as s3 from "@aws-sdk/client-s3"
 import * as sts from "@aws-sdk/client-sts"
 import type { handlers as ec2Handlers } from "#services/ec2/service.ts"
 import type { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import type { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import type { handlers as taggingHandlers } from "#services/tagging/service.ts"
 import type { handlersOf as cloudtrailHandlers } from "#services/cloudtrail/service.ts"
+import type { handlersOf as s3Handlers } from "#services/s3/service.ts"
 import type { handlers as stsHandlers } from "#services/sts/service.ts"
 import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 
 /** By the name of each service here: the SDK's module. */
-const sdks = { ec2, sts, ssm, servicequotas, tagging, cloudtrail }
+const sdks = { ec2, sts, ssm, servicequotas, tagging, cloudtrail, s3 }
 type Sdks = typeof sdks
 interface Tables {
   ec2: typeof ec2Handlers
@@ -24,6 +26,7 @@ interface Tables {
   servicequotas: typeof servicequotasHandlers
   tagging: typeof taggingHandlers
   cloudtrail: ReturnType<typeof cloudtrailHandlers>
+  s3: ReturnType<typeof s3Handlers>
 }
 export type ServiceName = keyof Sdks
 
@@ -45,6 +48,7 @@ export interface TestCloud {
   readonly image: string
   readonly ec2: Sends<"ec2">
   readonly sts: Sends<"sts">
+  readonly s3: Sends<"s3">
   readonly cloudtrail: Sends<"cloudtrail">
   readonly tagging: Sends<"tagging">
   readonly ssm: Sends<"ssm">
@@ -78,6 +82,7 @@ export async function openTestCloud(): Promise<TestCloud> {
   const clients: Readonly<Record<ServiceName, { destroy(): void }>> = {
     ec2: new ec2.EC2Client(configuration),
     sts: new sts.STSClient(configuration),
+    s3: new s3.S3Client({ ...configuration, forcePathStyle: true }),
     cloudtrail: new cloudtrail.CloudTrailClient(configuration),
     tagging: new tagging.ResourceGroupsTaggingAPIClient(configuration),
     ssm: new ssm.SSMClient(configuration),
@@ -120,6 +125,7 @@ export async function openTestCloud(): Promise<TestCloud> {
     image: "",
     ec2: sender("ec2"),
     sts: sender("sts"),
+    s3: sender("s3"),
     cloudtrail: sender("cloudtrail"),
     tagging: sender("tagging"),
     ssm: sender("ssm"),

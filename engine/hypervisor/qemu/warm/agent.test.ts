@@ -87,7 +87,7 @@ const answers: readonly (readonly [string, (socket: Socket) => void, RegExp])[] 
 for (const [name, act, reason] of answers) {
   test(`an agent that answers ${name} is not believed`, async (context) => {
     const agent = await connectAgent(await guest(context, act))
-    await assert.rejects(agent.tell(identity, 0, 200), (error) => {
+    await assert.rejects(agent.tell(identity, { wallMs: () => 0 }, 200), (error) => {
       assert.ok(error instanceof NotPersonalised)
       assert.match(error.message, reason)
       return true
@@ -96,7 +96,7 @@ for (const [name, act, reason] of answers) {
   })
 }
 
-test("an agent that is ready hears go, once its identity is whole with it", async (context) => {
+test("an agent that is ready hears what time it is and go, once its identity is whole with it", async (context) => {
   const parts: Buffer[] = []
   const done = Promise.withResolvers<void>()
   const file = await guest(context, (socket) => {
@@ -111,10 +111,14 @@ test("an agent that is ready hears go, once its identity is whole with it", asyn
   })
   const agent = await connectAgent(file)
   await agent.waiting(1000)
-  await agent.tell(identity, 0, 1000)
+  let nowMs = 0
+  await agent.tell(identity, { wallMs: () => (nowMs += 10) }, 1000)
   await agent.go()
   await done.promise
   const heard = Buffer.concat(parts)
-  assert.equal(heard.toString("latin1").slice(-3), "go\n")
-  assert.equal(fieldsOf(heard.subarray(0, -3)).get("instance")?.toString(), "i-1")
+  const ending = "time 20000000 30000000\ngo\n"
+  assert.equal(heard.toString("latin1").slice(-ending.length), ending)
+  const fields = fieldsOf(heard.subarray(0, -ending.length))
+  assert.equal(fields.get("instance")?.toString(), "i-1")
+  assert.equal(fields.get("time-ns")?.toString(), "10000000")
 })

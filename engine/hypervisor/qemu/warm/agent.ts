@@ -1,6 +1,7 @@
 /** Talks with the agent in a guest (images/agent): the other end is hostile, and says no more than a few short lines. */
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto"
 import { createConnection, isIPv4 } from "node:net"
+import type { Clock } from "#lib/clock.ts"
 import { type Identity, NotPersonalised } from "../../types.ts"
 import { printable } from "../qmp.ts"
 
@@ -11,8 +12,8 @@ export interface Agent {
   /** Resolves when the template has come as far as it can. */
   waiting(timeoutMs: number): Promise<void>
   /** Tells the guest who it is and what time it is, and resolves when it says that it is that. */
-  tell(identity: FullIdentity, wallMs: number, timeoutMs: number): Promise<void>
-  /** What the guest then does may begin. Resolves when it is said; ends the conversation. */
+  tell(identity: FullIdentity, clock: Pick<Clock, "wallMs">, timeoutMs: number): Promise<void>
+  /** What the guest then does may begin, and what time it is really. Resolves when it is said; ends the conversation. */
   go(): Promise<void>
   close(): void
 }
@@ -35,6 +36,8 @@ export const isTellable = (identity: Identity): boolean =>
   /^[\x20-\x7e\n]{0,512}$/.test(identity.resolver) &&
   identity.userData.length <= 16_384
 
+const toNs = (wallMs: number) => `${BigInt(Math.round(wallMs * 1000)) * 1000n}`
+
 /** The message, with a new ed25519 host key and seed in it. Neither is kept here or anywhere else outside of the guest. */
 export function identityMessage(identity: FullIdentity, wallMs: number): Buffer {
   const { privateKey } = generateKeyPairSync("ed25519")
@@ -42,7 +45,7 @@ export function identityMessage(identity: FullIdentity, wallMs: number): Buffer 
   const { authorizedKey, uuid, instance } = identity
   const fields: Readonly<Record<string, string | Uint8Array>> = {
     seed: randomBytes(64),
-    "time-ns": `${BigInt(Math.round(wallMs * 1000)) * 1000n}`,
+    "time-ns": toNs(wallMs),
     "host-name": identity.hostName,
     "host-key": Buffer.concat([Buffer.from(d, "base64url"), Buffer.from(x, "base64url")]),
     "authorized-key": authorizedKey === "" ? "" : `${authorizedKey}\n`,
@@ -73,6 +76,8 @@ export async function connectAgent(path: string): Promise<Agent> {
     socket.once("connect", resolve)
     socket.once("error", reject)
   })
+  /** What it takes to correct the guest's clock, which was set to what was so before it woke. */
+  let time: (() => string) | undefined
   let heard = ""
   let size = 0
   let ended: string | undefined
@@ -109,11 +114,14 @@ export async function connectAgent(path: string): Promise<Agent> {
 
   return {
     waiting: (timeoutMs) => hear("waiting 1\n", timeoutMs),
-    async tell(identity, wallMs, timeoutMs) {
-      socket.write(identityMessage(identity, wallMs))
+    async tell(identity, clock, timeoutMs) {
+      socket.write(identityMessage(identity, clock.wallMs()))
       await hear("ready\n", timeoutMs)
+      const heardMs = clock.wallMs()
+      time = () => `time ${toNs(heardMs)} ${toNs(clock.wallMs())}\n`
     },
     async go() {
+      if (time) socket.write(time())
       await new Promise<void>((resolve, reject) => {
         socket.once("error", reject)
         socket.end("go\n", resolve)

@@ -14,10 +14,8 @@ export interface Clone {
   /** "prepared", until it is personalised. */
   readonly machine: Machine
   readonly template: string
-  /**
-   * Lets it run and tells it who it is. Throws NotPersonalised when it is not that within `timeoutMs`; it is to be ended then.
-   */
-  personalise(timeoutMs: number): Promise<void>
+  /** Resolves when it is who it is to be, and can go on. Throws NotPersonalised; it is to be ended then. */
+  personalise(): Promise<void>
 }
 
 /** A whole distribution has more to do when it wakes than a small guest. */
@@ -58,22 +56,42 @@ export async function goOn(machine: Machine, directory: string): Promise<void> {
   machine.cloned("told")
 }
 
-/** As `startMachine`; the specification has an identity. */
+/**
+ * As `startMachine`; the specification has an identity. Resolves when the process answers: its state is loaded and it is told who it
+ * is while whoever asked does what else a start needs. It runs nothing but the agent until `personalise` lets it go on.
+ */
 export async function startClone(
   spec: MachineSpec,
   directory: string,
   workshop: Workshop,
   onChange: () => void,
   template: Template,
+  agentMs: number,
 ): Promise<Clone> {
   const { identity, nics, uuid, id: instance } = spec
   if (!identity || !nics[0]) throw new Error(`machine ${spec.id}: a clone has an identity and an interface`)
   const full = { ...identity, instance, uuid, mac: nics[0].mac }
   let agent: Agent | undefined
+  const tellMs = agentMs * (spec.boot.kind === "firmware" ? wholePatience : 1)
+  const become = async (started: Machine, fd: number) => {
+    await timed(
+      "command",
+      () => "template: state",
+      () => loadState(started, fd),
+    )
+    await timed(
+      "command",
+      () => "agent: identity",
+      () => Promise.all([started.resume(), agent?.tell(full, workshop.clock, tellMs)]),
+    )
+  }
+  let named: Promise<void> | undefined
   const load = async (started: Machine, fd: number) => {
     // Before the state: the template was saved with somebody at this end.
     agent = await connectAgent(agentPath(directory))
-    await loadState(started, fd)
+    named = become(started, fd)
+    // Told to whoever personalises it.
+    named.catch(() => {})
   }
   const source = {
     memory: { path: template.memory.path, shared: false },
@@ -84,28 +102,16 @@ export async function startClone(
     takeBack()
     throw error
   })
-  const tell = async (givenMs: number) => {
-    const timeoutMs = givenMs * (spec.boot.kind === "firmware" ? wholePatience : 1)
+  const personalise = async () => {
     try {
-      if (!agent) throw new NotPersonalised("there is no way to its agent")
-      const runs = machine.resume()
-      await Promise.all([runs, agent.tell(full, workshop.clock.wallMs(), timeoutMs)])
+      await named
       machine.cloned("named")
-      await agent.go()
+      await agent?.go()
       machine.cloned("told")
     } catch (error) {
       agent?.close()
       throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })
     }
   }
-  return {
-    machine,
-    template: template.key,
-    personalise: (timeoutMs) =>
-      timed(
-        "command",
-        () => "agent: identity",
-        () => tell(timeoutMs),
-      ),
-  }
+  return { machine, template: template.key, personalise }
 }

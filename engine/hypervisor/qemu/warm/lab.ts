@@ -28,6 +28,8 @@ export interface Lab {
   /** Runs a program in the namespace that the taps stand in. */
   readonly inside: (...command: string[]) => Promise<string>
   readonly ssh: (number: number, command: string) => Promise<string>
+  /** Program and arguments of that. */
+  readonly sshWords: (number: number, command: string) => readonly [string, ...string[]]
   cleanUp(): void
 }
 
@@ -53,6 +55,25 @@ export async function warmLab(name: string, changeDisk?: (disk: string) => void)
   const options = { runDirectory: path.join(home, "run"), stateDirectory: path.join(home, "state"), prefix }
   const inside = async (...command: string[]) =>
     (await run("ip", ["netns", "exec", prefix, ...command], { timeout: 60_000 })).stdout
+  const sshWords: Lab["sshWords"] = (number, command) => {
+    const words = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+    const settings = [...words, "ConnectTimeout=30"].flatMap((word) => ["-o", word])
+    const where = `${microImage.loginUser}@192.0.2.${10 + number}`
+    return [
+      "ip",
+      "netns",
+      "exec",
+      prefix,
+      "ssh",
+      "-F",
+      "none",
+      "-i",
+      path.join(home, "key"),
+      ...settings,
+      where,
+      command,
+    ]
+  }
   return {
     home,
     prefix,
@@ -100,12 +121,11 @@ export async function warmLab(name: string, changeDisk?: (disk: string) => void)
         },
       }
     },
-    async ssh(number, command) {
-      const words = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
-      const settings = [...words, "ConnectTimeout=30"].flatMap((word) => ["-o", word])
-      const where = `${microImage.loginUser}@192.0.2.${10 + number}`
-      return inside("ssh", "-F", "none", "-i", path.join(home, "key"), ...settings, where, command)
+    ssh: async (number, command) => {
+      const [program, ...words] = sshWords(number, command)
+      return (await run(program, words, { timeout: 60_000 })).stdout
     },
+    sshWords,
     cleanUp() {
       ip("netns", "del", prefix)
       rmSync(home, { recursive: true, force: true })

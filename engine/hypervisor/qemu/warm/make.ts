@@ -86,8 +86,15 @@ export async function tryTemplate(making: Making, template: Template): Promise<v
   await withMachine(making, async (spec) => {
     let clone: Clone | undefined
     try {
-      clone = await startClone({ ...spec, identity: nobody }, making.directory, making.workshop, () => {}, template)
-      await clone.personalise(making.agentMs)
+      clone = await startClone(
+        { ...spec, identity: nobody },
+        making.directory,
+        making.workshop,
+        () => {},
+        template,
+        making.agentMs,
+      )
+      await clone.personalise()
     } finally {
       if (clone) await endMachine(clone.machine)
     }

@@ -164,7 +164,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
         return await timed(
           "command",
           () => `clones template ${found.key}`,
-          () => startClone(spec, place, workshop, onChange, template),
+          () => startClone(spec, place, workshop, onChange, template, agentMs),
         )
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)

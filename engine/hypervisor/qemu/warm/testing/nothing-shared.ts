@@ -1,6 +1,8 @@
 /** The proof that clones share nothing: many of one template, compared in all that a machine draws or is told. */
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
 import path from "node:path"
+import { createInterface } from "node:readline"
 import { endAll, prepareTraced, templateUid, type Lab, type WarmEngine, warmLab } from "../lab.ts"
 import { drawingPrograms } from "./drawn.ts"
 
@@ -9,8 +11,12 @@ export interface Shown {
   readonly id: string
   readonly facts: Readonly<Record<string, string>>
   readonly numbers: readonly SequenceNumber[]
-  /** The clone's clock less this host's; at most so much, since asking takes its time. */
-  readonly clock: { readonly leastMs: number; readonly mostMs: number }
+  /** The clone's clock less this host's lies between these. */
+  readonly clock: ClockError
+}
+export interface ClockError {
+  readonly leastMs: number
+  readonly mostMs: number
 }
 interface SequenceNumber {
   readonly number: number
@@ -85,9 +91,7 @@ async function show(
     const at = line.indexOf(" ")
     facts.set(line.slice(0, at), line.slice(at + 1))
   }
-  const beforeMs = Date.now()
-  const nowMs = Number(await lab.ssh(number, "bash -c 'echo $EPOCHREALTIME'")) * 1000
-  const clock = { leastMs: nowMs - Date.now(), mostMs: nowMs - beforeMs }
+  const clock = await clockError(lab, number)
   const numbers = await alone(async () => {
     const device = `tap${number}`
     execFileSync("ip", ["-n", lab.prefix, "route", "replace", `${common}/32`, "dev", device])
@@ -101,6 +105,29 @@ async function show(
   await engine.kill(spec.id)
   await engine.remove(spec.id)
   return { id: spec.id, facts: Object.fromEntries(facts), numbers, clock }
+}
+
+const wallMs = () => performance.timeOrigin + performance.now()
+
+/** Asked thirty times over one connection: what it says was so at some moment between question and answer. */
+export async function clockError(lab: Lab, number: number): Promise<ClockError> {
+  const [program, ...words] = lab.sshWords(number, "bash -c 'while read -r _; do echo $EPOCHREALTIME; done'")
+  const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"], timeout: 60_000 })
+  const ended = once(child, "close")
+  let [leastMs, mostMs] = [-Infinity, Infinity]
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  for (let round = 0; round < 30; round++) {
+    const askedMs = wallMs()
+    child.stdin.write("\n")
+    const { value, done } = await answers.next()
+    if (done === true) throw new Error(`clone ${number} does not tell the time`)
+    const saysMs = Number(value) * 1000
+    leastMs = Math.max(leastMs, saysMs - wallMs())
+    mostMs = Math.min(mostMs, saysMs - askedMs)
+  }
+  child.stdin.end()
+  await ended
+  return { leastMs, mostMs }
 }
 
 /** What is equal in two or more of them: name -> ids. */

@@ -102,8 +102,8 @@ function inTurns({ cold, hand, warm }: Awaited<ReturnType<typeof takeTurns>>): r
     ["cold launch: RunInstances to the end of the first ssh command", "ms", null, commands(cold)],
     ["by hand: start of QEMU to the end of the first ssh command", "ms", null, commands(hand)],
     ["warm launch: RunInstances to ssh banner, against a cold one in turn", "times", null, ofCold],
-    ["warm launch: RunInstances to ssh banner", "ms", 400, banners(warm), medianSteps(warm)],
-    ["warm launch: RunInstances to the end of the first ssh command", "ms", 700, commands(warm)],
+    ["warm launch: RunInstances to ssh banner", "ms", 700, banners(warm), medianSteps(warm)],
+    ["warm launch: RunInstances to the end of the first ssh command", "ms", 1000, commands(warm)],
   ]
   const medians = measured.flatMap(([promise, unit, limit, of, detail]) =>
     of.length > 0 ? [result(promise, unit, limit, of, detail)] : [],

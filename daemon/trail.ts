@@ -3,6 +3,7 @@ import { createTrail, keptMs, type Trail } from "#cloud/events/trail.ts"
 import type { Clock } from "#lib/clock.ts"
 import { isRegion } from "#services/ec2/regions/data.ts"
 import type { CallRecord } from "#wire/http/call.ts"
+import type { Caller } from "#wire/types.ts"
 
 const maxBytes = 256 * 1024 * 1024
 
@@ -17,14 +18,12 @@ export function openTrail(directory: string, clock: Clock, log: (message: string
 
 /** Calls of nobody that is known, of no operation, or for a region that there is not, are not in anybody's history. */
 export function recordCall(trail: Trail, call: CallRecord): void {
-  const { caller, region, service, operation, requestId, sourceAddress, userAgent, code, message } = call
-  if (!caller || operation === "" || !isRegion(region)) return
+  const { service, operation } = call
+  if (operation === "" || !isKnown(call) || !isRegion(call.region)) return
   // CloudTrail counts calls for objects as data events, which its event history does not have.
   if (service === "s3" && /Object|Part|Multipart/.test(operation)) return
-  const { account, accessKeyId, arn, userId } = caller
-  const went = code === "" ? {} : { code, message }
-  trail.record(
-    { account, region },
-    { requestId, service, operation, accessKeyId, arn, userId, sourceAddress, userAgent, ...went },
-  )
+  trail.record(call)
 }
+
+type KnownCall = CallRecord & { readonly caller: Caller }
+const isKnown = (call: CallRecord): call is KnownCall => call.caller !== undefined

@@ -40,9 +40,28 @@ export interface Scope {
   readonly region: string
 }
 
+/** A call as it is taken. It is kept as it is until it is written: what asks for nothing costs nothing. */
+export interface TrailCall {
+  readonly requestId: string
+  readonly service: string
+  readonly operation: string
+  readonly region: string
+  readonly caller: {
+    readonly account: string
+    readonly accessKeyId: string
+    readonly arn: string
+    readonly userId: string
+  }
+  readonly sourceAddress: string
+  readonly userAgent: string
+  /** The error's; empty when it went well. */
+  readonly code: string
+  readonly message: string
+}
+
 export interface Trail {
   /** Takes a call of now. Never throws and never waits. */
-  record(scope: Scope, call: Call): void
+  record(call: TrailCall): void
   /** Newest first, some 500 or fewer, of `fromMs` <= time < `toMs`; goes on behind `before`. `next`: where to go on, where there may be older ones. */
   read(
     scope: Scope,
@@ -53,8 +72,6 @@ export interface Trail {
   reset(): Promise<void>
   close(): Promise<void>
 }
-
-type Call = Omit<CallEvent, "eventId">
 
 /** How long an event is kept, as CloudTrail's event history. */
 export const keptMs = 90 * 86_400_000
@@ -69,9 +86,8 @@ const flushMs = 250
 const longestRowMs = 3_600_000
 
 interface Waiting {
-  readonly series: string
   readonly atMs: number
-  readonly call: Call
+  readonly call: TrailCall
 }
 
 /** What a row holds: callers once, calls as [time, caller, request id, service, operation, code, message]. */
@@ -94,24 +110,40 @@ export function createTrail(
     opening.catch(() => (opening = undefined))
     return opening
   }
+  let ready: History | undefined
   const flush = async (): Promise<History> => {
     clearTimeout(timer)
     timer = undefined
-    const history = await opened()
+    ready = await opened()
+    write(ready)
+    return ready
+  }
+  const write = (history: History): void => {
     const batch = waiting
     waiting = []
-    for (const [series, some] of Map.groupBy(batch, (each) => each.series)) {
+    for (const [series, some] of Map.groupBy(batch, ({ call: { caller, region } }) =>
+      seriesOf({ account: caller.account, region }),
+    )) {
       for (let at = 0; at < some.length; at += callsInRow) {
         append(history, series, some.slice(at, at + callsInRow))
       }
     }
-    return history
   }
-  const flushSoon = () => void flush().catch((error: unknown) => log("the record of calls cannot be written", error))
+  const lost = (error: unknown) => log("the record of calls cannot be written", error)
+  const flushSoon = () => void flush().catch(lost)
+  const writeRow = (history: History): void => {
+    try {
+      write(history)
+    } catch (error) {
+      lost(error)
+    }
+  }
   return {
-    record(scope, call) {
+    record(call) {
       if (waiting.length >= mostWaiting) return
-      waiting.push({ series: seriesOf(scope), atMs: clock.cloudMs(), call })
+      waiting.push({ atMs: clock.cloudMs(), call })
+      // A row at a time: what waits longer is moved about by the garbage collector, which costs more than writing it down.
+      if (ready && waiting.length >= callsInRow) return writeRow(ready)
       timer ??= setTimeout(flushSoon, flushMs).unref()
     },
     async read(scope, fromMs, toMs, before) {
@@ -156,17 +188,26 @@ function append(history: History, series: string, some: readonly Waiting[]): voi
 }
 
 function rowOf(some: readonly Waiting[]): Json {
-  const callers = new Map<string, number>()
+  const callers: TrailCall[] = []
   const calls = some.map(({ atMs, call }) => {
-    const { accessKeyId, arn, userId, sourceAddress, userAgent } = call
-    const caller = JSON.stringify([accessKeyId, arn, userId, sourceAddress, userAgent].map(cut))
-    const known = callers.get(caller) ?? callers.size
-    callers.set(caller, known)
-    const went = call.code === undefined ? [] : [cut(call.code), cut(call.message ?? "")]
-    return [atMs, known, call.requestId, call.service, call.operation, ...went]
+    const { requestId, service, operation, code, message } = call
+    let known = callers.findLastIndex((other) => isSameCaller(call, other))
+    if (known < 0) known = callers.push(call) - 1
+    return code === ""
+      ? [atMs, known, requestId, service, operation]
+      : [atMs, known, requestId, service, operation, cut(code), cut(message)]
   })
-  return { callers: [...callers.keys()].map((text) => JSON.parse(text)), calls }
+  const textsOf = ({ caller: { accessKeyId, arn, userId }, sourceAddress, userAgent }: TrailCall) =>
+    [accessKeyId, arn, userId, sourceAddress, userAgent].map(cut)
+  return { callers: callers.map(textsOf), calls }
 }
+
+const isSameCaller = (one: TrailCall, other: TrailCall): boolean =>
+  one.userAgent === other.userAgent &&
+  one.sourceAddress === other.sourceAddress &&
+  one.caller.accessKeyId === other.caller.accessKeyId &&
+  one.caller.arn === other.caller.arn &&
+  one.caller.userId === other.caller.userId
 
 /** The calls of a row, newest first. */
 function eventsOf({ id, atMs: rowMs, detail }: PlacedEntry): readonly PlacedEvent[] {

@@ -102,7 +102,7 @@ function isSigned(
   key: HmacKey,
   asItIs = false,
 ): boolean {
-  const bodyHash = "payload" in body ? body.payload : bodyHashOf(body)
+  const bodyHash = body instanceof Uint8Array ? bodyHashOf(body) : body.payload
   const canonical = canonicalRequest(request, claim, bodyHash, asItIs)
   const toSign = `AWS4-HMAC-SHA256\n${claim.timestamp}\n${claim.scope}\n${hash("sha256", canonical ?? "", "hex")}`
   // Both are 64 characters: a claim with another signature was not read.

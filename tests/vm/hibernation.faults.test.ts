@@ -4,19 +4,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
-import { type Instance, RunInstancesCommand, StartInstancesCommand, StopInstancesCommand } from "@aws-sdk/client-ec2"
+import { type Instance, StartInstancesCommand, StopInstancesCommand } from "@aws-sdk/client-ec2"
 import { banner, type Cloud, fractus, inGuest, killEach, startCloud, until } from "./cloud.ts"
+import { launchHibernatable, untilState } from "./hibernating.ts"
 import { wrongIn } from "./orphans.ts"
 
 const rounds = 2
 const longestMs = 1_500
-
-async function untilState(cloud: Cloud, id: string, state: string): Promise<Instance> {
-  return until(`${id} to be ${state}`, 120_000, async () => {
-    const instance = (await cloud.instances()).find((each) => each.InstanceId === id)
-    return instance?.State?.Name === state ? instance : undefined
-  })
-}
 
 /** What ends with a boot: kept in memory alone. */
 async function bootOf(cloud: Cloud, { PublicIpAddress: address = "" }: Instance): Promise<string> {
@@ -36,18 +30,7 @@ async function killAll(cloud: Cloud): Promise<number> {
 
 test("killed while it saves and while it loads, it is the same guest; spoilt, it boots and says so", async (t) => {
   const cloud = await startCloud(t, 5521)
-  const { Instances: [launched] = [] } = await cloud.client.send(
-    new RunInstancesCommand({
-      ImageId: cloud.imageId,
-      InstanceType: "t3.nano",
-      KeyName: "test",
-      MinCount: 1,
-      MaxCount: 1,
-      HibernationOptions: { Configured: true },
-      BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { Encrypted: true } }],
-    }),
-  )
-  const id = launched?.InstanceId ?? ""
+  const id = await launchHibernatable(cloud, "t3.nano")
   const hibernate = new StopInstancesCommand({ InstanceIds: [id], Hibernate: true })
   const start = new StartInstancesCommand({ InstanceIds: [id] })
   const boot = await bootOf(cloud, await untilState(cloud, id, "running"))

@@ -5,22 +5,16 @@ import { join } from "node:path"
 import { test } from "node:test"
 import {
   type Instance,
-  RunInstancesCommand,
   StartInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2"
 import { banner, type Cloud, fractus, inGuest, killEach, startCloud, until } from "./cloud.ts"
+import { launchHibernatable, untilState } from "./hibernating.ts"
 import { wrongIn } from "./orphans.ts"
 
 const find = async (cloud: Cloud, id: string): Promise<Instance> =>
   (await cloud.instances()).find((each) => each.InstanceId === id) ?? assert.fail(id)
-
-const untilState = (cloud: Cloud, id: string, state: string) =>
-  until(`${id} to be ${state}`, 90_000, async () => {
-    const instance = await find(cloud, id)
-    return instance.State?.Name === state ? instance : undefined
-  })
 
 const untilGreets = (address: string) => until(`${address} to greet`, 90_000, () => banner(address))
 
@@ -57,18 +51,7 @@ async function killAll(cloud: Cloud): Promise<void> {
 
 test("a hibernated guest goes on where it was, after its cloud was killed and started again", async (t) => {
   const cloud = await startCloud(t, 5520)
-  const { Instances: [launched] = [] } = await cloud.client.send(
-    new RunInstancesCommand({
-      ImageId: cloud.imageId,
-      InstanceType: "t3.micro",
-      KeyName: "test",
-      MinCount: 1,
-      MaxCount: 1,
-      HibernationOptions: { Configured: true },
-      BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { Encrypted: true } }],
-    }),
-  )
-  const id = launched?.InstanceId ?? ""
+  const id = await launchHibernatable(cloud, "t3.micro")
   const ids = { InstanceIds: [id] }
   const { PublicIpAddress: first = "", PrivateIpAddress } = await untilState(cloud, id, "running")
   await untilGreets(first)

@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from "commander"
 import { readFileSync } from "node:fs"
 import { program as called } from "./failure.ts"
-import { cidrOption, linesOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
+import { cidrOption, linesOption, poolOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
 import { inRepository } from "./repository.ts"
 import type { BenchOptions } from "./commands/bench.ts"
 
@@ -34,6 +34,7 @@ const addUp = (root: Command): void => {
     .addOption(new Option("--unknown-ami <what>", "an image id that is not known").choices(["reject", "substitute"]))
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .addOption(new Option("--warm <state>", "clone guests of warm templates; on by default").choices(["on", "off"]))
+    .option("--warm-pool <n>", "keep so many clones running and waiting: 4, or t3.micro=4,t3.small=1", poolOption)
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
     .option("--vcpu-limit <n>", "vCPUs that an account may run in a region (any number)", vcpuOption)
     .addOption(

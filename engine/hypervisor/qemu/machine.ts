@@ -269,7 +269,9 @@ function track({ clock, log, ...options }: MachineOptions) {
     cpuTime() {
       const { pid, startTime } = record.process
       const usedMs = cpuTimeMs(record.process)
-      return usedMs === undefined ? undefined : { process: `${pid}@${startTime}`, usedMs: usedMs - (record.idleMs ?? 0) }
+      return usedMs === undefined
+        ? undefined
+        : { process: `${pid}@${startTime}`, usedMs: usedMs - (record.idleMs ?? 0) }
     },
     drain,
     finish,

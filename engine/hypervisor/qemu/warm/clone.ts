@@ -22,7 +22,8 @@ export interface Clone {
 
 /** A whole distribution has more to do when it wakes than a small guest. */
 const wholePatience = 3
-export const patienceOf = ({ boot }: Pick<MachineSpec, "boot">): number => (boot.kind === "firmware" ? wholePatience : 1)
+export const patienceOf = ({ boot }: Pick<MachineSpec, "boot">): number =>
+  boot.kind === "firmware" ? wholePatience : 1
 
 /** An overlay of nothing is a few hundred KB. */
 const emptyLimitBytes = 4 << 20

@@ -70,6 +70,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   await clearMembers(options)
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
   const members = new Map<string, Member>()
+  /** Those that a machine takes now: they count as waiting until their disk is its own. */
+  const taking = new Set<Member>()
   /** Numbers of members that are being made or end; a number is a namespace. */
   const numbers = new Set<number>()
   let closed = false
@@ -77,7 +79,9 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   const ownerOf = (folder: string) => statSync(path.join(folder, "sockets"), { throwIfNoEntry: false })?.uid
   /** The first user of ours that no process is of: a machine keeps the user that it had here. */
   const freeUser = ({ first, count }: Uids, starting: ReadonlySet<number>) => {
-    const folders = [guests, runDirectory].flatMap((parent) => readdirSync(parent).map((name) => path.join(parent, name)))
+    const folders = [guests, runDirectory].flatMap((parent) =>
+      readdirSync(parent).map((name) => path.join(parent, name)),
+    )
     const taken = new Set([...folders.map(ownerOf), ...starting])
     const free = Array.from({ length: count }, (_, at) => first + at).find((uid) => !taken.has(uid))
     if (free === undefined) throw new Error(`all ${count} users of the pool are in use`)
@@ -198,9 +202,11 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       }
     },
     members: () =>
-      [...members.values()].map(
-        ({ id, template, machine }): WarmMember => ({ id, template, pid: machine.state().pid ?? 0 }),
-      ),
+      [...members.values(), ...taking].map(({ id, template, machine }): WarmMember => ({
+        id,
+        template,
+        pid: machine.state().pid ?? 0,
+      })),
     async end(id) {
       const member = members.get(id)
       if (member) await release(member)
@@ -209,6 +215,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       const member = [...members.values()].find(({ template }) => template === name)
       if (!member) return undefined
       members.delete(member.id)
+      taking.add(member)
       const { machine, agent, number } = member
       try {
         await timed(
@@ -222,6 +229,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
         if (machine.state().phase === "exited" && readRecord(directory)?.cgroup === member.id)
           rmSync(directory, { recursive: true, force: true })
         return undefined
+      } finally {
+        taking.delete(member)
       }
       member.process.close()
       const { identity, nics, uuid, id: instance } = spec

@@ -104,7 +104,8 @@ export function findNames(pid: number, names: HardwareNames): NamedProcess {
         const now = Buffer.alloc(old[index]!.length)
         return readSync(fd, now, 0, now.length, address) === now.length && now.equals(old[index]!)
       })
-      if (forms[index]!.needed && there.length === 0) throw new Error(`the process does not hold its ${forms[index]!.of}`)
+      if (forms[index]!.needed && there.length === 0)
+        throw new Error(`the process does not hold its ${forms[index]!.of}`)
       return there
     })
   const replace = (places: readonly (readonly number[])[], by: readonly Buffer[]) => {

@@ -101,7 +101,8 @@ interface Row {
   readonly afterMs: readonly number[]
   readonly caller: readonly number[]
   readonly operation: readonly number[]
-  readonly requestIds: readonly string[]
+  /** A line for each: joining strings that were put together a moment ago is quicker than quoting them. */
+  readonly requestIds: string
   /** Index of the call, code and message. */
   readonly errors: readonly (readonly [index: number, code: string, message: string])[]
 }
@@ -207,7 +208,7 @@ function rowOf(some: readonly Waiting[]): Json {
   const operation: number[] = []
   const requestIds: string[] = []
   for (const [index, { atMs, call }] of some.entries()) {
-    afterMs.push(atMs - fromMs)
+    afterMs.push(Math.round(atMs - fromMs))
     caller.push(placeOf(call, callers, isSameCaller))
     operation.push(placeOf(call, operations, isSameOperation))
     requestIds.push(call.requestId)
@@ -222,7 +223,7 @@ function rowOf(some: readonly Waiting[]): Json {
     afterMs,
     caller,
     operation,
-    requestIds,
+    requestIds: requestIds.join("\n"),
     errors,
   }
 }
@@ -248,6 +249,7 @@ function eventsOf({ id, atMs: rowMs, detail }: PlacedEntry): readonly PlacedEven
   const row = detail as unknown as Row
   const errors = new Map(row.errors.map(([index, code, message]) => [index, { code, message }]))
   return row.requestIds
+    .split("\n")
     .map((requestId, index) => {
       const [accessKeyId = "", arn = "", userId = "", sourceAddress = "", userAgent = ""] =
         row.callers[row.caller[index] ?? 0] ?? []

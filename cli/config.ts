@@ -46,6 +46,7 @@ export const newConfig = (home: string, options: UpOptions, saved: Config | unde
     simSpeed: options.simSpeed ?? 1,
     ...(options.warm === undefined ? {} : { warm: options.warm }),
     ...(options.warmPool === undefined ? {} : { warmPool: options.warmPool }),
+    ...(options.throttle === true && { throttle: true }),
     ...(publicCidr === undefined ? {} : { publicCidr }),
     ...(vcpuLimit === undefined ? {} : { vcpuLimit }),
     tls: false,
@@ -76,6 +77,7 @@ export const differences = (options: UpOptions, running: Config): string[] => {
     ["--warm-pool", options.warmPool, running.warmPool ?? "0"],
     ["--public-cidr", options.publicCidr, running.publicCidr],
     ["--vcpu-limit", options.vcpuLimit, running.vcpuLimit],
+    ["--throttle", options.throttle && "on", running.throttle ? "on" : "off"],
   ]
   return given
     .filter(([, wanted, now]) => wanted !== undefined && wanted !== now)

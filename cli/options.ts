@@ -13,6 +13,7 @@ export type UpOptions = {
   warmPool?: string
   publicCidr?: string
   vcpuLimit?: number
+  throttle?: true
   /** what is built besides the first image, in the background */
   images?: "all" | "first"
   tls?: boolean

@@ -37,6 +37,7 @@ const addUp = (root: Command): void => {
     .option("--warm-pool <n>", "keep so many clones running and waiting: 4, or t3.micro=4,t3.small=1", poolOption)
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
     .option("--vcpu-limit <n>", "vCPUs that an account may run in a region (any number)", vcpuOption)
+    .option("--throttle", "refuse calls beyond the rates that EC2 documents, as RequestLimitExceeded")
     .addOption(
       new Option("--images <which>", "build debian-12 too, in the background, or not (or FRACTUS_IMAGES)").choices([
         "all",

@@ -167,6 +167,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     const { id, number, machine, process } = member
     if (!disk || disk.secret || !nic) throw new Error("its disk is encrypted")
     if (existsSync(directory)) throw new Error("it was a machine before")
+    if (statSync(disk.path).dev !== statSync(member.diskPath).dev) throw new Error("its disk is on another file system")
     cgroups.ensure(id, limitsOf(spec, workshop.host.accelerator))
     machine.become({ directory, onChange }, { id: spec.id, cgroup: id })
     process.rename({ id: spec.id, uuid: spec.uuid, serial: disk.serial, mac: nic.mac })

@@ -17,6 +17,7 @@ import { handlers as instanceTypes } from "./instance-types/handlers.ts"
 import { handlers as instances } from "./instances/handlers.ts"
 import { observeGuest, observeVolume } from "./instances/observe.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
+import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
@@ -40,6 +41,7 @@ export const handlers = {
   ...instances,
   ...instanceTypes,
   ...keyPairs,
+  ...launchTemplates,
   ...metadataDefaults,
   ...networkInterfaces,
   ...placementGroups,

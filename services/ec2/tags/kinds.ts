@@ -7,6 +7,7 @@ import { imageKind } from "../images/record.ts"
 import { showTags } from "../instances/assignment.ts"
 import { instanceKind } from "../instances/record.ts"
 import { keyPairKind } from "../key-pairs/record.ts"
+import { launchTemplateKind } from "../launch-templates/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
@@ -44,6 +45,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(instanceKind, showTags),
     taggable(internetGatewayKind),
     taggable(keyPairKind),
+    taggable(launchTemplateKind),
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
     taggable(routeTableKind),

@@ -25,6 +25,7 @@ import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
 import { handlers as volumes } from "./volumes/handlers.ts"
+import { throttled } from "./throttling/throttle.ts"
 import { createDefaultVpcs } from "./vpcs/default.ts"
 import { handlers as vpcs } from "./vpcs/handlers.ts"
 
@@ -59,7 +60,8 @@ export interface Ec2 extends Dispatcher {
 export function createEc2(cloud: Cloud): Ec2 {
   const defaultVpcs = createDefaultVpcs()
   const dispatcher = createDispatcher(cloud, handlers, (cloud, info) => defaultVpcs.ensure(cloud, info))
-  return { ...dispatcher, forget: () => defaultVpcs.forget() }
+  const limited = cloud.settings.throttle === true ? throttled(dispatcher, cloud.clock) : dispatcher
+  return { ...limited, forget: () => defaultVpcs.forget() }
 }
 
 /** What a host saw, carried into the records of its account and region. */

@@ -21,6 +21,7 @@ import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
+import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
@@ -45,6 +46,7 @@ export const handlers = {
   ...metadataDefaults,
   ...networkInterfaces,
   ...placementGroups,
+  ...prefixLists,
   ...regions,
   ...securityGroups,
   ...tags,

@@ -90,6 +90,7 @@ function askStorage(endpoint: string, schema: unknown): Promise<Response> {
 
 const targets: Readonly<Partial<Record<ServiceName, string>>> = {
   ssm: "AmazonSSM",
+  "ec2-instance-connect": "AWSEC2InstanceConnectService",
   servicequotas: "ServiceQuotasV20190624",
   cloudtrail: "CloudTrail_20131101",
   tagging: "ResourceGroupsTaggingAPI_20170126",

@@ -10,6 +10,7 @@ import { keyPairKind } from "../key-pairs/record.ts"
 import { launchTemplateKind } from "../launch-templates/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
+import { prefixListKind } from "../prefix-lists/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
@@ -48,6 +49,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(launchTemplateKind),
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
+    taggable(prefixListKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
     taggable(subnetKind),

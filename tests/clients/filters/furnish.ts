@@ -3,16 +3,19 @@ import type { TestCloud } from "../operations/cloud.ts"
 
 const tags = [{ Key: "purpose", Value: "filters" }]
 
-/**
- * Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, placement groups, an event window, a
- * launch template, all tagged; fast launch.
- */
+/** Every kind of resource: one instance running and one stopped, the rest as it is made; all tagged. */
 export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> {
   await ec2("CreateKeyPair", { KeyName: "filters", TagSpecifications: [{ ResourceType: "key-pair", Tags: tags }] })
   const { GroupId = "" } = await ec2("CreateSecurityGroup", {
     GroupName: "filters",
     Description: "every kind of rule",
     TagSpecifications: [{ ResourceType: "security-group", Tags: tags }],
+  })
+  const { PrefixList } = await ec2("CreateManagedPrefixList", {
+    PrefixListName: "filters",
+    AddressFamily: "IPv4",
+    MaxEntries: 1,
+    TagSpecifications: [{ ResourceType: "prefix-list", Tags: tags }],
   })
   const IpPermissions = [
     {
@@ -22,6 +25,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
       IpRanges: [{ CidrIp: "192.0.2.0/24" }],
       Ipv6Ranges: [{ CidrIpv6: "2001:db8::/32" }],
       UserIdGroupPairs: [{ GroupId }],
+      PrefixListIds: [{ PrefixListId: PrefixList?.PrefixListId ?? "" }],
     },
   ]
   const TagSpecifications = [{ ResourceType: "security-group-rule" as const, Tags: tags }]

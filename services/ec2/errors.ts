@@ -53,6 +53,10 @@ export const errors = {
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
   MissingInput: [400, "{detail}"],
   OperationNotPermitted: [400, "{detail}"],
+  ReservationCapacityExceeded: [
+    400,
+    "The targeted Capacity Reservation does not have enough available instance capacity to fulfill your request.",
+  ],
   "Resource.AlreadyAssociated": [400, "{detail}"],
   RulesPerSecurityGroupLimitExceeded: [400, "The maximum number of rules per security group has been reached."],
   SecurityGroupLimitExceeded: [400, "The maximum number of security groups for this Region has been reached."],

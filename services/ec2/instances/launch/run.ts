@@ -7,6 +7,8 @@ import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
 import { findSomeNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
 import { readSettings, type SettingsRecord } from "../../account/settings.ts"
+import { createUsher, type Seat, type Sitter } from "../../capacity-reservations/seats.ts"
+import { mayRunAnywhere, noSeat, requireTarget } from "../../capacity-reservations/wish.ts"
 import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
@@ -46,7 +48,10 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       if (device.root) requireHibernatingRoot({ ...device, encrypted: device.kmsKey !== undefined }, machine.memoryMiB)
   }
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
-  const most = await roomFor(call, machine, wish, subnet.record.zone)
+  const sitter = { type: machine.name, platform: image.record.platform, zone: subnet.record.zone }
+  const seats = await seatsFor(call, sitter, wish)
+  const counts = mayRunAnywhere(wish.capacity) ? wish : { min: wish.min, max: seats.length }
+  const most = await roomFor(call, machine, counts, subnet.record.zone, seats.length)
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)
 
   const reservation = newId("r")
@@ -67,6 +72,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       autoPublic: associate,
       publicAddress: publicAddresses[launchIndex],
       publicKey,
+      seat: seats[launchIndex],
     }),
   )
   const first = instances[0]
@@ -79,6 +85,20 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
     instances.map(({ instance }) => instance),
     interfaces,
   )[0] as Output<"RunInstances">
+}
+
+/** Seats in capacity reservations, at most one for each instance. Throws ReservationCapacityExceeded where they have to be enough and are not. */
+async function seatsFor(call: Call, sitter: Sitter, { min, max, capacity }: LaunchWish): Promise<readonly Seat[]> {
+  await requireTarget(call, capacity, sitter)
+  const usher = createUsher(call)
+  const seats: Seat[] = []
+  while (seats.length < max) {
+    const seat = await usher.seat(sitter, capacity)
+    if (seat === undefined) break
+    seats.push(seat)
+  }
+  if (!mayRunAnywhere(capacity) && seats.length < min) throw noSeat(sitter, capacity)
+  return seats
 }
 
 /** The same answer again, with what has become of the instances since. */

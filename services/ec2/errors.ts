@@ -44,6 +44,8 @@ export const errors = {
   "InvalidPermission.Duplicate": [400, 'the specified rule "{rule}" already exists'],
   "InvalidPermission.Malformed": [400, "{detail}"],
   "InvalidPermission.NotFound": [400, "The specified rule does not exist in this security group."],
+  "InvalidPlacementGroup.Duplicate": [400, "The placement group '{name}' already exists."],
+  "InvalidPlacementGroup.InUse": [400, "The placement group '{name}' is {how}"],
   "InvalidPlacementGroup.Unknown": [400, "The Placement Group '{name}' is unknown."],
   "InvalidPrefixListID.NotFound": [400, "The prefix list ID '{id}' does not exist"],
   InvalidRequest: [400, "{detail}"],
@@ -53,6 +55,10 @@ export const errors = {
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
   MissingInput: [400, "{detail}"],
   OperationNotPermitted: [400, "{detail}"],
+  PlacementGroupLimitExceeded: [
+    400,
+    "The maximum number of placement groups ({limit}) for this Region has been reached.",
+  ],
   ReservationCapacityExceeded: [
     400,
     "The targeted Capacity Reservation does not have enough available instance capacity to fulfill your request.",

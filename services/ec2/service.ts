@@ -20,6 +20,7 @@ import { observeGuest, observeVolume } from "./instances/observe.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
+import { handlers as placementGroups } from "./placement-groups/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
@@ -43,6 +44,7 @@ export const handlers = {
   ...keyPairs,
   ...metadataDefaults,
   ...networkInterfaces,
+  ...placementGroups,
   ...regions,
   ...securityGroups,
   ...tags,

@@ -43,6 +43,7 @@ export function compileRpc(schema: unknown, protocol: RpcProtocol): DocumentOper
   const read = documentReader(input, dialect)
   const write = documentWriter(output, dialect)
   const headers = documentHeaders(protocol)
+  const nothing: Answer["headers"] = isCbor ? { "smithy-protocol": "rpc-v2-cbor" } : {}
   return {
     takesStream: false,
     read({ body }) {
@@ -51,7 +52,8 @@ export function compileRpc(schema: unknown, protocol: RpcProtocol): DocumentOper
       return finished(protocol, (reading) => (input.kind === "unit" ? {} : read(document, reading)))
     },
     write(value) {
-      if (output.kind === "unit") return { status: 200, headers: isCbor ? headers : {}, body: Buffer.alloc(0) }
+      // RPC v2: an operation without an output has no content, and so no type of it.
+      if (output.kind === "unit") return { status: 200, headers: nothing, body: Buffer.alloc(0) }
       return {
         status: 200,
         headers,

@@ -12,6 +12,7 @@ import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
 import { publicDnsName } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { requirePlaces } from "../placement-groups/members.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { toStateChange } from "./answer.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
@@ -36,6 +37,10 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
   await requireRoom(
     call,
     stopped.map(({ id, record }) => ({ record, seated: seats.has(id) })),
+  )
+  await requirePlaces(
+    call,
+    stopped.map(({ record }) => record),
   )
   const needing = stopped
     .flatMap((instance) => ownInterfaces(instance, interfaces))

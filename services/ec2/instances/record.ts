@@ -45,6 +45,8 @@ export interface InstanceRecord extends Tagged {
   readonly subnet: string
   readonly zone: string
   readonly zoneId: string
+  /** The placement group that it is in. */
+  readonly placement?: Placement
   readonly uuid: string
   readonly state: InstanceState
   readonly stateReason?: { readonly code: string; readonly message: string }
@@ -82,6 +84,14 @@ export interface InstanceRecord extends Tagged {
   /** In the reservation that it runs in. */
   readonly seat?: Seat
   readonly attributes: InstanceAttributes
+}
+
+export interface Placement {
+  /** Id and name of the group. */
+  readonly group: string
+  readonly name: string
+  /** From 1, in a partition group. */
+  readonly partition?: number
 }
 
 /** What the operations that modify an instance change. */
@@ -143,6 +153,10 @@ export const instanceKind = defineKind<InstanceRecord>({
     "state-reason-code": stateReasonOf(record)?.code,
     "state-reason-message": stateReasonOf(record)?.message,
     reason: record.transitionReason,
+    "placement-group-name": record.placement?.name,
+    // No filter of DescribeInstances: groups look for their instances by it.
+    "placement-group-id": record.placement?.group,
+    "placement-partition-number": record.placement?.partition,
     "launch-time": new Date(record.launchedMs).toISOString(),
     "client-token": record.clientToken,
     "root-device-name": record.rootDevice,

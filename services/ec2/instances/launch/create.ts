@@ -14,7 +14,7 @@ import { toNumber } from "../../vpcs/addresses.ts"
 import type { SubnetRecord } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { assignGuest } from "../assignment.ts"
-import { instanceKind, type InstanceRecord } from "../record.ts"
+import { instanceKind, type InstanceRecord, type Placement } from "../record.ts"
 import type { Machine } from "./place.ts"
 import type { Device } from "./run.ts"
 import type { LaunchWish } from "./wish.ts"
@@ -39,6 +39,7 @@ export interface Launch {
   readonly publicAddress: string | undefined
   readonly publicKey: string | undefined
   readonly seat: Seat | undefined
+  readonly placement: Placement | undefined
 }
 
 export interface Launched {
@@ -177,6 +178,7 @@ function instanceRecord(
     attributes: wish.attributes,
     ...(wish.capacity && { capacity: wish.capacity }),
     ...(launch.seat && { seat: launch.seat }),
+    ...(launch.placement && { placement: launch.placement }),
     ...(wish.hibernation && { hibernationConfigured: true }),
     tags: wish.tags.instance,
     ...(wish.keyName === undefined ? {} : { keyName: wish.keyName }),

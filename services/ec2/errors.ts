@@ -77,6 +77,10 @@ export const errors = {
   PrefixListLimitExceeded: [400, "The maximum number of prefix lists ({limit}) for this Region has been reached."],
   PrefixListMaxEntriesExceeded: [400, "You've reached the maximum number of entries for the prefix list."],
   PrefixListVersionMismatch: [400, "The prefix list has the incorrect version number."],
+  ReservationCapacityExceeded: [
+    400,
+    "The targeted Capacity Reservation does not have enough available instance capacity to fulfill your request.",
+  ],
   "Resource.AlreadyAssociated": [400, "{detail}"],
   ResourceLimitExceeded: [400, "{detail}"],
   RulesPerSecurityGroupLimitExceeded: [400, "The maximum number of rules per security group has been reached."],

@@ -5,6 +5,7 @@ import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
 import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
+import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
 import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
@@ -34,6 +35,7 @@ import { handlers as vpcs } from "./vpcs/handlers.ts"
 export const handlers = {
   ...account,
   ...addresses,
+  ...capacityReservations,
   ...credits,
   ...ebsEncryption,
   ...eventWindows,

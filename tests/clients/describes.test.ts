@@ -25,6 +25,7 @@ async function refusal(operation: string, input: Members): Promise<string> {
 /** Parameter of ids (with the operation, where several call theirs so) -> what an id begins with, and the codes of one that cannot be and one that is not there. */
 const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, missing: string]>> = {
   AllocationIds: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
+  CapacityReservationIds: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
   GroupIds: ["sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"],
   "DescribePlacementGroups GroupIds": ["pg", "InvalidPlacementGroupId.Malformed", "InvalidPlacementGroup.Unknown"],
   ImageIds: ["ami", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound"],

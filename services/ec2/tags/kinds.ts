@@ -2,6 +2,7 @@
 import type { Call } from "#cloud/call.ts"
 import type { Kind, Resource, Tag, Tagged } from "#cloud/resources/kind.ts"
 import { addressKind } from "../addresses/record.ts"
+import { capacityReservationKind } from "../capacity-reservations/record.ts"
 import { eventWindowKind } from "../event-windows/record.ts"
 import { imageKind } from "../images/record.ts"
 import { showTags } from "../instances/assignment.ts"
@@ -41,6 +42,7 @@ function taggable<R extends Tagged>(kind: Kind<R>, follow: Follow<R> = async () 
 const kinds: ReadonlyMap<string, TaggableKind> = new Map(
   [
     taggable(addressKind),
+    taggable(capacityReservationKind),
     taggable(eventWindowKind),
     taggable(imageKind),
     taggable(instanceKind, showTags),

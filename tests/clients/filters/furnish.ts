@@ -85,6 +85,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   await daemon.settled()
   await ec2("StopInstances", { InstanceIds: [second] })
   await daemon.settled()
+  await reserve(ec2, first, second)
   const { Vpcs = [] } = await ec2("DescribeVpcs", {})
   const { Subnets = [] } = await ec2("DescribeSubnets", {})
   const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
@@ -96,4 +97,20 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     ...InternetGateways.map(({ InternetGatewayId }) => InternetGatewayId ?? ""),
   ]
   await ec2("CreateTags", { Resources, Tags: tags })
+}
+
+/** A reservation that one instance runs in, and that the other asks for. */
+async function reserve(ec2: TestCloud["ec2"], running: string, stopped: string): Promise<void> {
+  const { Reservations = [] } = await ec2("DescribeInstances", { InstanceIds: [running] })
+  const { CapacityReservation } = await ec2("CreateCapacityReservation", {
+    InstanceType: "t3.micro",
+    InstancePlatform: "Linux/UNIX",
+    InstanceCount: 2,
+    AvailabilityZone: Reservations[0]?.Instances?.[0]?.Placement?.AvailabilityZone ?? "",
+    EndDate: new Date(Date.UTC(2099, 0, 1)),
+    TagSpecifications: [{ ResourceType: "capacity-reservation", Tags: tags }],
+  })
+  const CapacityReservationTarget = { CapacityReservationId: CapacityReservation?.CapacityReservationId ?? "" }
+  const CapacityReservationSpecification = { CapacityReservationTarget }
+  await ec2("ModifyInstanceCapacityReservationAttributes", { InstanceId: stopped, CapacityReservationSpecification })
 }

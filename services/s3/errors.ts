@@ -46,6 +46,10 @@ export const errors = {
   ],
   NotModified: [304, "Not Modified"],
   PreconditionFailed: [412, "At least one of the pre-conditions you specified did not hold"],
+  RequestHeaderSectionTooLarge: [
+    400,
+    "Your request header and metadata sizes exceed the maximum allowed request header section size.",
+  ],
   TooManyBuckets: [400, "You have attempted to create more buckets than allowed"],
 } as const
 

@@ -16,7 +16,7 @@ import {
   requireBucket,
   type Storage,
 } from "./handler.ts"
-import { metaOf, type ObjectMeta, readMeta, toMeta, wholeSeconds } from "./meta.ts"
+import { checkHeaders, metaOf, type ObjectMeta, readMeta, toMeta, wholeSeconds } from "./meta.ts"
 
 export const largestPart = 5 * 2 ** 30
 
@@ -75,6 +75,13 @@ async function find({ objects }: Storage, bucket: Bucket, key: string): Promise<
 
 function answerOf(object: StoredObject, input: Read) {
   const meta = metaOf(object)
+  checkHeaders(
+    input.ResponseCacheControl,
+    input.ResponseContentDisposition,
+    input.ResponseContentEncoding,
+    input.ResponseContentLanguage,
+    input.ResponseContentType,
+  )
   const range = readRange(input.Range, object.sizeBytes)
   const { from, to } = range ?? { from: 0, to: object.sizeBytes }
   const set = (name: string, value: string | undefined) => (value === undefined ? {} : { [name]: value })

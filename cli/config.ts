@@ -42,6 +42,7 @@ export const newConfig = (home: string, options: UpOptions, saved: Config | unde
     unknownAmi: options.unknownAmi ?? "reject",
     simSpeed: options.simSpeed ?? 1,
     ...(options.warm === undefined ? {} : { warm: options.warm }),
+    ...(options.throttle === true && { throttle: true }),
     ...(publicCidr === undefined ? {} : { publicCidr }),
     ...(vcpuLimit === undefined ? {} : { vcpuLimit }),
     tls: false,
@@ -71,6 +72,7 @@ export const differences = (options: UpOptions, running: Config): string[] => {
     ["--warm", options.warm, running.warm ?? "on"],
     ["--public-cidr", options.publicCidr, running.publicCidr],
     ["--vcpu-limit", options.vcpuLimit, running.vcpuLimit],
+    ["--throttle", options.throttle && "on", running.throttle ? "on" : "off"],
   ]
   return given
     .filter(([, wanted, now]) => wanted !== undefined && wanted !== now)

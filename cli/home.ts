@@ -20,6 +20,8 @@ export type Config = {
   publicCidr?: string
   /** vCPUs that may run in a region; any number when absent */
   vcpuLimit?: number
+  /** refuse calls beyond EC2's documented rates; never when absent */
+  throttle?: true
   tls: boolean
   region: string
   account: string

@@ -11,6 +11,7 @@ export type UpOptions = {
   warm?: "on" | "off"
   publicCidr?: string
   vcpuLimit?: number
+  throttle?: true
   /** what is built besides the first image, in the background */
   images?: "all" | "first"
   tls?: boolean

@@ -36,6 +36,7 @@ const addUp = (root: Command): void => {
     .addOption(new Option("--warm <state>", "clone guests of warm templates; on by default").choices(["on", "off"]))
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
     .option("--vcpu-limit <n>", "vCPUs that an account may run in a region (any number)", vcpuOption)
+    .option("--throttle", "refuse calls beyond the rates that EC2 documents, as RequestLimitExceeded")
     .addOption(
       new Option("--images <which>", "build debian-12 too, in the background, or not (or FRACTUS_IMAGES)").choices([
         "all",

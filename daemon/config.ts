@@ -13,6 +13,8 @@ export interface Config {
   readonly simSpeed: number
   readonly publicCidr?: string
   readonly vcpuLimit?: number
+  /** Calls beyond EC2's documented rates are refused. */
+  readonly throttle?: true
   /** Whether guests may be clones of warm templates; on unless it says otherwise. */
   readonly warm?: "on" | "off"
   readonly region: string
@@ -49,6 +51,7 @@ export function readConfig(path: string): Config {
     simSpeed: field("simSpeed", number(0.001, 1_000_000)),
     region: field("region", text),
     account: field("account", (v): v is string => text(v) && /^\d{12}$/.test(v)),
+    ...("throttle" in value ? { throttle: field("throttle", (v): v is true => v === true) } : {}),
     ...("warm" in value ? { warm: field("warm", among("on", "off")) } : {}),
     ...(text(publicCidr) ? { publicCidr } : {}),
     ...(limited ? { vcpuLimit: field("vcpuLimit", number(0, 1_000_000)) } : {}),

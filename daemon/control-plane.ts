@@ -58,6 +58,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       capacity: config.engine === "sim" ? undefined : { cpus: facts.cpus, memoryMiB: facts.memoryMiB },
       architectures: ["x86_64"],
       publicCidr: facts.publicCidr,
+      ...(config.throttle === true && { throttle: true }),
       ...(config.vcpuLimit === undefined ? {} : { vcpuLimit: config.vcpuLimit }),
     },
     hosts: {

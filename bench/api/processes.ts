@@ -4,11 +4,21 @@ import { readdirSync, readFileSync } from "node:fs"
 /** Linux reports these in ticks of 10 ms on every architecture we run on (USER_HZ). */
 const tickMs = 10
 
-/** CPU time of a process with all its threads, user and system, in milliseconds. The kernel's own clock behind it is exact. */
+/**
+ * CPU time of the threads that a process has, user and system, in milliseconds: from the scheduler's own clock of nanoseconds. A kernel
+ * without it (CONFIG_SCHED_INFO) tells ticks, of the threads that ended too.
+ */
 export function cpuMs(pid: number): number {
-  const fields = statFields(pid)
-  return (Number(fields[11]) + Number(fields[12])) * tickMs
+  const threads = readdirSync(`/proc/${pid}/task`)
+  try {
+    return threads.reduce((sum, thread) => sum + Number(firstWord(`/proc/${pid}/task/${thread}/schedstat`)), 0) / 1e6
+  } catch {
+    const fields = statFields(pid)
+    return (Number(fields[11]) + Number(fields[12])) * tickMs
+  }
 }
+
+const firstWord = (path: string) => readFileSync(path, "latin1").split(" ", 1)[0]
 
 /** Resident memory of a process and all its descendants, in MiB. */
 export function residentMiB(pid: number): number {

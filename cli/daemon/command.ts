@@ -13,11 +13,12 @@ export const cleanEnvironment = (): NodeJS.ProcessEnv => {
 }
 
 /**
- * Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load). On qemu this is
+ * Young objects of a daemon die at once; room for more of them is memory that it never gives back (30 MB under load), and collecting so
+ * few in several threads costs a twentieth of all that a short call does. On qemu this is
  * the host, which mostly waits for other programs: it does without the optimizing compiler and its threads (8 MB).
  */
 const flags = {
-  sim: ["--max-semi-space-size=4"],
+  sim: ["--max-semi-space-size=4", "--no-parallel-scavenge"],
   qemu: [
     "--max-semi-space-size=1",
     "--no-opt",

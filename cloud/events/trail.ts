@@ -90,10 +90,21 @@ interface Waiting {
   readonly call: TrailCall
 }
 
-/** What a row holds: callers once, calls as [time, caller, request id, service, operation, code, message]. */
+/** What a row holds: a column for each thing said of a call, and callers and operations once. Short, since writing costs by the byte. */
 interface Row {
+  /** Access key, ARN, user id, source address, user agent. */
   readonly callers: readonly (readonly string[])[]
-  readonly calls: readonly (readonly [atMs: number, caller: number, ...texts: string[]])[]
+  /** Service and operation. */
+  readonly operations: readonly (readonly string[])[]
+  readonly fromMs: number
+  /** Milliseconds after `fromMs`. This column and the next three are as long as there are calls. */
+  readonly afterMs: readonly number[]
+  readonly caller: readonly number[]
+  readonly operation: readonly number[]
+  /** A line for each: joining strings that were put together a moment ago is quicker than quoting them. */
+  readonly requestIds: string
+  /** Index of the call, code and message. */
+  readonly errors: readonly (readonly [index: number, code: string, message: string])[]
 }
 
 /** `open` is called with the first flush, so that a start does not wait for it. What cannot be written is lost, and said to `log`. */
@@ -189,18 +200,42 @@ function append(history: History, series: string, some: readonly Waiting[]): voi
 
 function rowOf(some: readonly Waiting[]): Json {
   const callers: TrailCall[] = []
-  const calls = some.map(({ atMs, call }) => {
-    const { requestId, service, operation, code, message } = call
-    let known = callers.findLastIndex((other) => isSameCaller(call, other))
-    if (known < 0) known = callers.push(call) - 1
-    return code === ""
-      ? [atMs, known, requestId, service, operation]
-      : [atMs, known, requestId, service, operation, cut(code), cut(message)]
-  })
+  const operations: TrailCall[] = []
+  const errors: [number, string, string][] = []
+  const fromMs = some[0]?.atMs ?? 0
+  const afterMs: number[] = []
+  const caller: number[] = []
+  const operation: number[] = []
+  const requestIds: string[] = []
+  for (const [index, { atMs, call }] of some.entries()) {
+    afterMs.push(Math.round(atMs - fromMs))
+    caller.push(placeOf(call, callers, isSameCaller))
+    operation.push(placeOf(call, operations, isSameOperation))
+    requestIds.push(call.requestId)
+    if (call.code !== "") errors.push([index, cut(call.code), cut(call.message)])
+  }
   const textsOf = ({ caller: { accessKeyId, arn, userId }, sourceAddress, userAgent }: TrailCall) =>
     [accessKeyId, arn, userId, sourceAddress, userAgent].map(cut)
-  return { callers: callers.map(textsOf), calls }
+  return {
+    callers: callers.map(textsOf),
+    operations: operations.map(({ service, operation }) => [service, operation]),
+    fromMs,
+    afterMs,
+    caller,
+    operation,
+    requestIds: requestIds.join("\n"),
+    errors,
+  }
 }
+
+/** Where its like stands among those known; it is added when it is new. */
+function placeOf(call: TrailCall, known: TrailCall[], isSame: (one: TrailCall, other: TrailCall) => boolean): number {
+  const at = known.findLastIndex((other) => isSame(call, other))
+  return at < 0 ? known.push(call) - 1 : at
+}
+
+const isSameOperation = (one: TrailCall, other: TrailCall): boolean =>
+  one.operation === other.operation && one.service === other.service
 
 const isSameCaller = (one: TrailCall, other: TrailCall): boolean =>
   one.userAgent === other.userAgent &&
@@ -211,14 +246,17 @@ const isSameCaller = (one: TrailCall, other: TrailCall): boolean =>
 
 /** The calls of a row, newest first. */
 function eventsOf({ id, atMs: rowMs, detail }: PlacedEntry): readonly PlacedEvent[] {
-  const { callers, calls } = detail as unknown as Row
-  return calls
-    .map(([atMs, caller, requestId = "", service = "", operation = "", code, message = ""], index) => {
-      const [accessKeyId = "", arn = "", userId = "", sourceAddress = "", userAgent = ""] = callers[caller] ?? []
+  const row = detail as unknown as Row
+  const errors = new Map(row.errors.map(([index, code, message]) => [index, { code, message }]))
+  return row.requestIds
+    .split("\n")
+    .map((requestId, index) => {
+      const [accessKeyId = "", arn = "", userId = "", sourceAddress = "", userAgent = ""] =
+        row.callers[row.caller[index] ?? 0] ?? []
+      const [service = "", operation = ""] = row.operations[row.operation[index] ?? 0] ?? []
       const who = { accessKeyId, arn, userId, sourceAddress, userAgent }
-      const went = code === undefined ? {} : { code, message }
-      const event = { eventId: eventIdOf(requestId), requestId, service, operation, ...who, ...went }
-      return { place: { id, atMs: rowMs, index }, atMs, event }
+      const event = { eventId: eventIdOf(requestId), requestId, service, operation, ...who, ...errors.get(index) }
+      return { place: { id, atMs: rowMs, index }, atMs: row.fromMs + (row.afterMs[index] ?? 0), event }
     })
     .toReversed()
 }

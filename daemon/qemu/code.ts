@@ -2,8 +2,11 @@
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Of every child, as of the daemon (cli/daemon/start.ts): young objects die at once, and room for more of them is never given back. */
-export const youngObjects = "--max-semi-space-size=4"
+/**
+ * Of every child, as of the daemon (cli/daemon/command.ts): young objects die at once; room for more of them is never given back, and
+ * collecting so few in several threads costs more than it saves.
+ */
+export const youngObjects = ["--max-semi-space-size=4", "--no-parallel-scavenge"]
 
 /** The folder that all our code is in. */
 export const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))

@@ -28,7 +28,7 @@ export async function startGuestServices(
     name: "guest-services",
     argv: [
       seen(process.execPath),
-      youngObjects,
+      ...youngObjects,
       // It reaches one function of the C library through node:ffi: the hop limit of metadata answers.
       "--disable-warning=ExperimentalWarning",
       seen(join(tree, "guest-services/main.ts")),

@@ -154,7 +154,7 @@ async function startApi(config: Config, stack: Stack, user: User, socket: string
     name: "fractus-api",
     argv: [
       seen(process.execPath),
-      youngObjects,
+      ...youngObjects,
       seen(join(tree, "daemon/qemu/api.ts")),
       home,
       socket,

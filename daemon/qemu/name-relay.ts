@@ -105,7 +105,13 @@ async function startRelay(stack: Stack, config: Config, log: Log): Promise<Super
   const socket = relaySocket(stack)
   return supervise({
     name: "name-relay",
-    argv: [seen(process.execPath), youngObjects, seen(join(tree, "guest-services/relay/main.ts")), "--socket", socket],
+    argv: [
+      seen(process.execPath),
+      ...youngObjects,
+      seen(join(tree, "guest-services/relay/main.ts")),
+      "--socket",
+      socket,
+    ],
     uid: nameRelay,
     gid: nameRelay,
     bindMounts: place === tree ? [] : [{ from: tree, to: place, readOnly: true }],

@@ -19,10 +19,12 @@ import { observeGuest, observeVolume } from "./instances/observe.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
+import { handlers as placementGroups } from "./placement-groups/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
 import { handlers as volumes } from "./volumes/handlers.ts"
+import { throttled } from "./throttling/throttle.ts"
 import { createDefaultVpcs } from "./vpcs/default.ts"
 import { handlers as vpcs } from "./vpcs/handlers.ts"
 
@@ -40,6 +42,7 @@ export const handlers = {
   ...keyPairs,
   ...metadataDefaults,
   ...networkInterfaces,
+  ...placementGroups,
   ...regions,
   ...securityGroups,
   ...tags,
@@ -55,7 +58,8 @@ export interface Ec2 extends Dispatcher {
 export function createEc2(cloud: Cloud): Ec2 {
   const defaultVpcs = createDefaultVpcs()
   const dispatcher = createDispatcher(cloud, handlers, (cloud, info) => defaultVpcs.ensure(cloud, info))
-  return { ...dispatcher, forget: () => defaultVpcs.forget() }
+  const limited = cloud.settings.throttle === true ? throttled(dispatcher, cloud.clock) : dispatcher
+  return { ...limited, forget: () => defaultVpcs.forget() }
 }
 
 /** What a host saw, carried into the records of its account and region. */

@@ -17,12 +17,12 @@ test("a short body that does not come costs its client the connection, one that 
     },
   })
   const [first, second, third] = [request("came"), request("never came"), request("began later")]
-  late.begin(first)
+  const begun = late.begin(first)
   late.begin(request("is complete", true))
   late.begin(second)
   nowMs = 60
   late.begin(third)
-  late.done(first)
+  late.done(begun)
   nowMs = 120
   // The timer of the server does not keep a process alive: this one does.
   const alive = setTimeout(() => {}, 20_000)

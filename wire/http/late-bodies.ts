@@ -7,33 +7,52 @@ import type { Clock } from "#lib/clock.ts"
 
 type Request = Pick<IncomingMessage, "complete" | "destroy">
 
-export interface LateBodies {
-  begin(request: Request): void
-  /** Need not be said of one that is complete. */
-  done(request: Request): void
+/** A request that is waited for; of one that is done, nothing. */
+interface Begun {
+  request: Request | undefined
+  readonly sinceMs: number
 }
+
+export interface LateBodies {
+  begin(request: Request): Begun
+  /** Need not be said of one that is complete. */
+  done(begun: Begun): void
+}
+
+/** Those that are done are dropped when so many more have begun: cheaper for each than to be found and taken out. */
+const sweptAtOnce = 64
 
 /** Cuts the connection of a request that is not done in time. */
 export function createLateBodies(deadlineMs: number, clock: Pick<Clock, "monotonicMs">): LateBodies {
   // In the order in which they began.
-  const begun = new Map<Request, number>()
+  let begun: Begun[] = []
+  let sweepAt = sweptAtOnce
   let timer: NodeJS.Timeout | undefined
+  const sweep = (): void => {
+    begun = begun.filter(({ request }) => request && !request.complete)
+    sweepAt = begun.length + sweptAtOnce
+  }
   const look = (): void => {
     const nowMs = clock.monotonicMs()
-    for (const [request, sinceMs] of begun) {
-      if (nowMs - sinceMs < deadlineMs) break
-      begun.delete(request)
-      if (!request.complete) request.destroy()
+    sweep()
+    for (const one of begun) {
+      if (nowMs - one.sinceMs < deadlineMs) break
+      one.request?.destroy()
+      one.request = undefined
     }
-    if (begun.size > 0) return
+    sweep()
+    if (begun.length > 0) return
     clearInterval(timer)
     timer = undefined
   }
   return {
     begin(request) {
-      begun.set(request, clock.monotonicMs())
+      if (begun.length >= sweepAt) sweep()
+      const one = { request, sinceMs: clock.monotonicMs() }
+      begun.push(one)
       timer ??= setInterval(look, Math.min(1000, deadlineMs)).unref()
+      return one
     },
-    done: (request) => void begun.delete(request),
+    done: (one) => void (one.request = undefined),
   }
 }

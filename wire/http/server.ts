@@ -114,9 +114,9 @@ export function createWireServer(options: WireServerOptions): WireServer {
       work.catch((error: unknown) => failed(error, response)).finally(done)
     }
     if (expectsContinue || !mayAnswerAgain(request, context)) return goOn()
-    lateBodies.begin(request)
+    const begun = lateBodies.begin(request)
     readSmallBody(request, (body) => {
-      lateBodies.done(request)
+      lateBodies.done(begun)
       try {
         if (body !== undefined && !answerAgain(request, response, signed, requestId, body, context)) return goOn(body)
       } catch (error) {

@@ -90,7 +90,14 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
       const found = interfaces.get(networkInterface)
       return found === undefined ? [] : [toInstanceNetworkInterface(found)]
     }),
-    Placement: { AvailabilityZone: record.zone, AvailabilityZoneId: record.zoneId, GroupName: "", Tenancy: "default" },
+    Placement: {
+      AvailabilityZone: record.zone,
+      AvailabilityZoneId: record.zoneId,
+      GroupName: record.placement?.name ?? "",
+      Tenancy: "default",
+      ...(record.placement === undefined ? {} : { GroupId: record.placement.group }),
+      ...(record.placement?.partition === undefined ? {} : { PartitionNumber: record.placement.partition }),
+    },
     PlatformDetails: platformDetails(record.platform),
     PrivateDnsName: record.dnsName,
     PrivateDnsNameOptions: {

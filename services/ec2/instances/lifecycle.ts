@@ -10,6 +10,7 @@ import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
 import { publicDnsName } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { requirePlaces } from "../placement-groups/members.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { toStateChange } from "./answer.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
@@ -31,6 +32,10 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
   })
   for (const { record } of stopped) requireTypeSupport(record.type, record.attributes)
   await requireRoom(
+    call,
+    stopped.map(({ record }) => record),
+  )
+  await requirePlaces(
     call,
     stopped.map(({ record }) => record),
   )

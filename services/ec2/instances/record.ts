@@ -43,6 +43,8 @@ export interface InstanceRecord extends Tagged {
   readonly subnet: string
   readonly zone: string
   readonly zoneId: string
+  /** The placement group that it is in. */
+  readonly placement?: Placement
   readonly uuid: string
   readonly state: InstanceState
   readonly stateReason?: { readonly code: string; readonly message: string }
@@ -76,6 +78,14 @@ export interface InstanceRecord extends Tagged {
   /** Its memory is to be kept when it stops ("stopping"), or is kept until it runs again ("stopped", "pending"). */
   readonly hibernate?: true
   readonly attributes: InstanceAttributes
+}
+
+export interface Placement {
+  /** Id and name of the group. */
+  readonly group: string
+  readonly name: string
+  /** From 1, in a partition group. */
+  readonly partition?: number
 }
 
 /** What the operations that modify an instance change. */
@@ -137,6 +147,10 @@ export const instanceKind = defineKind<InstanceRecord>({
     "state-reason-code": stateReasonOf(record)?.code,
     "state-reason-message": stateReasonOf(record)?.message,
     reason: record.transitionReason,
+    "placement-group-name": record.placement?.name,
+    // No filter of DescribeInstances: groups look for their instances by it.
+    "placement-group-id": record.placement?.group,
+    "placement-partition-number": record.placement?.partition,
     "launch-time": new Date(record.launchedMs).toISOString(),
     "client-token": record.clientToken,
     "root-device-name": record.rootDevice,

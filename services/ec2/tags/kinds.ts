@@ -8,6 +8,7 @@ import { showTags } from "../instances/assignment.ts"
 import { instanceKind } from "../instances/record.ts"
 import { keyPairKind } from "../key-pairs/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
+import { placementGroupKind } from "../placement-groups/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
@@ -44,6 +45,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(internetGatewayKind),
     taggable(keyPairKind),
     taggable(networkInterfaceKind),
+    taggable(placementGroupKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
     taggable(subnetKind),

@@ -35,7 +35,6 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "there are no capacity reservations": /^capacity-reservation-(id|specification\.capacity-reservation-target)/,
     "there is no IAM yet": /^iam-instance-profile\./,
     "there are no Spot and scheduled instances": /^(instance-lifecycle|spot-instance-request-id)$/,
-    "there are no placement groups": /^placement-/,
     "the instances are Linux": /^platform$/,
     "nobody launches on another's behalf": /(^|\.)requester-id$/,
     "there is no TPM": /^tpm-support$/,

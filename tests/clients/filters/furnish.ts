@@ -3,7 +3,7 @@ import type { TestCloud } from "../operations/cloud.ts"
 
 const tags = [{ Key: "purpose", Value: "filters" }]
 
-/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, an event window, all tagged; fast launch. */
+/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, placement groups, an event window, all tagged; fast launch. */
 export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> {
   await ec2("CreateKeyPair", { KeyName: "filters", TagSpecifications: [{ ResourceType: "key-pair", Tags: tags }] })
   const { GroupId = "" } = await ec2("CreateSecurityGroup", {
@@ -24,6 +24,12 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   const TagSpecifications = [{ ResourceType: "security-group-rule" as const, Tags: tags }]
   await ec2("AuthorizeSecurityGroupIngress", { GroupId, IpPermissions, TagSpecifications })
   await ec2("AuthorizeSecurityGroupEgress", { GroupId, IpPermissions, TagSpecifications })
+  await ec2("CreatePlacementGroup", { GroupName: "filters", Strategy: "partition" })
+  await ec2("CreatePlacementGroup", {
+    GroupName: "filters-spread",
+    Strategy: "spread",
+    TagSpecifications: [{ ResourceType: "placement-group", Tags: tags }],
+  })
   const { Instances = [] } = await ec2("RunInstances", {
     ImageId: image,
     InstanceType: "t3.micro",
@@ -33,6 +39,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     ClientToken: "filters",
     NetworkInterfaces: [{ DeviceIndex: 0, Description: "eth0", Groups: [GroupId] }],
     BlockDeviceMappings: [{ DeviceName: "/dev/sdf", Ebs: { VolumeSize: 3, VolumeType: "gp3" } }],
+    Placement: { GroupName: "filters" },
     TagSpecifications: (["instance", "volume", "network-interface"] as const).map((ResourceType) => ({
       ResourceType,
       Tags: tags,

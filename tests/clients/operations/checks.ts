@@ -19,6 +19,7 @@ import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
+import { placementGroups } from "./placement-groups.ts"
 import { resources } from "./resources.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
@@ -43,6 +44,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...instanceSettings,
   ...instances,
   ...keyPairs,
+  ...placementGroups,
   ...resources,
   ...rules,
   ...tags,

@@ -13,7 +13,7 @@ import { toNumber } from "../../vpcs/addresses.ts"
 import type { SubnetRecord } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { assignGuest } from "../assignment.ts"
-import { instanceKind, type InstanceRecord } from "../record.ts"
+import { instanceKind, type InstanceRecord, type Placement } from "../record.ts"
 import type { Machine } from "./place.ts"
 import type { Device } from "./run.ts"
 import type { LaunchWish } from "./wish.ts"
@@ -37,6 +37,7 @@ export interface Launch {
   readonly autoPublic: boolean
   readonly publicAddress: string | undefined
   readonly publicKey: string | undefined
+  readonly placement: Placement | undefined
 }
 
 export interface Launched {
@@ -172,6 +173,7 @@ function instanceRecord(
     starts: 1,
     resets: 0,
     attributes: wish.attributes,
+    ...(launch.placement && { placement: launch.placement }),
     ...(wish.hibernation && { hibernationConfigured: true }),
     tags: wish.tags.instance,
     ...(wish.keyName === undefined ? {} : { keyName: wish.keyName }),

@@ -15,6 +15,7 @@ import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.t
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
+import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placement-groups/members.ts"
 import { vpcKind } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
@@ -34,7 +35,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const image = await findImage(call, wish.image)
   const machine = findMachine(call, wish.type, image)
   requireTypeSupport(wish.type, wish.attributes)
-  const subnet = await findSubnet(call, wish)
+  const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)
+  const subnet = await findSubnet(call, wish, group && (await zoneOfCluster(call, group)))
   const groups = await findGroups(call, wish.network, subnet.record.vpc)
   const vpc = await call.require(vpcKind, subnet.record.vpc)
   const publicKey = await findPublicKey(call, wish.keyName)
@@ -46,7 +48,11 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       if (device.root) requireHibernatingRoot({ ...device, encrypted: device.kmsKey !== undefined }, machine.memoryMiB)
   }
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
-  const most = await roomFor(call, machine, wish, subnet.record.zone)
+  const { zone } = subnet.record
+  const room = { min: wish.min, max: await roomFor(call, machine, wish, zone) }
+  const places =
+    group && (await findPlaces(call, group, { type: wish.type, zone, partition: wish.group?.partition }, room))
+  const most = places?.length ?? room.max
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)
 
   const reservation = newId("r")
@@ -67,6 +73,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       autoPublic: associate,
       publicAddress: publicAddresses[launchIndex],
       publicKey,
+      placement: places?.[launchIndex],
     }),
   )
   const first = instances[0]

@@ -7,6 +7,7 @@ import { defaultCredits, readCredits } from "../../credits/defaults.ts"
 import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
+import { type GroupWish, readGroupWish } from "../../placement-groups/members.ts"
 import { tagsFor } from "../../tags/specifications.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
 import { readMaintenanceOptions } from "../maintenance.ts"
@@ -25,6 +26,7 @@ export interface LaunchWish {
   readonly keyName?: string
   readonly userData?: string
   readonly zone?: string
+  readonly group?: GroupWish
   readonly network: InterfaceWish
   readonly devices: readonly DeviceWish[]
   readonly attributes: InstanceAttributes
@@ -168,12 +170,11 @@ export function readUserData(text: string): string {
   return bytes.toString("base64")
 }
 
-function readPlacement(placement: Run["Placement"]): { readonly zone?: string } {
+function readPlacement(placement: Run["Placement"]): Pick<LaunchWish, "zone" | "group"> {
   if (placement === undefined) return {}
-  const { AvailabilityZone: zone, AvailabilityZoneId: zoneId, Tenancy: tenancy, GroupName: group, ...rest } = placement
-  const other = Object.entries({ ...rest, ...(group === "" ? {} : { GroupName: group }) }).find(
-    ([, value]) => value !== undefined,
-  )
+  const { AvailabilityZone: zone, AvailabilityZoneId: zoneId, Tenancy: tenancy, ...others } = placement
+  const { GroupName: name, GroupId: id, PartitionNumber: partition, ...rest } = others
+  const other = Object.entries(rest).find(([, value]) => value !== undefined)
   if (other !== undefined) throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.${other[0]}` })
   if (tenancy !== undefined && tenancy !== "default")
     throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.Tenancy=${tenancy}` })
@@ -182,5 +183,6 @@ function readPlacement(placement: Run["Placement"]): { readonly zone?: string } 
       detail: "The parameters AvailabilityZone and AvailabilityZoneId may not be specified on the same request",
     })
   const wanted = zone ?? zoneId
-  return wanted === undefined || wanted === "" ? {} : { zone: wanted }
+  const group = readGroupWish(name, id, partition)
+  return { ...(wanted ? { zone: wanted } : {}), ...(group === undefined ? {} : { group }) }
 }

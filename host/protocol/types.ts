@@ -15,10 +15,19 @@ export interface MetadataDocument {
   readonly hopLimit: number
   /** Keys without a leading slash, below /latest: "meta-data/ami-id", "dynamic/instance-identity/document". */
   readonly tree: Readonly<Record<string, string>>
+  /** What stands in the tree for some time only; texts of one path are its lines. */
+  readonly temporary?: readonly TemporaryText[]
   /** Raw user-data, base64; undefined answers 404. */
   readonly userData?: string
   /** Names this guest's resolver answers by itself: the private zone's domain. */
   readonly domainName: string
+}
+
+/** Wall time, in milliseconds. */
+export interface TemporaryText {
+  readonly path: string
+  readonly text: string
+  readonly untilMs: number
 }
 
 /** A guest's document as it is served to one of its interfaces. */

@@ -174,21 +174,22 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     }
   }
 
+  /** What it cannot become leaves it where it is. */
+  const mayBecome = ({ diskPath, id, process }: Member, spec: MachineSpec, directory: string) => {
+    const [[disk], [nic]] = [spec.disks, spec.nics]
+    if (!disk || disk.secret || !nic || existsSync(directory) || spec.id.length !== id.length) return false
+    const names = { id: spec.id, uuid: spec.uuid, serial: disk.serial, mac: nic.mac }
+    return process.fits(names) && statSync(disk.path).dev === statSync(diskPath).dev
+  }
+
   /** Up to the moment when it is told who it is, from which on it is nobody else's. */
   const hand = async (member: Member, spec: MachineSpec, directory: string, onChange: () => void) => {
-    const [disk] = spec.disks
-    const [nic] = spec.nics
-    const { id, number, machine, process } = member
-    if (!disk || disk.secret || !nic) throw new Error("its disk is encrypted")
-    if (existsSync(directory)) throw new Error("it was a machine before")
-    if (statSync(disk.path).dev !== statSync(member.diskPath).dev) throw new Error("its disk is on another file system")
+    const [[disk], [nic]] = [spec.disks, spec.nics]
+    const { id, machine, process } = member
+    if (!disk || !nic) throw new Error("a clone has one disk and one card")
     cgroups.ensure(id, limitsOf(spec, workshop.host.accelerator))
     machine.become({ directory, onChange }, { id: spec.id, cgroup: id })
     process.rename({ id: spec.id, uuid: spec.uuid, serial: disk.serial, mac: nic.mac })
-    await run("ip", ["-n", nic.namespace, "link", "del", nic.device], { timeout: 10_000 })
-    const address = nic.deviceMac === undefined ? [] : ["address", nic.deviceMac]
-    const words = ["link", "set", device, "mtu", `${nic.mtu}`, ...address, "netns", nic.namespace, "name", nic.device]
-    await run("ip", ["-n", namespaceOf(number), ...words], { timeout: 10_000 })
     // Last: its own one, untouched too, is still there until now.
     renameSync(member.diskPath, disk.path)
   }
@@ -233,7 +234,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       if (member) await release(member)
     },
     async take(name, spec, directory, onChange) {
-      const member = [...members.values()].find(({ template }) => template === name)
+      const member = [...members.values()].find((each) => each.template === name && mayBecome(each, spec, directory))
       if (!member) return undefined
       members.delete(member.id)
       taking.add(member)
@@ -264,7 +265,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       // Told to whoever personalises it.
       named.catch(() => {})
       // Its process stands in it without its name.
-      void removeNamespace(namespaceOf(number)).then(() => numbers.delete(number))
+      const left = () => void removeNamespace(namespaceOf(number)).then(() => numbers.delete(number))
       const personalise = async () => {
         try {
           await named
@@ -276,7 +277,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
           throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })
         }
       }
-      return { machine, template: name, pooled: true, personalise }
+      return { machine, template: name, tap: { device, namespace: namespaceOf(number) }, left, personalise }
     },
     drop(name) {
       for (const member of members.values()) if (member.template === name) forget(member, "its template is gone")

@@ -46,6 +46,15 @@ test("a home keeps port, public addresses and limit, and forgets auth off and a 
   assert.deepEqual(differences({ vcpuLimit: 8 }, second), ["--vcpu-limit 8 (now 32)"])
 })
 
+test("throttling is on for the start that asks for it", () => {
+  const first = newConfig("/h", { throttle: true }, undefined)
+  assert.equal(first.throttle, true)
+  const second = newConfig("/h", {}, first)
+  assert.equal(second.throttle, undefined)
+  assert.deepEqual(differences({ throttle: true }, second), ["--throttle on (now off)"])
+  assert.deepEqual(differences({ throttle: true }, first), [])
+})
+
 test("auto is qemu and never sim", () => {
   const sim = newConfig("/h", { engine: "sim" }, undefined)
   assert.equal(newConfig("/h", { engine: "auto" }, sim).engine, "qemu")

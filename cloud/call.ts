@@ -33,6 +33,8 @@ export interface Settings {
   readonly capacity: { readonly cpus: number; readonly memoryMiB: number } | undefined
   /** vCPUs that an account may have running in a region, of each group of types that EC2 has a quota for; undefined: any number. */
   readonly vcpuLimit?: number
+  /** Calls beyond EC2's documented rates are refused. */
+  readonly throttle?: true
   readonly architectures: readonly ("x86_64" | "arm64")[]
   readonly publicCidr: string
 }

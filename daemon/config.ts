@@ -13,11 +13,17 @@ export interface Config {
   readonly simSpeed: number
   readonly publicCidr?: string
   readonly vcpuLimit?: number
+  /** Calls beyond EC2's documented rates are refused. */
+  readonly throttle?: true
   /** Whether guests may be clones of warm templates; on unless it says otherwise. */
   readonly warm?: "on" | "off"
+  /** Clones that are kept waiting: "4", or "t3.micro=4,t3.small=1". */
+  readonly warmPool?: string
   readonly region: string
   readonly account: string
 }
+
+const poolWords = /^(\d{1,2}|[a-z0-9-]+\.[a-z0-9-]+=\d{1,2}(,[a-z0-9-]+\.[a-z0-9-]+=\d{1,2})*)$/
 
 /** Reads and checks the file. Throws with the name of what is wrong. */
 export function readConfig(path: string): Config {
@@ -49,7 +55,9 @@ export function readConfig(path: string): Config {
     simSpeed: field("simSpeed", number(0.001, 1_000_000)),
     region: field("region", text),
     account: field("account", (v): v is string => text(v) && /^\d{12}$/.test(v)),
+    ...("throttle" in value ? { throttle: field("throttle", (v): v is true => v === true) } : {}),
     ...("warm" in value ? { warm: field("warm", among("on", "off")) } : {}),
+    ...("warmPool" in value ? { warmPool: field("warmPool", (v): v is string => text(v) && poolWords.test(v)) } : {}),
     ...(text(publicCidr) ? { publicCidr } : {}),
     ...(limited ? { vcpuLimit: field("vcpuLimit", number(0, 1_000_000)) } : {}),
   }

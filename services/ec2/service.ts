@@ -5,6 +5,7 @@ import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
 import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
+import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
 import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
@@ -20,10 +21,13 @@ import { handlers as keyPairs } from "./key-pairs/handlers.ts"
 import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
+import { handlers as placementGroups } from "./placement-groups/handlers.ts"
+import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
 import { handlers as volumes } from "./volumes/handlers.ts"
+import { throttled } from "./throttling/throttle.ts"
 import { createDefaultVpcs } from "./vpcs/default.ts"
 import { handlers as vpcs } from "./vpcs/handlers.ts"
 
@@ -31,6 +35,7 @@ import { handlers as vpcs } from "./vpcs/handlers.ts"
 export const handlers = {
   ...account,
   ...addresses,
+  ...capacityReservations,
   ...credits,
   ...ebsEncryption,
   ...eventWindows,
@@ -42,6 +47,8 @@ export const handlers = {
   ...launchTemplates,
   ...metadataDefaults,
   ...networkInterfaces,
+  ...placementGroups,
+  ...prefixLists,
   ...regions,
   ...securityGroups,
   ...tags,
@@ -57,7 +64,8 @@ export interface Ec2 extends Dispatcher {
 export function createEc2(cloud: Cloud): Ec2 {
   const defaultVpcs = createDefaultVpcs()
   const dispatcher = createDispatcher(cloud, handlers, (cloud, info) => defaultVpcs.ensure(cloud, info))
-  return { ...dispatcher, forget: () => defaultVpcs.forget() }
+  const limited = cloud.settings.throttle === true ? throttled(dispatcher, cloud.clock) : dispatcher
+  return { ...limited, forget: () => defaultVpcs.forget() }
 }
 
 /** What a host saw, carried into the records of its account and region. */

@@ -22,10 +22,12 @@ async function refusal(operation: string, input: Members): Promise<string> {
   return said
 }
 
-/** Parameter of ids -> what an id begins with, and the codes of one that cannot be and one that is not there. */
+/** Parameter of ids (with the operation, where several call theirs so) -> what an id begins with, and the codes of one that cannot be and one that is not there. */
 const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, missing: string]>> = {
   AllocationIds: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
+  CapacityReservationIds: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
   GroupIds: ["sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"],
+  "DescribePlacementGroups GroupIds": ["pg", "InvalidPlacementGroupId.Malformed", "InvalidPlacementGroup.Unknown"],
   ImageIds: ["ami", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound"],
   InstanceEventWindowIds: ["iew", "InvalidInstanceEventWindowID.Malformed", "InvalidInstanceEventWindowID.NotFound"],
   InstanceIds: ["i", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"],
@@ -33,6 +35,7 @@ const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, 
   KeyPairIds: ["key", "InvalidParameterValue", "InvalidKeyPair.NotFound"],
   LaunchTemplateIds: ["lt", "InvalidLaunchTemplateId.Malformed", "InvalidLaunchTemplateId.NotFound"],
   NetworkInterfaceIds: ["eni", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound"],
+  PrefixListIds: ["pl", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound"],
   RouteTableIds: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   SecurityGroupRuleIds: ["sgr", "InvalidSecurityGroupRuleId.Malformed", "InvalidSecurityGroupRuleId.NotFound"],
   SubnetIds: ["subnet", "InvalidSubnetID.Malformed", "InvalidSubnetID.NotFound"],
@@ -73,7 +76,8 @@ for (const operation of Object.keys(handlers).filter((name) => name.startsWith("
       for (const MaxResults of [-1, 0, 1001, 2 ** 31 - 1]) await refused({ MaxResults }, "InvalidParameterValue")
     if (parameters.includes("NextToken")) await refused({ NextToken: "bm90aGluZw" }, "InvalidNextToken")
     for (const name of parameters.filter((each) => each.endsWith("Ids") && each !== "ZoneIds")) {
-      const [prefix, malformed, missing] = ids[name] ?? assert.fail(`${name} is not in this test's table`)
+      const [prefix, malformed, missing] =
+        ids[`${operation} ${name}`] ?? ids[name] ?? assert.fail(`${name} is not in this test's table`)
       for (const bad of [`${prefix}-bad`, "", "x-0123456789abcdef0", `${prefix}-0123456789ABCDEF0`])
         await refused({ [name]: [bad] }, malformed)
       const unknown = `${prefix}-00000000000000000`

@@ -18,6 +18,7 @@ export interface RawAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly body: string
+  readonly bytes: Buffer
 }
 
 export interface RawRequest {
@@ -28,6 +29,7 @@ export interface RawRequest {
 }
 
 export interface Client {
+  readonly endpoint: string
   /** One call. Throws if the connection breaks, no answer comes in time, or the answer is not what every answer has to be. */
   call(action: string, parameters?: Parameters): Promise<Answer>
   /** The same, throwing for an error, with its code. */
@@ -60,6 +62,7 @@ export function createClient(endpoint: string, options: ClientOptions = {}): Cli
     return readAnswer(await send({ headers: { "content-type": form, ...signed }, body }))
   }
   return {
+    endpoint,
     call,
     send,
     async ok(action, parameters) {
@@ -98,8 +101,9 @@ function exchange(endpoint: string, agent: Agent, timeoutMs: number, what: RawRe
   const { method = "POST", path = "/", headers = {}, body = "" } = what
   return new Promise((resolve, reject) => {
     const sent = request(
-      new URL(path, endpoint),
-      { method, agent, headers: { "content-length": String(Buffer.byteLength(body)), ...headers } },
+      endpoint,
+      // As it is: a URL would tidy it.
+      { path, method, agent, headers: { "content-length": String(Buffer.byteLength(body)), ...headers } },
       (response) => {
         const chunks: Buffer[] = []
         response.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -107,10 +111,12 @@ function exchange(endpoint: string, agent: Agent, timeoutMs: number, what: RawRe
         response.on("end", () => {
           if (!response.complete)
             return reject(Object.assign(new Error("the answer broke off"), { code: "ECONNRESET" }))
+          const bytes = Buffer.concat(chunks)
           resolve({
             status: response.statusCode ?? 0,
             headers: response.headers,
-            body: Buffer.concat(chunks).toString("utf8"),
+            bytes,
+            body: bytes.toString("utf8"),
           })
         })
       },

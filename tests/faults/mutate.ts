@@ -24,7 +24,8 @@ const letters = [
 ]
 const long = [300, 20_000].flatMap((length) => ["A", "é", "*", "\\"].map((letter) => letter.repeat(length)))
 const userData = Buffer.alloc(16_385, 65).toString("base64")
-const hostile: readonly string[] = [...numbers, ...names, ...nobodys, ...syntax, ...letters, ...long, userData]
+/** Texts that are no good anywhere, or only in a place that expects them. */
+export const hostile: readonly string[] = [...numbers, ...names, ...nobodys, ...syntax, ...letters, ...long, userData]
 const segments = [..."__proto__ constructor 0 -1 01 1 2 99999999 item length é".split(" "), "", "A".repeat(300)]
 
 const at = (pairs: readonly Pair[], random: Random) => random.below(pairs.length)

@@ -16,6 +16,7 @@ export interface SimOptions {
   readonly unknownAmi?: "reject" | "substitute"
   readonly publicCidr?: string
   readonly vcpuLimit?: number
+  readonly throttle?: true
   /** 0, a free one, unless given. A restart keeps the port. */
   readonly port?: number
   /** A home that is there already, to open it again. It is left where it is by `stop`. */
@@ -112,6 +113,7 @@ async function launch(home: string, port: number, options: SimOptions): Promise<
     region,
     account,
     ...(options.publicCidr === undefined ? {} : { publicCidr: options.publicCidr }),
+    ...(options.throttle && { throttle: true }),
     ...(options.vcpuLimit === undefined ? {} : { vcpuLimit: options.vcpuLimit }),
   }
   const path = join(home, "config.json")

@@ -23,6 +23,15 @@ export function metadataOf(
       ...identity(instance),
     },
     domainName: privateDomain(region),
+    ...(record.temporaryKeys === undefined
+      ? {}
+      : {
+          temporary: record.temporaryKeys.map(({ user, key, untilMs }) => ({
+            path: `meta-data/managed-ssh-keys/active-keys/${user}`,
+            text: key,
+            untilMs,
+          })),
+        }),
     ...(record.userData === undefined ? {} : { userData: record.userData }),
   }
 }
@@ -58,6 +67,9 @@ function instanceTree({ id, region, record }: Resource<InstanceRecord>): Record<
     tree[`${m}/public-ipv4`] = record.publicAddress
     tree[`${m}/public-hostname`] = publicDnsName(record.publicAddress, region)
   }
+  if (record.placement !== undefined) tree[`${m}/placement/group-name`] = record.placement.name
+  if (record.placement?.partition !== undefined)
+    tree[`${m}/placement/partition-number`] = String(record.placement.partition)
   record.blockDevices
     .filter((device) => device.device !== record.rootDevice)
     .forEach((device, index) => {

@@ -1,12 +1,21 @@
 /**
- * ModifyInstancePlacement. There are no Dedicated Hosts and no placement groups here, so that each part of the request is either what an
- * instance has anyway, or refused as EC2 refuses it: a tenancy cannot leave "default", and names and ids are of nothing.
+ * ModifyInstancePlacement: into a placement group, another partition, or out of it (an empty name). There are no Dedicated Hosts here, so that
+ * what the request says of them is either what an instance has anyway, or refused as EC2 refuses it: a tenancy cannot leave "default".
  */
-import { isId } from "#cloud/resources/kind.ts"
+import type { Call } from "#cloud/call.ts"
+import { isId, type Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Input } from "../handler.ts"
 import { requireStopped } from "./attributes/modify.ts"
-import { instanceKind } from "./record.ts"
+import {
+  type GroupWish,
+  findPlaces,
+  joinStopped,
+  readGroupWish,
+  requirePlacementGroup,
+} from "../placement-groups/members.ts"
+import { reassignGuest } from "./assignment.ts"
+import { instanceKind, type InstanceRecord, type Placement } from "./record.ts"
 
 export const modifyInstancePlacement: Handler<"ModifyInstancePlacement"> = async (input, call) => {
   requireSomething(input)
@@ -14,6 +23,7 @@ export const modifyInstancePlacement: Handler<"ModifyInstancePlacement"> = async
   call.authorize("ec2:ModifyInstancePlacement", instance)
   requireStopped(instance)
   refuseWhatIsNot(input)
+  await move(call, instance, input)
   await call.commit()
   return { Return: true }
 }
@@ -38,12 +48,40 @@ function refuseWhatIsNot(input: Input<"ModifyInstancePlacement">): void {
     throw raise("InvalidParameterCombination", {
       detail: "Affinity and host resource groups are for instances with a tenancy of 'host'.",
     })
-  const group = input.GroupName || input.GroupId
-  if (group !== undefined && group !== "") throw raise("InvalidPlacementGroup.Unknown", { name: group })
-  if (input.PartitionNumber !== undefined)
-    throw raise("InvalidParameterCombination", {
-      detail: "A partition number is for instances in a partition placement group.",
-    })
+}
+
+/** A place that is the instance's own already is no change. */
+async function move(
+  call: Call,
+  instance: Resource<InstanceRecord>,
+  input: Input<"ModifyInstancePlacement">,
+): Promise<void> {
+  const { GroupName: name, GroupId: id, PartitionNumber: partition } = input
+  const wish = readGroupWish(name, id, partition)
+  if (wish === undefined && name === undefined && id === undefined) return
+  const { placement: before, ...record } = instance.record
+  const after = wish === undefined ? undefined : await findPlace(call, instance, wish)
+  if (JSON.stringify(before) === JSON.stringify(after)) return
+  const changed = call.draft.update(instanceKind, instance, { ...record, ...(after && { placement: after }) })
+  await reassignGuest(call, changed)
+}
+
+/** A partition number alone is of the group that the instance is in. */
+async function findPlace(
+  call: Call,
+  instance: Resource<InstanceRecord>,
+  wish: GroupWish,
+): Promise<Placement | undefined> {
+  const { type, zone, placement } = instance.record
+  const named = wish.name !== undefined || wish.id !== undefined
+  const group = await requirePlacementGroup(call, named || placement === undefined ? wish : { id: placement.group })
+  if (placement?.group === group.id && wish.partition === undefined) return placement
+  const [place] =
+    group.record.strategy === "spread" && wish.partition === undefined
+      ? // A stopped instance takes room when it starts.
+        [joinStopped(call, group, type)]
+      : await findPlaces(call, group, { type, zone, partition: wish.partition }, { min: 1, max: 1 }, instance.id)
+  return place
 }
 
 function requireOneOf(name: string, value: string | undefined, allowed: readonly string[]): void {

@@ -1,6 +1,8 @@
 /** Instances as they are stored. Addresses stand in their network interfaces. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
 import { platformDetails, usageOperation } from "../images/platform.ts"
+import type { Seat } from "../capacity-reservations/seats.ts"
+import type { CapacityWish } from "../capacity-reservations/wish.ts"
 import { type CpuCredits, creditsOf } from "../credits/families.ts"
 import type { Checks, Impairment } from "./checks.ts"
 
@@ -43,6 +45,8 @@ export interface InstanceRecord extends Tagged {
   readonly subnet: string
   readonly zone: string
   readonly zoneId: string
+  /** The placement group that it is in. */
+  readonly placement?: Placement
   readonly uuid: string
   readonly state: InstanceState
   readonly stateReason?: { readonly code: string; readonly message: string }
@@ -71,11 +75,33 @@ export interface InstanceRecord extends Tagged {
   readonly starts: number
   readonly resets: number
   readonly machineVersion?: string
+  /** Of EC2 Instance Connect; those that are over go when the next one comes. */
+  readonly temporaryKeys?: readonly TemporaryKey[]
   /** Asked for at launch, for good. */
   readonly hibernationConfigured?: true
   /** Its memory is to be kept when it stops ("stopping"), or is kept until it runs again ("stopped", "pending"). */
   readonly hibernate?: true
+  /** Which capacity reservations it may run in; absent: any open one that suits it. */
+  readonly capacity?: CapacityWish
+  /** In the reservation that it runs in. */
+  readonly seat?: Seat
   readonly attributes: InstanceAttributes
+}
+
+export interface TemporaryKey {
+  /** Name of a user in the guest. */
+  readonly user: string
+  /** A line of authorized_keys. */
+  readonly key: string
+  readonly untilMs: number
+}
+
+export interface Placement {
+  /** Id and name of the group. */
+  readonly group: string
+  readonly name: string
+  /** From 1, in a partition group. */
+  readonly partition?: number
 }
 
 /** What the operations that modify an instance change. */
@@ -137,6 +163,10 @@ export const instanceKind = defineKind<InstanceRecord>({
     "state-reason-code": stateReasonOf(record)?.code,
     "state-reason-message": stateReasonOf(record)?.message,
     reason: record.transitionReason,
+    "placement-group-name": record.placement?.name,
+    // No filter of DescribeInstances: groups look for their instances by it.
+    "placement-group-id": record.placement?.group,
+    "placement-partition-number": record.placement?.partition,
     "launch-time": new Date(record.launchedMs).toISOString(),
     "client-token": record.clientToken,
     "root-device-name": record.rootDevice,
@@ -145,6 +175,8 @@ export const instanceKind = defineKind<InstanceRecord>({
     "virtualization-type": "hvm",
     tenancy: "default",
     "monitoring-state": record.attributes.monitoring,
+    "capacity-reservation-id": record.seat?.reservation,
+    "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": record.capacity?.target,
     "ebs-optimized": record.attributes.ebsOptimized,
     "ena-support": record.attributes.enaSupport,
     "enclave-options.enabled": false,

@@ -10,6 +10,7 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
 import { nextToken, renamed } from "../filters.ts"
 import type { Handler } from "../handler.ts"
+import { requirePlacementGroup } from "../placement-groups/members.ts"
 import { familyOf } from "../credits/families.ts"
 import { instanceKind, type InstanceRecord } from "./record.ts"
 
@@ -27,7 +28,7 @@ export const describeInstanceTopology: Handler<"DescribeInstanceTopology"> = asy
   const { InstanceIds: ids = [], GroupNames: groups = [] } = input
   if (ids.length > maxIds || groups.length > maxIds)
     throw raise("InvalidParameterValue", { detail: `At most ${maxIds} instances or placement groups can be named.` })
-  if (groups[0] !== undefined) throw raise("InvalidPlacementGroup.Unknown", { name: groups[0] })
+  for (const name of groups) await requirePlacementGroup(call, { name })
   const byIds = ids.length > 0
   const page = await call.describe({
     kind: instanceKind,
@@ -35,6 +36,7 @@ export const describeInstanceTopology: Handler<"DescribeInstanceTopology"> = asy
     filters: renamed(input.Filters, { "zone-id": "availability-zone-id" }),
     filterNames: ["availability-zone", "availability-zone-id", "instance-type"],
     bounds: [1, 100],
+    ...(groups.length === 0 ? {} : { also: [{ name: "placement-group-name", values: groups }] }),
     nextToken: input.NextToken,
     maxResults: byIds ? input.MaxResults : (input.MaxResults ?? pageSize),
   })
@@ -48,6 +50,7 @@ function toTopology(call: Call, { id, record }: Resource<InstanceRecord>): Insta
     NetworkNodes: nodesOf(call, record),
     AvailabilityZone: record.zone,
     ZoneId: record.zoneId,
+    ...(record.placement === undefined ? {} : { GroupName: record.placement.name }),
   }
 }
 

@@ -4,6 +4,7 @@ import type { Call } from "#cloud/call.ts"
 import { newId, type Resource } from "#cloud/resources/kind.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import { publicAddressScope } from "../../addresses/pool.ts"
+import { type Seat, takeSeat } from "../../capacity-reservations/seats.ts"
 import type { ImageRecord } from "../../images/record.ts"
 import { privateDnsName, publicDnsName } from "../../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../../network-interfaces/record.ts"
@@ -13,7 +14,7 @@ import { toNumber } from "../../vpcs/addresses.ts"
 import type { SubnetRecord } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { assignGuest } from "../assignment.ts"
-import { instanceKind, type InstanceRecord } from "../record.ts"
+import { instanceKind, type InstanceRecord, type Placement } from "../record.ts"
 import type { Machine } from "./place.ts"
 import type { Device } from "./run.ts"
 import type { LaunchWish } from "./wish.ts"
@@ -37,6 +38,8 @@ export interface Launch {
   readonly autoPublic: boolean
   readonly publicAddress: string | undefined
   readonly publicKey: string | undefined
+  readonly seat: Seat | undefined
+  readonly placement: Placement | undefined
 }
 
 export interface Launched {
@@ -50,6 +53,7 @@ export function createInstance(call: Call, launch: Launch): Launched {
   const volumes = launch.devices.map((device) => ({ device, volume: createVolume(call, launch, id, device) }))
   const instance = call.draft.create(instanceKind, instanceRecord(call, launch, networkInterface, volumes), id)
   call.draft.claim(guestNumberScope, launch.number, id)
+  if (launch.seat !== undefined) takeSeat(call, id, launch.seat)
   assignGuest(call, instance, [networkInterface])
   return { instance, networkInterface }
 }
@@ -172,6 +176,9 @@ function instanceRecord(
     starts: 1,
     resets: 0,
     attributes: wish.attributes,
+    ...(wish.capacity && { capacity: wish.capacity }),
+    ...(launch.seat && { seat: launch.seat }),
+    ...(launch.placement && { placement: launch.placement }),
     ...(wish.hibernation && { hibernationConfigured: true }),
     tags: wish.tags.instance,
     ...(wish.keyName === undefined ? {} : { keyName: wish.keyName }),

@@ -75,8 +75,8 @@ export function findMachine(call: Call, typeName: string, image: Resource<ImageR
   }
 }
 
-/** The subnet that is named, or the default one of the zone, or of the first zone. */
-export async function findSubnet(call: Call, wish: LaunchWish): Promise<Resource<SubnetRecord>> {
+/** The subnet that is named, or the default one of the zone, or of `usual`, or of the first zone. */
+export async function findSubnet(call: Call, wish: LaunchWish, usual?: string): Promise<Resource<SubnetRecord>> {
   if (wish.network.subnet !== undefined) {
     const subnet = await call.require(subnetKind, wish.network.subnet)
     if (wish.zone !== undefined && !inZone(subnet, wish.zone))
@@ -88,12 +88,12 @@ export async function findSubnet(call: Call, wish: LaunchWish): Promise<Resource
   const vpc = await defaultVpcOf(call)
   if (vpc === undefined) throw raise("VPCIdNotSpecified")
   const subnets = (await call.list(subnetKind, "vpc-id", vpc.id)).filter((subnet) => subnet.record.defaultForZone)
-  const subnet =
-    wish.zone === undefined ? subnets[0] : subnets.find((candidate) => inZone(candidate, wish.zone as string))
+  const zone = wish.zone ?? usual
+  const subnet = zone === undefined ? subnets[0] : subnets.find((candidate) => inZone(candidate, zone))
   if (subnet !== undefined) return subnet
-  if (wish.zone === undefined)
+  if (zone === undefined)
     throw raise("MissingInput", { detail: "No subnets found for the default VPC. Please specify a subnet." })
-  throw raise("InvalidParameterValue", { detail: `Invalid availability zone: [${wish.zone}]` })
+  throw raise("InvalidParameterValue", { detail: `Invalid availability zone: [${zone}]` })
 }
 const inZone = (subnet: Resource<SubnetRecord>, zone: string) =>
   subnet.record.zone === zone || subnet.record.zoneId === zone

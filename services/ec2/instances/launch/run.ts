@@ -7,6 +7,8 @@ import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
 import { findSomeNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
 import { readSettings, type SettingsRecord } from "../../account/settings.ts"
+import { createUsher, type Seat, type Sitter } from "../../capacity-reservations/seats.ts"
+import { mayRunAnywhere, noSeat, requireTarget } from "../../capacity-reservations/wish.ts"
 import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
@@ -16,6 +18,7 @@ import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.t
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
+import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placement-groups/members.ts"
 import { vpcKind } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
@@ -37,7 +40,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const image = await findImage(call, wish.image)
   const machine = findMachine(call, wish.type, image)
   requireTypeSupport(wish.type, wish.attributes)
-  const subnet = await findSubnet(call, wish)
+  const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)
+  const subnet = await findSubnet(call, wish, group && (await zoneOfCluster(call, group)))
   const groups = await findGroups(call, wish.network, subnet.record.vpc)
   const vpc = await call.require(vpcKind, subnet.record.vpc)
   const publicKey = await findPublicKey(call, wish.keyName)
@@ -49,7 +53,14 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       if (device.root) requireHibernatingRoot({ ...device, encrypted: device.kmsKey !== undefined }, machine.memoryMiB)
   }
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
-  const most = await roomFor(call, machine, wish, subnet.record.zone)
+  const { zone } = subnet.record
+  const sitter = { type: machine.name, platform: image.record.platform, zone }
+  const seats = await seatsFor(call, sitter, wish)
+  const counts = mayRunAnywhere(wish.capacity) ? wish : { min: wish.min, max: seats.length }
+  const room = { min: wish.min, max: await roomFor(call, machine, counts, zone, seats.length) }
+  const places =
+    group && (await findPlaces(call, group, { type: wish.type, zone, partition: wish.group?.partition }, room))
+  const most = places?.length ?? room.max
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)
 
   const reservation = newId("r")
@@ -70,6 +81,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       autoPublic: associate,
       publicAddress: publicAddresses[launchIndex],
       publicKey,
+      seat: seats[launchIndex],
+      placement: places?.[launchIndex],
     }),
   )
   const first = instances[0]
@@ -87,6 +100,20 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
 /** Its instances have these tags besides. */
 function withTags(wish: LaunchWish, added: readonly Tag[]): LaunchWish {
   return { ...wish, tags: { ...wish.tags, instance: [...wish.tags.instance, ...added] } }
+}
+
+/** Seats in capacity reservations, at most one for each instance. Throws ReservationCapacityExceeded where they have to be enough and are not. */
+async function seatsFor(call: Call, sitter: Sitter, { min, max, capacity }: LaunchWish): Promise<readonly Seat[]> {
+  await requireTarget(call, capacity, sitter)
+  const usher = createUsher(call)
+  const seats: Seat[] = []
+  while (seats.length < max) {
+    const seat = await usher.seat(sitter, capacity)
+    if (seat === undefined) break
+    seats.push(seat)
+  }
+  if (!mayRunAnywhere(capacity) && seats.length < min) throw noSeat(sitter, capacity)
+  return seats
 }
 
 /** The same answer again, with what has become of the instances since. */

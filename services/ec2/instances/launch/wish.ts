@@ -3,10 +3,12 @@
  * acknowledged and dropped.
  */
 import type { SettingsRecord } from "../../account/settings.ts"
+import { type CapacityWish, readCapacityWish } from "../../capacity-reservations/wish.ts"
 import { defaultCredits, readCredits } from "../../credits/defaults.ts"
 import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
+import { type GroupWish, readGroupWish } from "../../placement-groups/members.ts"
 import { tagsFor } from "../../tags/specifications.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
 import { readMaintenanceOptions } from "../maintenance.ts"
@@ -25,11 +27,13 @@ export interface LaunchWish {
   readonly keyName?: string
   readonly userData?: string
   readonly zone?: string
+  readonly group?: GroupWish
   readonly network: InterfaceWish
   readonly devices: readonly DeviceWish[]
   readonly attributes: InstanceAttributes
   readonly clientToken?: string
   readonly hibernation: boolean
+  readonly capacity?: CapacityWish
   readonly tags: {
     readonly instance: readonly Tag[]
     readonly volume: readonly Tag[]
@@ -45,7 +49,6 @@ export const userDataBytes = 16_384
 
 const notDone = [
   "AdditionalInfo",
-  "CapacityReservationSpecification",
   "CpuOptions",
   "ElasticGpuSpecification",
   "ElasticInferenceAccelerators",
@@ -73,6 +76,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
   const tags = (type: string) => tagsFor(input.TagSpecifications, type, allowed)
   const type = input.InstanceType ?? defaultType
   const cpuCredits = readCreditSpecification(input, type, settings)
+  const capacity = readCapacityWish(input.CapacityReservationSpecification)
   return {
     min,
     max,
@@ -94,6 +98,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
         ? {}
         : { maintenance: readMaintenanceOptions(input.MaintenanceOptions) }),
     },
+    ...(capacity && { capacity }),
     hibernation: input.HibernationOptions?.Configured === true,
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
     ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),
@@ -167,12 +172,11 @@ export function readUserData(text: string): string {
   return bytes.toString("base64")
 }
 
-function readPlacement(placement: Run["Placement"]): { readonly zone?: string } {
+function readPlacement(placement: Run["Placement"]): Pick<LaunchWish, "zone" | "group"> {
   if (placement === undefined) return {}
-  const { AvailabilityZone: zone, AvailabilityZoneId: zoneId, Tenancy: tenancy, GroupName: group, ...rest } = placement
-  const other = Object.entries({ ...rest, ...(group === "" ? {} : { GroupName: group }) }).find(
-    ([, value]) => value !== undefined,
-  )
+  const { AvailabilityZone: zone, AvailabilityZoneId: zoneId, Tenancy: tenancy, ...others } = placement
+  const { GroupName: name, GroupId: id, PartitionNumber: partition, ...rest } = others
+  const other = Object.entries(rest).find(([, value]) => value !== undefined)
   if (other !== undefined) throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.${other[0]}` })
   if (tenancy !== undefined && tenancy !== "default")
     throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.Tenancy=${tenancy}` })
@@ -181,5 +185,6 @@ function readPlacement(placement: Run["Placement"]): { readonly zone?: string } 
       detail: "The parameters AvailabilityZone and AvailabilityZoneId may not be specified on the same request",
     })
   const wanted = zone ?? zoneId
-  return wanted === undefined || wanted === "" ? {} : { zone: wanted }
+  const group = readGroupWish(name, id, partition)
+  return { ...(wanted ? { zone: wanted } : {}), ...(group === undefined ? {} : { group }) }
 }

@@ -47,6 +47,8 @@ function leaves(value: unknown): readonly string[] {
 /** Values that the answer spells otherwise than the filter. */
 const shownOtherwise: Readonly<Record<string, readonly string[]>> = {
   DescribeInstanceEventWindows: ["purpose=filters"],
+  // Of the interface in the instance EC2 shows the address alone.
+  DescribeInstances: ["eipalloc-?*", "eipassoc-?*"],
 }
 
 const operations = Object.keys(handlers).filter((name) => name.startsWith("Describe"))

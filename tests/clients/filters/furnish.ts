@@ -3,7 +3,7 @@ import type { TestCloud } from "../operations/cloud.ts"
 
 const tags = [{ Key: "purpose", Value: "filters" }]
 
-/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, placement groups, a prefix list, an event window, all tagged; fast launch. */
+/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, placement groups, a prefix list, an Elastic IP, an event window, all tagged; fast launch. */
 export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> {
   await ec2("CreateKeyPair", { KeyName: "filters", TagSpecifications: [{ ResourceType: "key-pair", Tags: tags }] })
   const { GroupId = "" } = await ec2("CreateSecurityGroup", {
@@ -53,6 +53,11 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     })),
   })
   const [first = "", second = ""] = Instances.map(({ InstanceId = "" }) => InstanceId)
+  const { AllocationId } = await ec2("AllocateAddress", {
+    TagSpecifications: [{ ResourceType: "elastic-ip", Tags: tags }],
+  })
+  await daemon.settled()
+  await ec2("AssociateAddress", { AllocationId, InstanceId: first })
   await ec2("EnableFastLaunch", { ImageId: image })
   await ec2("CreateInstanceEventWindow", { Name: "filters", CronExpression: "* 0-4 * * SUN" }).then(
     async ({ InstanceEventWindow: window }) => {

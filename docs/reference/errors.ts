@@ -1,5 +1,6 @@
 /** errors.md: every error code an answer can have, from the tables, the kinds of resources, and what is thrown besides. */
 import { commonErrors } from "#cloud/errors.ts"
+import { errors as account } from "#services/account/service.ts"
 import { errors as cloudtrail } from "#services/cloudtrail/service.ts"
 import { errors } from "#services/ec2/errors.ts"
 import { errors as s3 } from "#services/s3/errors.ts"
@@ -29,6 +30,7 @@ const others = [
   { title: "Service Quotas", folder: "services/servicequotas", table: servicequotas },
   { title: "Resource Groups Tagging", folder: "services/tagging", table: tagging },
   { title: "CloudTrail", folder: "services/cloudtrail", table: cloudtrail },
+  { title: "Account Management", folder: "services/account", table: account },
 ] as const
 
 /** What a service says besides what all say. */

@@ -43,6 +43,19 @@ export const errors = {
   "InvalidKey.Format": [400, "Key is not in valid OpenSSH public key format"],
   "InvalidKeyPair.Duplicate": [400, "The keypair already exists"],
   "InvalidKeyPair.NotFound": [400, "The key pair '{name}' does not exist"],
+  "InvalidLaunchTemplateId.VersionNotFound": [
+    400,
+    "Could not find the specified version {version} for the launch template with ID {id}.",
+  ],
+  "InvalidLaunchTemplateName.AlreadyExistsException": [400, "Launch template name already in use."],
+  "InvalidLaunchTemplateName.MalformedException": [
+    400,
+    "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
+  ],
+  "InvalidLaunchTemplateName.NotFoundException": [
+    400,
+    "The specified launch template, with template name {name}, does not exist.",
+  ],
   InvalidParameter: [400, "{detail}"],
   InvalidParameterDependency: [400, "{detail}"],
   "InvalidPermission.Duplicate": [400, 'the specified rule "{rule}" already exists'],
@@ -57,6 +70,7 @@ export const errors = {
   InvalidRequest: [400, "{detail}"],
   "InvalidSecurityGroupRuleId.Malformed": [400, "The security group rule ID '{id}' is malformed"],
   "InvalidSecurityGroupRuleId.NotFound": [400, "The security group rule ID '{id}' does not exist"],
+  "InvalidUserData.Malformed": [400, "{detail}"],
   "InvalidUserID.Malformed": [400, 'Invalid user id: "{id}"'],
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
   MissingInput: [400, "{detail}"],
@@ -68,7 +82,12 @@ export const errors = {
   PrefixListLimitExceeded: [400, "The maximum number of prefix lists ({limit}) for this Region has been reached."],
   PrefixListMaxEntriesExceeded: [400, "You've reached the maximum number of entries for the prefix list."],
   PrefixListVersionMismatch: [400, "The prefix list has the incorrect version number."],
+  ReservationCapacityExceeded: [
+    400,
+    "The targeted Capacity Reservation does not have enough available instance capacity to fulfill your request.",
+  ],
   "Resource.AlreadyAssociated": [400, "{detail}"],
+  ResourceLimitExceeded: [400, "{detail}"],
   RulesPerSecurityGroupLimitExceeded: [400, "The maximum number of rules per security group has been reached."],
   SecurityGroupLimitExceeded: [400, "The maximum number of security groups for this Region has been reached."],
   SecurityGroupsPerInterfaceLimitExceeded: [

@@ -14,6 +14,7 @@ const clients = {
   tagging: "resource-groups-tagging-api",
   cloudtrail: "cloudtrail",
   s3: "s3",
+  account: "account",
 } as const
 
 export type SchemaSource = keyof typeof clients

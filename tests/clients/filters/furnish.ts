@@ -3,7 +3,7 @@ import type { TestCloud } from "../operations/cloud.ts"
 
 const tags = [{ Key: "purpose", Value: "filters" }]
 
-/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, placement groups, a prefix list, an Elastic IP, an event window, all tagged; fast launch. */
+/** Every kind of resource: one instance running and one stopped, the rest as it is made; all tagged. */
 export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> {
   await ec2("CreateKeyPair", { KeyName: "filters", TagSpecifications: [{ ResourceType: "key-pair", Tags: tags }] })
   const { GroupId = "" } = await ec2("CreateSecurityGroup", {
@@ -58,6 +58,22 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   })
   await daemon.settled()
   await ec2("AssociateAddress", { AllocationId, InstanceId: first })
+  await ec2("CreateLaunchTemplate", {
+    LaunchTemplateName: "filters",
+    TagSpecifications: [{ ResourceType: "launch-template", Tags: tags }],
+    LaunchTemplateData: {
+      EbsOptimized: true,
+      IamInstanceProfile: { Arn: "arn:aws:iam::123456789012:instance-profile/filters" },
+      ImageId: image,
+      InstanceType: "t3.micro",
+      KernelId: "aki-12345678",
+      LicenseSpecifications: [{ LicenseConfigurationArn: "arn:aws:license-manager:::license-configuration/filters" }],
+      MetadataOptions: { HttpEndpoint: "enabled", HttpTokens: "required" },
+      NetworkInterfaces: [{ DeviceIndex: 0, NetworkCardIndex: 0 }],
+      Placement: { HostResourceGroupArn: "arn:aws:resource-groups:::group/filters" },
+      RamDiskId: "ari-12345678",
+    },
+  })
   await ec2("EnableFastLaunch", { ImageId: image })
   await ec2("CreateInstanceEventWindow", { Name: "filters", CronExpression: "* 0-4 * * SUN" }).then(
     async ({ InstanceEventWindow: window }) => {
@@ -74,6 +90,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   await daemon.settled()
   await ec2("StopInstances", { InstanceIds: [second] })
   await daemon.settled()
+  await reserve(ec2, first, second)
   const { Vpcs = [] } = await ec2("DescribeVpcs", {})
   const { Subnets = [] } = await ec2("DescribeSubnets", {})
   const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
@@ -85,4 +102,20 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     ...InternetGateways.map(({ InternetGatewayId }) => InternetGatewayId ?? ""),
   ]
   await ec2("CreateTags", { Resources, Tags: tags })
+}
+
+/** A reservation that one instance runs in, and that the other asks for. */
+async function reserve(ec2: TestCloud["ec2"], running: string, stopped: string): Promise<void> {
+  const { Reservations = [] } = await ec2("DescribeInstances", { InstanceIds: [running] })
+  const { CapacityReservation } = await ec2("CreateCapacityReservation", {
+    InstanceType: "t3.micro",
+    InstancePlatform: "Linux/UNIX",
+    InstanceCount: 2,
+    AvailabilityZone: Reservations[0]?.Instances?.[0]?.Placement?.AvailabilityZone ?? "",
+    EndDate: new Date(Date.UTC(2099, 0, 1)),
+    TagSpecifications: [{ ResourceType: "capacity-reservation", Tags: tags }],
+  })
+  const CapacityReservationTarget = { CapacityReservationId: CapacityReservation?.CapacityReservationId ?? "" }
+  const CapacityReservationSpecification = { CapacityReservationTarget }
+  await ec2("ModifyInstanceCapacityReservationAttributes", { InstanceId: stopped, CapacityReservationSpecification })
 }

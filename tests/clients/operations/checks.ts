@@ -2,6 +2,7 @@
  * One check for each operation that is done. The compiler asks for every name in the tables of handlers, the test runs every check and
  * looks whether the operation was served, and docs/reference/generate.ts takes the names: an operation counts as done only here.
  */
+import { handlers as accountHandlers } from "#services/account/service.ts"
 import { handlers as ec2Handlers } from "#services/ec2/service.ts"
 import { handlers as instanceConnectHandlers } from "#services/ec2-instance-connect/service.ts"
 import { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
@@ -12,6 +13,8 @@ import { handlersOf as s3Handlers } from "#services/s3/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { addresses } from "./addresses.ts"
+import { account } from "./account.ts"
+import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
@@ -23,6 +26,7 @@ import { instanceConnect } from "./instance-connect.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
 import { placementGroups } from "./placement-groups.ts"
+import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
 import { groups } from "./security-groups.ts"
@@ -39,6 +43,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...addresses,
+  ...capacityReservations,
   ...credits,
   ...ebsEncryption,
   ...eventWindows,
@@ -50,6 +55,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...instances,
   ...keyPairs,
   ...placementGroups,
+  ...launchTemplates,
   ...prefixLists,
   ...resources,
   ...rules,
@@ -112,6 +118,14 @@ export const services: readonly Service[] = [
     version: "2013-11-01",
     handlers: cloudtrailHandlers({} as never),
     checks: cloudtrail,
+    refusal,
+  },
+  {
+    name: "account",
+    title: "Account Management",
+    version: "2021-02-01",
+    handlers: accountHandlers,
+    checks: account,
     refusal,
   },
   {

@@ -13,7 +13,7 @@ const refused = ({ refusalOf }: TestCloud, operation: Operation, input: object) 
 async function refusesUnknown(cloud: TestCloud, operation: "GetServiceQuota" | "GetAWSDefaultServiceQuota") {
   assert.equal(await refused(cloud, operation, { ...standard, QuotaCode: "L-00000000" }), "400 NoSuchResourceException")
   assert.equal(await refused(cloud, operation, { ...standard, ServiceCode: "moon" }), "400 NoSuchResourceException")
-  assert.equal(await refused(cloud, operation, { ServiceCode: "ec2" }), "400 ValidationException")
+  assert.equal(await refused(cloud, operation, { ServiceCode: "ec2" }), "400 IllegalArgumentException")
 }
 
 export const serviceQuotas = {

@@ -34,7 +34,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const earlier = await earlierResult(call, wish.clientToken, parameters)
   if (earlier !== undefined) return answerEarlier(call, earlier)
 
-  const image = await findImage(call, wish.image)
+  const image = await findImage(call, wish.image, wish.type)
   const machine = findMachine(call, wish.type, image)
   requireTypeSupport(wish.type, wish.attributes)
   const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)

@@ -42,6 +42,12 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     target: "ServiceQuotasV20190624",
     open: async ({ cloud }) => (await import("#services/servicequotas/service.ts")).createService(cloud),
   },
+  "ec2-instance-connect": {
+    protocol: "awsJson1_1",
+    version: "2018-04-02",
+    target: "AWSEC2InstanceConnectService",
+    open: async ({ cloud }) => (await import("#services/ec2-instance-connect/service.ts")).createService(cloud),
+  },
   tagging: {
     protocol: "awsJson1_1",
     version: "2017-01-26",

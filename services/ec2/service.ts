@@ -18,9 +18,11 @@ import { handlers as instanceTypes } from "./instance-types/handlers.ts"
 import { handlers as instances } from "./instances/handlers.ts"
 import { observeGuest, observeVolume } from "./instances/observe.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
+import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
+import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
@@ -42,9 +44,11 @@ export const handlers = {
   ...instances,
   ...instanceTypes,
   ...keyPairs,
+  ...launchTemplates,
   ...metadataDefaults,
   ...networkInterfaces,
   ...placementGroups,
+  ...prefixLists,
   ...regions,
   ...securityGroups,
   ...tags,

@@ -92,6 +92,7 @@ function askRest(endpoint: string, service: ServiceName, schema: unknown): Promi
 
 const targets: Readonly<Partial<Record<ServiceName, string>>> = {
   ssm: "AmazonSSM",
+  "ec2-instance-connect": "AWSEC2InstanceConnectService",
   servicequotas: "ServiceQuotasV20190624",
   cloudtrail: "CloudTrail_20131101",
   tagging: "ResourceGroupsTaggingAPI_20170126",

@@ -7,6 +7,7 @@ import { registerHooks } from "node:module"
 /** By the service's endpoint prefix, which is what its requests are signed for: the SDK's client. */
 const clients = {
   ec2: "ec2",
+  "ec2-instance-connect": "ec2-instance-connect",
   sts: "sts",
   ssm: "ssm",
   servicequotas: "service-quotas",

@@ -77,6 +77,8 @@ export interface InstanceRecord extends Tagged {
   readonly starts: number
   readonly resets: number
   readonly machineVersion?: string
+  /** Of EC2 Instance Connect; those that are over go when the next one comes. */
+  readonly temporaryKeys?: readonly TemporaryKey[]
   /** Asked for at launch, for good. */
   readonly hibernationConfigured?: true
   /** Its memory is to be kept when it stops ("stopping"), or is kept until it runs again ("stopped", "pending"). */
@@ -86,6 +88,14 @@ export interface InstanceRecord extends Tagged {
   /** In the reservation that it runs in. */
   readonly seat?: Seat
   readonly attributes: InstanceAttributes
+}
+
+export interface TemporaryKey {
+  /** Name of a user in the guest. */
+  readonly user: string
+  /** A line of authorized_keys. */
+  readonly key: string
+  readonly untilMs: number
 }
 
 export interface Placement {

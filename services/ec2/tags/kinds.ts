@@ -8,8 +8,10 @@ import { imageKind } from "../images/record.ts"
 import { showTags } from "../instances/assignment.ts"
 import { instanceKind } from "../instances/record.ts"
 import { keyPairKind } from "../key-pairs/record.ts"
+import { launchTemplateKind } from "../launch-templates/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
+import { prefixListKind } from "../prefix-lists/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
@@ -46,8 +48,10 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(instanceKind, showTags),
     taggable(internetGatewayKind),
     taggable(keyPairKind),
+    taggable(launchTemplateKind),
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
+    taggable(prefixListKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
     taggable(subnetKind),

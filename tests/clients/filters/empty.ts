@@ -67,7 +67,6 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "routes lead to the VPC and its internet gateway":
       /^route\.(destination-(ipv6-cidr-block|prefix-list-id)|(egress-only-internet-gateway|instance|nat-gateway|transit-gateway|vpc-peering-connection)-id)$/,
   },
-  DescribeSecurityGroups: { "there are no prefix lists": /prefix-list-id$/ },
   DescribeSubnets: {
     [noOutpost]: /^(customer-owned-ipv4-pool|enable-lni-at-device-index|outpost-arn)$/,
     [noIpv6]: /^ipv6-cidr/,

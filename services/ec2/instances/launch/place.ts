@@ -3,7 +3,7 @@ import type { Call } from "#cloud/call.ts"
 import { fromStored, isId, notFound, type Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../../errors.ts"
 import { visibleImages } from "../../images/handlers.ts"
-import { resolveImage } from "../../images/public-parameters.ts"
+import { byParameter, resolveImage } from "../../images/public-parameters.ts"
 import { type ImageRecord, imageKind } from "../../images/record.ts"
 import { standInFor } from "../../images/stand-ins.ts"
 import { findInstanceType } from "../../instance-types/data.ts"
@@ -20,8 +20,6 @@ export interface Machine {
   readonly memoryMiB: number
   readonly architecture: "x86_64" | "arm64"
 }
-
-const byParameter = "resolve:ssm:"
 
 /**
  * The image, by its id or by a public parameter ("resolve:ssm:NAME"). With `--unknown-ami substitute` an id that is nobody's has one behind it,

@@ -2,7 +2,7 @@
  * RunInstances. One commit makes instances, interfaces and volumes with their addresses and tells the host; the answer says "pending".
  * The host's observations carry them on (observe.ts).
  */
-import { newId } from "#cloud/resources/kind.ts"
+import { newId, type Tag } from "#cloud/resources/kind.ts"
 import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
 import { findSomeNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
@@ -12,6 +12,7 @@ import { mayRunAnywhere, noSeat, requireTarget } from "../../capacity-reservatio
 import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
+import { findLaunchTemplate, templateTags, withTemplate } from "../../launch-templates/launch.ts"
 import { toReservations } from "../answer.ts"
 import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.ts"
 import { instanceKind } from "../record.ts"
@@ -29,11 +30,13 @@ import { type LaunchWish, readLaunch } from "./wish.ts"
 
 export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const settings = await readSettings(call)
-  const wish = readLaunch(input, settings)
-  const { ClientToken: _token, DryRun: _dryRun, ...parameters } = input
-  const earlier = await earlierResult(call, wish.clientToken, parameters)
+  const { ClientToken: token, DryRun: _dryRun, ...parameters } = input
+  const earlier = await earlierResult(call, token, parameters)
   if (earlier !== undefined) return answerEarlier(call, earlier)
 
+  const template = await findLaunchTemplate(call, input.LaunchTemplate)
+  const read = readLaunch(template === undefined ? input : withTemplate(input, template.record.data), settings)
+  const wish = template === undefined ? read : withTags(read, templateTags(template))
   const image = await findImage(call, wish.image, wish.type)
   const machine = findMachine(call, wish.type, image)
   requireTypeSupport(wish.type, wish.attributes)
@@ -83,7 +86,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
     }),
   )
   const first = instances[0]
-  if (first !== undefined) rememberToken(call, wish.clientToken, parameters, first.instance.id)
+  if (first !== undefined) rememberToken(call, token, parameters, first.instance.id)
   call.draft.expect(subnet)
   for (const group of groups) call.draft.expect(group)
   await call.commit()
@@ -92,6 +95,11 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
     instances.map(({ instance }) => instance),
     interfaces,
   )[0] as Output<"RunInstances">
+}
+
+/** Its instances have these tags besides. */
+function withTags(wish: LaunchWish, added: readonly Tag[]): LaunchWish {
+  return { ...wish, tags: { ...wish.tags, instance: [...wish.tags.instance, ...added] } }
 }
 
 /** Seats in capacity reservations, at most one for each instance. Throws ReservationCapacityExceeded where they have to be enough and are not. */

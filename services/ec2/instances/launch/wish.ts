@@ -59,7 +59,6 @@ const notDone = [
   "Ipv6AddressCount",
   "Ipv6Addresses",
   "KernelId",
-  "LaunchTemplate",
   "LicenseSpecifications",
   "NetworkPerformanceOptions",
   "Operator",

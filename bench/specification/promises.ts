@@ -37,6 +37,7 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
       { name: "warm launch: RunInstances to the end of the first ssh command", limit: "1000 ms" },
       { name: "launch from the pool: RunInstances to ssh banner", limit: "100 ms" },
       { name: "launch from the pool: RunInstances to the end of the first ssh command", limit: "300 ms" },
+      { name: "the README's lines,", limit: "" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
       { name: "cold launch: RunInstances to the end of the first ssh command", limit: "" },
       { name: "by hand: start of QEMU to the end of the first ssh command", limit: "" },
@@ -57,6 +58,14 @@ export const headlines: readonly { readonly words: string; readonly name: string
   {
     words: "The second launch of a kind, a clone of a warm template",
     name: "warm launch: RunInstances to ssh banner",
+  },
+  {
+    words: "The lines above from `aws ec2 run-instances` to a shell, by a clone",
+    name: "the README's lines, a warm launch",
+  },
+  {
+    words: "The same, by a clone that waited (`--warm-pool`)",
+    name: "the README's lines, a launch from the pool",
   },
   {
     words: "`DescribeInstances` of 1,000 instances, four clients at once",

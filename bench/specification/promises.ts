@@ -60,14 +60,6 @@ export const headlines: readonly { readonly words: string; readonly name: string
     name: "warm launch: RunInstances to ssh banner",
   },
   {
-    words: "The lines above from `aws ec2 run-instances` to a shell, by a clone",
-    name: "the README's lines, a warm launch",
-  },
-  {
-    words: "The same, by a clone that waited (`--warm-pool`)",
-    name: "the README's lines, a launch from the pool",
-  },
-  {
     words: "`DescribeInstances` of 1,000 instances, four clients at once",
     name: "DescribeInstances of 1000: time of an answer, four clients at once",
   },

@@ -25,6 +25,8 @@ const left: ReadonlySet<string> = new Set([
   "InstanceType",
   // "is not a valid taggable resource type", UnsupportedOperation.
   "TagSpecification.ResourceType",
+  // InvalidLaunchTemplateName.MalformedException.
+  "LaunchTemplateName",
   // A filter's value: an attribute that is not there is refused as EC2 says it.
   "DescribeAccountAttributesRequest.AttributeNames",
   "DescribeVpcAttributeRequest.Attribute",

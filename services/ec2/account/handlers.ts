@@ -1,6 +1,7 @@
 /** DescribeAccountAttributes. */
 import type { Call } from "#cloud/call.ts"
 import { pure } from "#cloud/service.ts"
+import { elasticIpsPerRegion } from "../addresses/quotas.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { groupsPerInterface } from "../security-groups/quotas.ts"
@@ -10,9 +11,9 @@ import { defaultVpcOf } from "../vpcs/default.ts"
 const attributes: Readonly<Record<string, (call: Call) => string | Promise<string>>> = {
   "supported-platforms": () => "VPC",
   "vpc-max-security-groups-per-interface": () => String(groupsPerInterface),
-  "max-elastic-ips": () => "5",
+  "max-elastic-ips": () => String(elasticIpsPerRegion),
   "max-instances": () => "20",
-  "vpc-max-elastic-ips": () => "5",
+  "vpc-max-elastic-ips": () => String(elasticIpsPerRegion),
   "default-vpc": async (call) => (await defaultVpcOf(call))?.id ?? "none",
 }
 

@@ -40,8 +40,6 @@ const identities: readonly (readonly string[])[] = [
   ["SubnetId"],
   ["ResourceId", "Key"],
   ["InstanceType", "Location"],
-  ["LaunchTemplateId", "VersionNumber"],
-  ["LaunchTemplateId"],
   ["GroupId"],
   ["ImageId"],
   ["VpcId"],
@@ -61,11 +59,8 @@ interface Page {
   readonly next: string | undefined
 }
 
-/** What an operation cannot be asked without. */
-const besides: Readonly<Record<string, Members>> = { DescribeLaunchTemplateVersions: { Versions: ["$Latest"] } }
-
 async function page(operation: string, input: Members): Promise<Page> {
-  const answer: Members = await cloud.ec2(operation as Ec2Operation, { ...besides[operation], ...input })
+  const answer: Members = await cloud.ec2(operation as Ec2Operation, input)
   const list = Object.values(answer).find((member) => Array.isArray(member)) as readonly Members[] | undefined
   const rows = (list ?? []).flatMap((row) =>
     Array.isArray(row["Instances"]) ? (row["Instances"] as Members[]) : [row],
@@ -94,7 +89,7 @@ async function byPages(operation: string, MaxResults: number, between: (index: n
 /** The least that the operation takes. */
 async function leastOf(operation: string): Promise<number> {
   for (const MaxResults of [1, 5, 20, 100]) {
-    const taken = await cloud.ec2(operation as Ec2Operation, { ...besides[operation], MaxResults } as never).then(
+    const taken = await cloud.ec2(operation as Ec2Operation, { MaxResults } as never).then(
       () => true,
       () => false,
     )

@@ -9,6 +9,7 @@ import { openTestCloud, type TestCloud } from "./operations/cloud.ts"
 import { instance, instanceOfTemplate } from "./terraform/instance.ts"
 import { keyPair } from "./terraform/key-pair.ts"
 import { launchTemplate } from "./terraform/launch-template.ts"
+import { placementGroup } from "./terraform/placement-group.ts"
 import { replay } from "./terraform/replay.ts"
 import { egressRule, ingressRule } from "./terraform/security-group-rule.ts"
 import { securityGroup, securityGroupRule } from "./terraform/security-group.ts"
@@ -23,6 +24,7 @@ after(() => cloud?.close())
 const resources = [
   keyPair,
   launchTemplate,
+  placementGroup,
   securityGroup,
   securityGroupRule,
   ingressRule,

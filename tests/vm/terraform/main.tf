@@ -100,6 +100,11 @@ resource "aws_security_group_rule" "old" {
   cidr_blocks       = ["192.0.2.0/24"]
   description       = var.step
 }
+resource "aws_placement_group" "spread" {
+  name     = "terraform"
+  strategy = "spread"
+  tags     = { step = var.step }
+}
 resource "aws_launch_template" "web" {
   name                   = "terraform"
   description            = var.step
@@ -133,6 +138,7 @@ resource "aws_instance" "plain" {
   vpc_security_group_ids      = [aws_security_group.web.id]
   key_name                    = aws_key_pair.key.key_name
   associate_public_ip_address = true
+  placement_group             = aws_placement_group.spread.name
   user_data                   = "#!/bin/sh\necho ${var.step}\n"
   monitoring                  = var.step == "first"
   root_block_device {

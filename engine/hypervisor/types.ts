@@ -108,6 +108,8 @@ export interface WarmPool {
   members(): readonly WarmMember[]
   /** Ends one that waits. Its disk's file stays. Idempotent. */
   end(id: string): Promise<void>
+  /** Ends all that wait, and those that are being started; none is added any more. Idempotent. */
+  close(): Promise<void>
 }
 
 /** Numeric users that are the pool's: `first` and those that follow. */

@@ -25,6 +25,7 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
       add: () => assert.fail("by the maker alone"),
       members: () => [...members.keys()].map((id) => ({ id, template: members.get(id)!, pid: 1 })),
       end: async (id) => void members.delete(id),
+      close: async () => members.clear(),
     },
     maker: {
       async spare(kind) {

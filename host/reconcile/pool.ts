@@ -187,11 +187,9 @@ export function keepPool(options: PoolOptions): Pool {
     async close() {
       closed = true
       cancel?.()
+      await engine.close()
       await working
-      for (const [member, { volume }] of kept) {
-        await engine.end(member)
-        await maker.forget(volume)
-      }
+      for (const { volume } of kept.values()) await maker.forget(volume)
     },
   }
 }

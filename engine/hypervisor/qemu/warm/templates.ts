@@ -200,6 +200,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       },
       members: pool.members,
       end: pool.end,
+      close: pool.close,
     },
     distrust: (key) => drop(key, "a clone of it did not take its identity"),
     async close() {

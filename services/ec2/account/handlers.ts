@@ -6,6 +6,7 @@ import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { groupsPerInterface } from "../security-groups/quotas.ts"
 import { defaultVpcOf } from "../vpcs/default.ts"
+import { idFormats } from "./id-formats.ts"
 
 /** Every attribute of an account with its values: the quotas are those of a new account on EC2. */
 const attributes: Readonly<Record<string, (call: Call) => string | Promise<string>>> = {
@@ -33,4 +34,4 @@ const describeAccountAttributes: Handler<"DescribeAccountAttributes"> = async (i
   return { AccountAttributes: await Promise.all(found) }
 }
 
-export const handlers = { DescribeAccountAttributes: pure(describeAccountAttributes) } satisfies Handlers
+export const handlers = { DescribeAccountAttributes: pure(describeAccountAttributes), ...idFormats } satisfies Handlers

@@ -20,6 +20,7 @@ import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
+import { idFormats } from "./id-formats.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
 import { instanceConnect } from "./instance-connect.ts"
@@ -50,6 +51,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...fastLaunch,
   ...fixedLists,
   ...groups,
+  ...idFormats,
   ...instanceAttributes,
   ...instanceSettings,
   ...instances,

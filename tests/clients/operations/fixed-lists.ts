@@ -74,7 +74,7 @@ export const fixedLists = {
     const { InstanceTypes: [second] = [] } = await ec2(operation, { ...all, MaxResults: 1, NextToken })
     assert.ok((first?.InstanceType ?? "") < (second?.InstanceType ?? ""))
     const refused = (requirements: object, more = {}) =>
-      refusal(operation, { ...input, InstanceRequirements: { ...small, ...requirements }, ...more } as never)
+      refusal(operation, { ...input, InstanceRequirements: { ...small, ...requirements }, ...more })
     assert.equal(await refused({}, { ArchitectureTypes: [] }), "400 MissingParameter")
     assert.equal(await refused({ MemoryMiB: {} }), "400 MissingParameter")
     assert.equal(await refused({ BareMetal: "always" }), "400 InvalidParameterValue")

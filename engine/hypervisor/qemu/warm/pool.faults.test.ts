@@ -143,7 +143,7 @@ test(
       // Its serial is of another length: the machine goes another way, as if there were no pool.
       const spec = newSpec()
       const disks = spec.disks.map((disk) => ({ ...disk, serial: "short" }))
-    assert.match(await prepareTraced(engine, { ...spec, disks }), /^clones template [0-9a-f]{32}$/)
+      assert.match(await prepareTraced(engine, { ...spec, disks }), /^clones template [0-9a-f]{32}$/)
       assert.deepEqual(pool.members(), [])
       await engine.resume(id)
       assert.equal((await lab.ssh(1, "hostname")).trim(), "clone-1")

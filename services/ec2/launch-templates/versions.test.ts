@@ -2,8 +2,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { DescribeLaunchTemplateVersionsResult } from "@aws-sdk/client-ec2"
-import { openRig } from "#tests/ec2/rig.ts"
+import { account, openRig, region } from "#tests/ec2/rig.ts"
 import { rangeTerms } from "./record.ts"
+import { versionScope } from "./versions.ts"
 
 test("a range of versions holds those and no others, page by page, whatever its ends", async (t) => {
   const rig = await openRig(t)
@@ -48,6 +49,33 @@ test("a range of versions holds those and no others, page by page, whatever its 
   assert.deepEqual(await numbers("100", "9999999999"), from(100, 120))
   const { LaunchTemplates } = await rig.ec2("DescribeLaunchTemplates", {})
   assert.equal(LaunchTemplates?.[0]?.LatestVersionNumber, 120)
+})
+
+test("a Region has 5,000 templates, a template 10,000 versions, and no more", async (t) => {
+  const rig = await openRig(t)
+  const LaunchTemplateData = { InstanceType: "t3.micro" as const }
+  const create = { LaunchTemplateName: "one", LaunchTemplateData }
+  const { LaunchTemplate } = await rig.ec2("CreateLaunchTemplate", create)
+  const LaunchTemplateId = LaunchTemplate?.LaunchTemplateId ?? assert.fail("no template")
+  // As many as there may be are counted by their claims.
+  const claim = (scope: string, from: number, to: number) =>
+    rig.change((call) => {
+      for (let key = from; key <= to; key++) call.draft.claim(scope, `other ${key}`, LaunchTemplateId)
+    })
+  const version = { LaunchTemplateId, LaunchTemplateData }
+  await claim(versionScope(LaunchTemplateId), 3, 10_000)
+  const { LaunchTemplateVersion } = await rig.ec2("CreateLaunchTemplateVersion", version)
+  assert.equal(LaunchTemplateVersion?.VersionNumber, 2)
+  assert.match(await rig.fault("CreateLaunchTemplateVersion", version), /^ResourceLimitExceeded: .*10000 versions/)
+  await rig.ec2("DeleteLaunchTemplateVersions", { LaunchTemplateId, Versions: ["2"] })
+  await rig.ec2("CreateLaunchTemplateVersion", version)
+
+  await claim(`launch-template-name:${account}:${region}`, 3, 5000)
+  await rig.ec2("CreateLaunchTemplate", { ...create, LaunchTemplateName: "two" })
+  const three = { ...create, LaunchTemplateName: "three" }
+  assert.match(await rig.fault("CreateLaunchTemplate", three), /^ResourceLimitExceeded: .*5000 launch templates/)
+  await rig.ec2("DeleteLaunchTemplate", { LaunchTemplateName: "two" })
+  await rig.ec2("CreateLaunchTemplate", three)
 })
 
 test("a range of many numbers is few terms", () => {

@@ -76,7 +76,7 @@ async function requireRoom(call: Call, template: LaunchTemplate): Promise<void> 
 }
 
 /** Claims of the versions that there are, to be counted. */
-const versionScope = (template: string) => `launch-template-version:${template}`
+export const versionScope = (template: string) => `launch-template-version:${template}`
 
 type NewVersion = Pick<LaunchTemplateVersionRecord, "number" | "isDefault" | "description" | "data">
 

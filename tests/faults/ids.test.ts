@@ -23,6 +23,7 @@ const rows = {
   routeTable: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   internetGateway: ["igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"],
   eventWindow: ["iew", "InvalidInstanceEventWindowID.Malformed", "InvalidInstanceEventWindowID.NotFound"],
+  reservation: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
   allocation: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
 } as const
 type Row = (typeof rows)[keyof typeof rows]
@@ -49,6 +50,8 @@ const kinds: Readonly<Record<string, Row>> = {
   RouteTableIds: rows.routeTable,
   InternetGatewayIds: rows.internetGateway,
   AllocationIds: rows.allocation,
+  CapacityReservationId: rows.reservation,
+  CapacityReservationIds: rows.reservation,
   InstanceEventWindowId: rows.eventWindow,
   InstanceEventWindowIds: rows.eventWindow,
 }
@@ -80,6 +83,10 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     AssociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
     DisassociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
     ModifyInstanceEventWindow: { Name: "x" },
+    ModifyCapacityReservation: { InstanceCount: "1" },
+    ModifyInstanceCapacityReservationAttributes: {
+      "CapacityReservationSpecification.CapacityReservationPreference": "none",
+    },
     ModifyInstanceMaintenanceOptions: { AutoRecovery: "disabled" },
     ModifyInstancePlacement: { Affinity: "default" },
     ResetInstanceAttribute: { Attribute: "sourceDestCheck" },

@@ -8,7 +8,7 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { notInState } from "../instances/lifecycle.ts"
-import { type InstanceRecord, instanceKind } from "../instances/record.ts"
+import { type InstanceRecord, instanceKind, tenancyOf } from "../instances/record.ts"
 import { creditsOf } from "../credits/families.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { isReserved } from "../tags/rules.ts"
@@ -45,7 +45,7 @@ function dataOf(record: InstanceRecord): ResponseLaunchTemplateData {
     InstanceType: record.type as never,
     EbsOptimized: attributes.ebsOptimized,
     Monitoring: { Enabled: attributes.monitoring === "enabled" },
-    Placement: { AvailabilityZone: record.zone, GroupName: "", Tenancy: "default" },
+    Placement: { AvailabilityZone: record.zone, GroupName: "", Tenancy: tenancyOf(record) },
     DisableApiTermination: attributes.disableApiTermination,
     DisableApiStop: attributes.disableApiStop,
     InstanceInitiatedShutdownBehavior: attributes.shutdownBehavior,

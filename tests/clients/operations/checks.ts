@@ -15,6 +15,7 @@ import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
 import { account } from "./account.ts"
 import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
+import { dedicatedHosts } from "./dedicated-hosts.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
@@ -43,6 +44,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...capacityReservations,
   ...credits,
+  ...dedicatedHosts,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,

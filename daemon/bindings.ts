@@ -2,12 +2,11 @@
 import type { CallInfo, Cloud } from "#cloud/call.ts"
 import type { Trail } from "#cloud/events/trail.ts"
 import type { Dispatcher } from "#cloud/service.ts"
-import { Fault } from "#lib/fault.ts"
 import { isRegion } from "#services/ec2/regions/data.ts"
 import { mayCall } from "#services/ec2/regions/opt-in.ts"
-import { refusal } from "#wire/signature/refusals.ts"
 import type { LaterObjects } from "./objects.ts"
 import { loadSchemas, type SchemaSource } from "#wire/schema/load.ts"
+import { refusal } from "#wire/signature/refusals.ts"
 import type { ServiceBinding } from "#wire/types.ts"
 
 /** What services are made of. */
@@ -92,7 +91,7 @@ export function bindings(parts: Parts): readonly ServiceBinding[] {
         isPure: (operation: string) => dispatcher.isPure(operation),
         handles: (operation: string) => dispatcher.handles(operation),
         async dispatch(operation: string, input: object, info: CallInfo) {
-          if (!isRegion(info.region)) throw new Fault("InvalidRegion", `The region '${info.region}' does not exist`)
+          if (!isRegion(info.region)) throw refusal("scope", row.protocol, "a valid region")
           // A region that is not enabled does not know the account's keys.
           if (!(await mayCall(parts.cloud.store, info.caller.account, info.region)))
             throw refusal("unknownKey", row.protocol)

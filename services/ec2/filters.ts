@@ -6,7 +6,8 @@ export function renamed(
   filters: readonly Filter[] | undefined,
   names: Readonly<Record<string, string>>,
 ): readonly Filter[] | undefined {
-  return filters?.map((filter) => ({ ...filter, Name: names[filter.Name ?? ""] ?? filter.Name }))
+  const named = (name: string) => (Object.hasOwn(names, name) ? names[name] : name)
+  return filters?.map((filter) => ({ ...filter, Name: filter.Name === undefined ? undefined : named(filter.Name) }))
 }
 
 /** NextToken of an answer, only where there is more. */

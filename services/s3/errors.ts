@@ -53,6 +53,10 @@ export const errors = {
     "A conflicting conditional operation is currently in progress against this resource. Please try again.",
   ],
   PreconditionFailed: [412, "At least one of the pre-conditions you specified did not hold"],
+  RequestHeaderSectionTooLarge: [
+    400,
+    "Your request header and metadata sizes exceed the maximum allowed request header section size.",
+  ],
   TooManyBuckets: [400, "You have attempted to create more buckets than allowed"],
 } as const
 

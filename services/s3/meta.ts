@@ -34,11 +34,27 @@ interface Headers {
 const usualType = "binary/octet-stream"
 const mostUserBytes = 2048
 
-/** What an upload's headers say. Throws MetadataTooLarge. */
+/** S3 takes 8 KB of headers, and so no answer repeats more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html */
+const mostHeaderBytes = 8192
+
+/** Throws RequestHeaderSectionTooLarge for values that make more than a client reads of an answer's headers. */
+export function checkHeaders(...values: readonly (string | undefined)[]): void {
+  const sizeBytes = values.reduce((sum, value = "") => sum + Buffer.byteLength(value), 0)
+  if (sizeBytes > mostHeaderBytes) throw raise("RequestHeaderSectionTooLarge")
+}
+
+/** What an upload's headers say. Throws MetadataTooLarge and RequestHeaderSectionTooLarge. */
 export function readMeta(input: Headers): Omit<ObjectMeta, "etag" | "checksums"> {
   const user = input.Metadata ?? {}
   const sizeBytes = Object.entries(user).reduce((sum, [key, value]) => sum + Buffer.byteLength(key + value), 0)
   if (sizeBytes > mostUserBytes) throw raise("MetadataTooLarge")
+  checkHeaders(
+    input.CacheControl,
+    input.ContentDisposition,
+    input.ContentEncoding,
+    input.ContentLanguage,
+    input.ContentType,
+  )
   // How it was sent is not what it is.
   const encoding = input.ContentEncoding?.split(",")
     .map((each) => each.trim())

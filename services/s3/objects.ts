@@ -16,7 +16,7 @@ import {
   requireBucket,
   type Storage,
 } from "./handler.ts"
-import { metaOf, type ObjectMeta, readMeta, toMeta, wholeSeconds } from "./meta.ts"
+import { checkHeaders, metaOf, type ObjectMeta, readMeta, toMeta, wholeSeconds } from "./meta.ts"
 import { readTagging } from "./tags.ts"
 
 export const largestPart = 5 * 2 ** 30
@@ -77,6 +77,13 @@ export async function findObject({ objects }: Storage, bucket: Bucket, key: stri
 
 function answerOf(object: StoredObject, input: Read) {
   const meta = metaOf(object)
+  checkHeaders(
+    input.ResponseCacheControl,
+    input.ResponseContentDisposition,
+    input.ResponseContentEncoding,
+    input.ResponseContentLanguage,
+    input.ResponseContentType,
+  )
   const range = readRange(input.Range, object.sizeBytes)
   const { from, to } = range ?? { from: 0, to: object.sizeBytes }
   const set = (name: string, value: string | undefined) => (value === undefined ? {} : { [name]: value })

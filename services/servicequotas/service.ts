@@ -38,8 +38,6 @@ interface Paged {
 }
 
 function page<T>(items: readonly T[], { MaxResults, NextToken }: Paged, ...query: readonly unknown[]) {
-  if (MaxResults !== undefined && (!Number.isInteger(MaxResults) || MaxResults < 1 || MaxResults > 100))
-    throw raise("IllegalArgumentException", { detail: "MaxResults must be between 1 and 100" })
   const wanted = { maxResults: MaxResults ?? 100, nextToken: NextToken, bounds: [1, 100] } as const
   try {
     const { items: some, nextToken } = pageOf(items, wanted, ...query)

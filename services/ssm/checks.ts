@@ -9,24 +9,9 @@ export function broken(path: string, value: unknown, constraint: string): Fault 
   return constraintFault([{ path, value: shown, constraint }])
 }
 
-export function checkCount(path: string, values: readonly unknown[], most: number): void {
-  if (values.length < 1) throw broken(path, values, "Member must have length greater than or equal to 1")
-  if (values.length > most) throw broken(path, values, `Member must have length less than or equal to ${most}`)
-}
-
-export function checkMaxResults(value: number | undefined, most: number): void {
-  if (value === undefined) return
-  if (!Number.isInteger(value) || value < 1)
-    throw broken("maxResults", value, "Member must have value greater than or equal to 1")
-  if (value > most) throw broken("maxResults", value, `Member must have value less than or equal to ${most}`)
-}
-
 const longestName = 2048
 
 export function checkName(name: string): void {
-  if (name === "") throw broken("name", name, "Member must have length greater than or equal to 1")
-  if (name.length > longestName)
-    throw broken("name", name, `Member must have length less than or equal to ${longestName}`)
   if (!/^[a-zA-Z0-9_./-]+$/.test(name))
     throw new Fault(
       "ValidationException",

@@ -6,7 +6,7 @@ import { pageOf } from "#cloud/resources/describe.ts"
 import { createDispatcher, type Dispatcher, pure } from "#cloud/service.ts"
 import { type PublicParameter, publicParameters } from "../ec2/images/public-parameters.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
-import { broken, checkCount, checkMaxResults, checkName, checkPath, readFilters } from "./checks.ts"
+import { broken, checkName, checkPath, readFilters } from "./checks.ts"
 
 type Handler<O extends Operation<typeof SSM>> = (
   input: Input<typeof SSM, O>,
@@ -33,7 +33,6 @@ const getParameter: Handler<"GetParameter"> = async ({ Name = "" }, call) => {
 }
 
 const getParameters: Handler<"GetParameters"> = async ({ Names = [] }, call) => {
-  checkCount("names", Names, 10)
   if (new Set(Names).size !== Names.length) throw broken("names", Names, "Member must have unique values")
   const wanted = Names.map((given) => ({ given, ...readName(given) }))
   const all = await publicParameters(call)
@@ -49,7 +48,6 @@ const getParameters: Handler<"GetParameters"> = async ({ Names = [] }, call) => 
 
 const getParametersByPath: Handler<"GetParametersByPath"> = async (input, call) => {
   const path = checkPath(input.Path ?? "")
-  checkMaxResults(input.MaxResults, 10)
   const filters = readFilters(input.ParameterFilters, ["Type", "KeyId", "Label", "DataType"])
   const below = (await publicParameters(call)).filter(({ name }) => {
     const rest = name.startsWith(path) ? name.slice(path.length) : ""
@@ -74,7 +72,6 @@ const getParametersByPath: Handler<"GetParametersByPath"> = async (input, call) 
 
 /** DescribeParameters lists the account's own parameters, on AWS too: public ones are found by path. There are none yet. */
 const describeParameters: Handler<"DescribeParameters"> = async (input) => {
-  checkMaxResults(input.MaxResults, 50)
   readFilters(input.ParameterFilters, ["Name", "Type", "KeyId", "Path", "Tier", "DataType"])
   if (input.Filters !== undefined && input.ParameterFilters !== undefined)
     throw broken("filters", [], "Filters and ParameterFilters cannot be used together")

@@ -1,6 +1,6 @@
 /**
  * Every filter that EC2 documents for a Describe that is done: it is taken, `*` finds something, so does a value that the answer shows, and
- * a value that nothing has finds nothing. Those that have nothing to find here are listed with the reason in filters/empty.ts.
+ * a value that nothing has finds nothing. Wildcards, several values and several filters do what they should. Those that have nothing to find here are listed with the reason in filters/empty.ts.
  */
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
@@ -35,8 +35,10 @@ async function answer(operation: string, ...Filters: readonly object[]): Promise
 }
 
 /** How many rows the filter leaves. */
-async function found(operation: string, Name: string, Values: readonly string[]): Promise<number> {
-  const list = Object.values(await answer(operation, { Name, Values })).find((member) => Array.isArray(member))
+const found = (operation: string, Name: string, Values: readonly string[]) => rows(operation, { Name, Values })
+
+async function rows(operation: string, ...filters: readonly object[]): Promise<number> {
+  const list = Object.values(await answer(operation, ...filters)).find((member) => Array.isArray(member))
   return (list as readonly unknown[] | undefined)?.length ?? 0
 }
 
@@ -51,13 +53,21 @@ function leaves(value: unknown): readonly string[] {
 const shownOtherwise: Readonly<Record<string, readonly string[]>> = {
   DescribeInstanceEventWindows: ["purpose=filters"],
 }
+/** Another answer that shows more: of an instance's interface EC2 shows the public address without its allocation. */
+const shownElsewhere: Readonly<Record<string, string>> = { DescribeInstances: "DescribeAddresses" }
+
+async function shownBy(operation: string): Promise<readonly string[]> {
+  const elsewhere = shownElsewhere[operation]
+  const more = elsewhere === undefined ? [] : leaves(await answer(elsewhere))
+  return [...new Set([...leaves(await answer(operation)), ...(shownOtherwise[operation] ?? []), ...more])]
+}
 
 const operations = Object.keys(handlers).filter((name) => name.startsWith("Describe"))
 for (const operation of operations) {
   const documented = documentedFilters(operation)
   if (documented === undefined) continue
   test(`${operation}: ${documented.length} filters`, async () => {
-    const shown = [...new Set([...leaves(await answer(operation)), ...(shownOtherwise[operation] ?? [])])]
+    const shown = await shownBy(operation)
     const wrong: string[] = []
     for (const filter of documented) {
       const problem = await problemOf(operation, filter, shown).catch((error: Error) => `is refused: ${error.message}`)
@@ -74,9 +84,37 @@ async function problemOf(operation: string, filter: string, shown: readonly stri
   if (why !== undefined) return any === 0 ? undefined : `finds something, though ${why}`
   if (any === 0) return "finds nothing"
   if ((await found(operation, name, ["no such value"])) > 0) return "finds what is not there"
-  for (let from = 0; from < shown.length; from += valuesAtOnce)
-    if ((await found(operation, name, shown.slice(from, from + valuesAtOnce))) > 0) return undefined
+  for (let from = 0; from < shown.length; from += valuesAtOnce) {
+    const values = shown.slice(from, from + valuesAtOnce)
+    if ((await found(operation, name, values)) > 0)
+      return combined(operation, name, await valueAmong(operation, name, values))
+  }
   return "does not go by what is shown"
+}
+
+/** One of the values, one of which at least finds something. */
+async function valueAmong(operation: string, name: string, values: readonly string[]): Promise<string> {
+  if (values.length === 1) return values[0] ?? ""
+  const half = values.slice(0, values.length / 2)
+  const finds = (await found(operation, name, half)) > 0
+  return valueAmong(operation, name, finds ? half : values.slice(half.length))
+}
+
+/** Older spellings are the same filter: "availabilityZone". */
+const plain = (name: string) => name.replaceAll("-", "").toLowerCase()
+
+/** What holds for a filter with a value that it finds: wildcards, several values, several filters. */
+async function combined(operation: string, name: string, value: string): Promise<string | undefined> {
+  const alone = await found(operation, name, [value])
+  const patterns = [`${value.slice(0, -1)}?`, `${value.slice(0, 1)}*`, `*${value.slice(-1)}`]
+  for (const pattern of value === "" ? [] : patterns)
+    if ((await found(operation, name, [pattern])) < alone) return `finds less by ${pattern} than by ${value}`
+  if ((await found(operation, name, ["no such value", value])) !== alone) return `finds not the same by one more value`
+  const Values = [value]
+  const other = documentedFilters(operation)?.find((each) => plain(each) !== plain(name) && each !== "tag:<key>")
+  if (other === undefined) return undefined
+  const both = await rows(operation, { Name: name, Values }, { Name: other, Values: ["no such value"] })
+  return both === 0 ? undefined : `is enough where ${other} finds nothing`
 }
 
 test("what no index answers is looked for on every page, and its token is of no other filter", async () => {

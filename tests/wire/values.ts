@@ -1,5 +1,6 @@
 /** Values of any schema, made from a seed: every member set, lists of one or two, texts that try the escaping. */
 import { numberType } from "#wire/schema/numbers.ts"
+import { rulesOf } from "#wire/schema/constraints/rules.ts"
 import type { Shape } from "#wire/schema/shape.ts"
 
 export interface Random {
@@ -26,9 +27,12 @@ export function valueOf(shape: Shape, random: Random, depth = 0, owner = "", mem
       if (depth > deepest) return undefined
       const all = shape.members()
       const members = shape.isUnion ? all.slice(0, 1) : all
+      const rules = rulesOf(shape)
       const entries = members
         .map((each) => {
-          const made = valueOf(each.shape, random, depth + 1, shape.name, each.name)
+          const any = valueOf(each.shape, random, depth + 1, shape.name, each.name)
+          const among = rules[each.name]?.among
+          const made = among ? among[String(any).length % among.length] : any
           const value = made === undefined && each.required && each.shape.kind === "list" ? [] : made
           return [each.name, each.binding && each.binding.in !== "payload" ? bound(value) : value] as const
         })

@@ -6,7 +6,7 @@ import { type FormNode, parseForm } from "../protocols/form.ts"
 import { asFault, errorAnswer, overLimit } from "../protocols/errors.ts"
 import { isQuery, protocolOf, saidProtocol } from "../protocols/kinds.ts"
 import { canonicalPath } from "../signature/canonical.ts"
-import { type Claim, type Headers, readClaim, type SignedRequest } from "../signature/claim.ts"
+import { type Claim, type Headers, readClaim, serviceSaid, type SignedRequest } from "../signature/claim.ts"
 import { refusal } from "../signature/refusals.ts"
 import type { SignedPayload, Verifier } from "../signature/verify.ts"
 import type { Version2 } from "../signature/version2.ts"
@@ -156,7 +156,7 @@ function refuse(call: Call, { binding }: Service, protocol: Protocol, fault: Fau
 async function answer(call: Call, context: CallContext, progress: Progress): Promise<number> {
   const { signed } = call
   // Which service, and so whose words for every error from here on.
-  const claim = claimOf(signed, context, progress.protocol)
+  const claim = claimOf(signed, context, progress)
   if (claim) progress.region = claim.region
   progress.service = claim ? context.services.named(claim.service) : context.services.guess(signed, "")
   if (!progress.service) {
@@ -274,13 +274,20 @@ function isForm(type: string | undefined): boolean {
   return type !== undefined && (usualTypes.has(type) || type.split(";", 1)[0]?.trim().toLowerCase() === formType)
 }
 
-/** With auth off, a claim says no more than service and region, and one that cannot be read says nothing. */
-function claimOf(signed: SignedRequest, context: CallContext, protocol: Protocol): Claim | undefined {
+/**
+ * With auth off, a claim says no more than service and region, and one that cannot be read says nothing. One that is wrong is refused in the
+ * words of the service that it names.
+ */
+function claimOf(signed: SignedRequest, context: CallContext, progress: Progress): Claim | undefined {
   try {
-    return readClaim(signed, protocol)
+    return readClaim(signed, progress.protocol)
   } catch (refused) {
     if (context.everybody) return undefined
-    throw refused
+    const service = context.services.named(serviceSaid(signed) ?? "")
+    if (!service) throw refused
+    progress.service = service
+    progress.protocol = protocolOf(saidProtocol(signed), service.binding)
+    return readClaim(signed, progress.protocol)
   }
 }
 

@@ -3,7 +3,7 @@ import { Fault } from "#lib/fault.ts"
 import { compileOperation, type Operation } from "../protocols/query.ts"
 import { shown } from "../protocols/form.ts"
 import { bucketOf } from "../protocols/bucket.ts"
-import { compileRpc, type DocumentOperation, type Incoming } from "../protocols/document.ts"
+import { compileRpc, type DocumentOperation, type Holding, type Incoming } from "../protocols/document.ts"
 import { isRest } from "../protocols/kinds.ts"
 import { compileRest } from "../protocols/rest.ts"
 import { createRoutes, readQuery, type Routed } from "../protocols/rest-routes.ts"
@@ -33,8 +33,8 @@ export interface Services {
   speaking(protocol: Protocol): Service | undefined
 }
 
-export function createServices(bindings: readonly ServiceBinding[]): Services {
-  const services = new Map(bindings.map((binding) => [binding.name, createService(binding)]))
+export function createServices(bindings: readonly ServiceBinding[], holding: Holding = {}): Services {
+  const services = new Map(bindings.map((binding) => [binding.name, createService(binding, holding)]))
   const all = [...services.values()]
   const [first] = all
   if (!first || services.size !== bindings.length) throw new TypeError("services must be given, each name once")
@@ -70,7 +70,7 @@ function targetOf(signed: SignedRequest): readonly [string, string] | undefined 
   return [header.slice(0, Math.max(dot, 0)), header.slice(dot + 1)]
 }
 
-function createService(binding: ServiceBinding): Service {
+function createService(binding: ServiceBinding, holding: Holding): Service {
   let loading: Promise<LoadedService> | undefined
   const operations = new Map<string, Operation>()
   const documents = new Map<string, DocumentOperation>()
@@ -88,8 +88,8 @@ function createService(binding: ServiceBinding): Service {
     const known = documents.get(key)
     if (known) return known
     const made = isRest(protocol)
-      ? compileRest(schema, protocol, binding.xmlNamespace ?? "")
-      : compileRpc(schema, protocol)
+      ? compileRest(schema, protocol, binding.xmlNamespace ?? "", holding)
+      : compileRpc(schema, protocol, holding)
     documents.set(key, made)
     return made
   }
@@ -102,7 +102,7 @@ function createService(binding: ServiceBinding): Service {
       if (known) return { operation: known, loaded }
       if (!Object.hasOwn(loaded.schemas, action)) throw invalidAction(binding, action)
       const dialect = { protocol: queryProtocol(binding), xmlNamespace: binding.xmlNamespace ?? "" }
-      const operation = compileOperation(action, loaded.schemas[action], dialect)
+      const operation = compileOperation(action, loaded.schemas[action], dialect, holding)
       operations.set(action, operation)
       return { operation, loaded }
     },

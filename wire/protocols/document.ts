@@ -1,6 +1,7 @@
 /** What protocols have in common whose requests and answers are documents: typed values in and out of whole HTTP messages. */
 import { Fault } from "#lib/fault.ts"
-import { missingFault } from "../schema/missing.ts"
+import { ruleCode } from "../schema/constraints/rules.ts"
+import { inputFault } from "../schema/missing.ts"
 import { operationShapes } from "../schema/shape.ts"
 import { documentReader, type Reading, refuseUnknown } from "../schema/value-reader.ts"
 import { documentWriter } from "../schema/value-writer.ts"
@@ -25,6 +26,11 @@ export interface Answer {
   readonly body: Buffer | AsyncIterable<Uint8Array>
 }
 
+/** Whether values have to be as the model says, and not just of the right type: they have to, save in tests with made up ones. */
+export interface Holding {
+  readonly holdsRules?: boolean
+}
+
 /** One compiled operation. */
 export interface DocumentOperation {
   /** The body is handed on as it comes. */
@@ -36,20 +42,24 @@ export interface DocumentOperation {
 }
 
 /** Compiles one operation's schema tuple of the SDK for a protocol of one path. */
-export function compileRpc(schema: unknown, protocol: RpcProtocol): DocumentOperation {
+export function compileRpc(schema: unknown, protocol: RpcProtocol, holding: Holding = {}): DocumentOperation {
   const { input, output } = operationShapes(schema)
   const isCbor = protocol === "rpcv2Cbor"
   const dialect = isCbor ? "cbor" : "json"
   const read = documentReader(input, dialect)
   const write = documentWriter(output, dialect)
   const headers = documentHeaders(protocol)
+  const code = ruleCode(input)
   const nothing: Answer["headers"] = isCbor ? { "smithy-protocol": "rpc-v2-cbor" } : {}
   return {
     takesStream: false,
     read({ body }) {
       const bytes = wholeBody(body)
       const document = isCbor ? (bytes.length === 0 ? {} : decodeCbor(bytes)) : parseJson(bytes)
-      return finished(protocol, (reading) => (input.kind === "unit" ? {} : read(document, reading)))
+      return finished(protocol, (reading) => (input.kind === "unit" ? {} : read(document, reading)), {
+        ...holding,
+        code,
+      })
     },
     write(value) {
       // RPC v2: an operation without an output has no content, and so no type of it.
@@ -71,12 +81,17 @@ export function documentHeaders(protocol: Protocol): Readonly<Record<string, str
   return { "Content-Type": protocol === "restJson1" ? "application/json" : "application/xml" }
 }
 
-/** Runs a reader and refuses what it found wanting. */
-export function finished(protocol: Protocol, read: (reading: Reading) => unknown): object {
-  const reading: Reading = { missing: [], unknown: [] }
+/** Runs a reader and refuses what it found wanting, with the protocol's code unless the service has one of its own. */
+export function finished(
+  protocol: Protocol,
+  read: (reading: Reading) => unknown,
+  { holdsRules = true, code }: Holding & { readonly code?: string | undefined } = {},
+): object {
+  const reading: Reading = { missing: [], unknown: [], broken: [] }
   const input = read(reading)
   refuseUnknown(reading)
-  if (reading.missing.length > 0) throw missingFault(reading.missing, protocol)
+  const fault = inputFault(reading.missing, holdsRules ? reading.broken : [], protocol, code)
+  if (fault) throw fault
   return typeof input === "object" && input !== null ? input : {}
 }
 

@@ -4,6 +4,7 @@ import { inputReader } from "../schema/reader.ts"
 import { operationShapes } from "../schema/shape.ts"
 import { outputWriter, type Sink } from "../schema/writer.ts"
 import type { QueryProtocol } from "../types.ts"
+import type { Holding } from "./document.ts"
 import type { FormNode } from "./form.ts"
 import { escapeXml } from "./xml.ts"
 
@@ -24,12 +25,17 @@ export interface Dialect {
 const prolog = `<?xml version="1.0" encoding="UTF-8"?>\n`
 
 /** Compiles one operation's schema tuple of the SDK. */
-export function compileOperation(name: string, schema: unknown, dialect: Dialect): Operation {
+export function compileOperation(
+  name: string,
+  schema: unknown,
+  dialect: Dialect,
+  { holdsRules = true }: Holding = {},
+): Operation {
   const { input, output } = operationShapes(schema)
   const members = outputWriter(output)
   const frame = answerFrame(name, dialect, output.kind === "unit")
   return {
-    read: inputReader(input, dialect.protocol),
+    read: inputReader(input, dialect.protocol, holdsRules),
     *write(value, requestId) {
       const sink: Sink = { text: frame.before(requestId) }
       for (const _ of members(value, sink)) {

@@ -3,19 +3,33 @@
  * https://smithy.io/2.0/spec/http-bindings.html. Members stand in path, query, headers and body; one compiled operation holds both ways.
  */
 import { type Member, operationHttp, operationShapes, type Shape } from "../schema/shape.ts"
+import { ruleCode } from "../schema/constraints/rules.ts"
 import { documentReader, type Reading } from "../schema/value-reader.ts"
 import { documentWriter } from "../schema/value-writer.ts"
 import { outputWriter } from "../schema/writer.ts"
 import { elementReader } from "../schema/xml-reader.ts"
 import type { RestProtocol } from "../types.ts"
-import { type DocumentOperation, documentHeaders, finished, type Incoming, parseJson, wholeBody } from "./document.ts"
+import {
+  type DocumentOperation,
+  documentHeaders,
+  finished,
+  type Holding,
+  type Incoming,
+  parseJson,
+  wholeBody,
+} from "./document.ts"
 import { readBound, writeHeaders } from "./rest-bindings.ts"
 import { malformed, parseXml } from "./xml-tree.ts"
 
 type Struct = Extract<Shape, { kind: "struct" }>
 
 /** Compiles one operation's schema tuple of the SDK. */
-export function compileRest(schema: unknown, protocol: RestProtocol, xmlNamespace: string): DocumentOperation {
+export function compileRest(
+  schema: unknown,
+  protocol: RestProtocol,
+  xmlNamespace: string,
+  holding: Holding = {},
+): DocumentOperation {
   const { input, output } = operationShapes(schema)
   const { status } = operationHttp(schema)
   const inputMembers = input.kind === "struct" ? input.members() : []
@@ -25,12 +39,16 @@ export function compileRest(schema: unknown, protocol: RestProtocol, xmlNamespac
   return {
     takesStream: payload?.shape.kind === "blob" && payload.shape.isStream,
     read(incoming) {
-      return finished(protocol, (reading) => {
-        const found = { ...body(incoming, reading), ...bound(incoming) } as Record<string, unknown>
-        for (const { name, required, binding } of inputMembers)
-          if (required && binding && found[name] === undefined) reading.missing.push(binding.name || name)
-        return found
-      })
+      return finished(
+        protocol,
+        (reading) => {
+          const found = { ...body(incoming, reading), ...bound(incoming) } as Record<string, unknown>
+          for (const { name, required, binding } of inputMembers)
+            if (required && binding && found[name] === undefined) reading.missing.push(binding.name || name)
+          return found
+        },
+        { ...holding, code: ruleCode(input) },
+      )
     },
     write: output.kind === "struct" ? answerWriter(output, protocol, status, xmlNamespace) : () => empty(status),
   }

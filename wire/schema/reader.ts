@@ -6,7 +6,9 @@ import { Fault } from "#lib/fault.ts"
 import { type FormNode, shown } from "../protocols/form.ts"
 import type { QueryProtocol } from "../types.ts"
 import { numberType } from "./numbers.ts"
-import { missingFault } from "./missing.ts"
+import { type Check, checkOf } from "./constraints/check.ts"
+import { rulesOf } from "./constraints/rules.ts"
+import { type Broken, brokenBy, inputFault } from "./missing.ts"
 import { readBlob, readBoolean, readNumber, readTimestamp } from "./scalars.ts"
 import type { Member, Names, Shape } from "./shape.ts"
 
@@ -16,6 +18,8 @@ export type InputReader = (form: FormNode) => object
 interface Context {
   /** Paths of required parameters that are absent. */
   readonly missing: string[]
+  /** Values that break a rule of the model. */
+  readonly broken: Broken[]
 }
 type Reader = (node: FormNode, path: string, context: Context) => unknown
 type Struct = Extract<Shape, { kind: "struct" }>
@@ -25,14 +29,15 @@ const protocolParameters: ReadonlySet<string> = new Set(["Action", "Version"])
 const compiled: Record<QueryProtocol, WeakMap<object, Reader>> = { ec2Query: new WeakMap(), awsQuery: new WeakMap() }
 
 /** The reader of one operation's input. */
-export function inputReader(shape: Shape, protocol: QueryProtocol): InputReader {
+export function inputReader(shape: Shape, protocol: QueryProtocol, holdsRules = true): InputReader {
   const read: Reader = shape.kind === "struct" ? structReader(shape, protocol) : refuseChildren
   return (form) => {
-    const context: Context = { missing: [] }
+    const context: Context = { missing: [], broken: [] }
     const children = new Map(form.children)
     for (const name of protocolParameters) children.delete(name)
     const input = read({ children }, "", context)
-    if (context.missing.length > 0) throw missingFault(context.missing, protocol)
+    const fault = inputFault(context.missing, holdsRules ? context.broken : [], protocol)
+    if (fault) throw fault
     return typeof input === "object" && input !== null ? input : {}
   }
 }
@@ -113,13 +118,15 @@ function structReader(shape: Struct, protocol: QueryProtocol): Reader {
 }
 
 function compileStruct(shape: Struct, protocol: QueryProtocol): Reader {
-  const byKey = new Map<string, { readonly name: string; readonly read: Reader }>()
+  const byKey = new Map<string, { readonly name: string; readonly read: Reader; readonly check: Check | undefined }>()
+  const rules = rulesOf(shape)
   const required: { readonly name: string; readonly key: string }[] = []
   for (const member of shape.members()) {
     const key = requestKey(member, protocol)
     byKey.set(key, {
       name: member.name,
       read: reader(member.shape, member.names, protocol, shape.name, member.name),
+      check: checkOf(rules[member.name]),
     })
     if (member.required) required.push({ name: member.name, key })
   }
@@ -134,7 +141,10 @@ function compileStruct(shape: Struct, protocol: QueryProtocol): Reader {
         continue
       }
       const value = member.read(child, below(path, key), context)
-      if (value !== undefined) input[member.name] = value
+      if (value === undefined) continue
+      input[member.name] = value
+      const found = member.check?.(value)
+      if (found) context.broken.push(brokenBy(below(path, key), found, protocol))
     }
     for (const member of required) {
       if (input[member.name] === undefined) context.missing.push(below(path, member.key))

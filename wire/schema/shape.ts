@@ -35,6 +35,8 @@ export type Shape =
       readonly kind: "struct"
       readonly identity: object
       readonly name: string
+      /** "com.amazonaws.ec2" */
+      readonly namespace: string
       /** Of a union, exactly one member is set. */
       readonly isUnion: boolean
       /** Tag of the structure where it is a whole document. */
@@ -106,6 +108,7 @@ function structOf(schema: NormalizedSchema): Shape {
     kind: "struct",
     identity: tuple,
     name: String(tuple[2]),
+    namespace: String(tuple[1]),
     isUnion: schema.isUnionSchema(),
     xmlName: textOf(schema.getOwnTraits().xmlName),
     members: () =>

@@ -6,7 +6,9 @@
 import { Fault } from "#lib/fault.ts"
 import { shown } from "../protocols/form.ts"
 import { CborTime } from "../protocols/cbor.ts"
-import { type Broken, constraintFault } from "./missing.ts"
+import { checkOf } from "./constraints/check.ts"
+import { rulesOf } from "./constraints/rules.ts"
+import { type Broken, brokenBy, constraintFault } from "./missing.ts"
 import { readBlob, readTimestamp } from "./scalars.ts"
 import type { Shape } from "./shape.ts"
 
@@ -19,6 +21,8 @@ export interface Reading {
   readonly missing: string[]
   /** Members that no schema names. */
   readonly unknown: Broken[]
+  /** Values that break a rule of the model. */
+  readonly broken: Broken[]
 }
 type Reader = (value: unknown, path: string, reading: Reading, depth: number) => unknown
 type Struct = Extract<Shape, { kind: "struct" }>
@@ -97,11 +101,14 @@ function structReader(shape: Struct, dialect: Dialect): Reader {
 }
 
 function compileStruct(shape: Struct, dialect: Dialect): Reader {
+  const rules = rulesOf(shape)
   const members = shape.members().map((member) => ({
     name: member.name,
     key: (dialect === "jsonNames" ? member.names.jsonName : undefined) ?? member.name,
     required: member.required,
     read: reader(member.shape, dialect),
+    check: checkOf(rules[member.name]),
+    whole: rules[member.name]?.whole === true,
   }))
   const byKey = new Map(members.map((member) => [member.key, member]))
   const required = members.filter((member) => member.required)
@@ -113,8 +120,14 @@ function compileStruct(shape: Struct, dialect: Dialect): Reader {
       const member = byKey.get(key)
       // "__type" may stand in any structure of a JSON document and says nothing.
       if (item === null || item === undefined || key === "__type") continue
-      if (member) input[member.name] = member.read(item, below(path, key), reading, depth + 1)
-      else reading.unknown.push({ path: below(path, key), value: null, constraint: "Member must be a known one" })
+      if (member) {
+        const at = below(path, key)
+        const read = member.read(item, at, reading, depth + 1)
+        if (member.whole && !Number.isInteger(read)) refuse(read, "Integer")
+        input[member.name] = read
+        const found = member.check?.(read)
+        if (found) reading.broken.push(brokenBy(at, found))
+      } else reading.unknown.push({ path: below(path, key), value: null, constraint: "Member must be a known one" })
     }
     for (const member of required) {
       if (input[member.name] === undefined) reading.missing.push(below(path, member.key))
@@ -127,7 +140,7 @@ function compileStruct(shape: Struct, dialect: Dialect): Reader {
 function listReader(element: Reader): Reader {
   return (value, path, reading, depth) => {
     if (!Array.isArray(value)) return refuse(value, "List")
-    return value.map((item, index) => element(item, `${path}.${index + 1}`, reading, depth + 1))
+    return value.map((item, index) => element(item, `${path}.${index + 1}.member`, reading, depth + 1))
   }
 }
 

@@ -1,5 +1,7 @@
 /** Readers of XML requests, compiled to closures: an element's tree in, the SDK's typed input out. */
 import { malformed, type XmlElement } from "../protocols/xml-tree.ts"
+import { checkOf } from "./constraints/check.ts"
+import { rulesOf } from "./constraints/rules.ts"
 import { readTimestamp } from "./scalars.ts"
 import type { Member, Names, Shape } from "./shape.ts"
 
@@ -21,8 +23,10 @@ export function elementReader(shape: Shape): (element: XmlElement) => object {
 }
 
 function compileStruct(shape: Struct): (element: XmlElement) => object {
+  const rules = rulesOf(shape)
   const members = shape.members().map((member) => ({
     name: member.name,
+    check: checkOf(rules[member.name]),
     required: member.required,
     tag: member.names.xmlName ?? member.name,
     read: memberReader(member),
@@ -34,7 +38,9 @@ function compileStruct(shape: Struct): (element: XmlElement) => object {
     for (const [tag, elements] of Map.groupBy(element.children, ({ name }) => name)) {
       const member = byTag.get(tag)
       if (!member) throw malformed()
-      input[member.name] = member.read(elements)
+      const value = member.read(elements)
+      if (member.check?.(value)) throw malformed()
+      input[member.name] = value
     }
     // A type of a grantee is an attribute, "xsi:type"; all else is elements.
     for (const [name, value] of element.attributes) {

@@ -69,6 +69,12 @@ export function readClaim(request: SignedRequest, protocol: Protocol): Claim | u
   return { ...said.credential, signedHeaders, signature, timestamp, signedAtMs, expiresMs }
 }
 
+/** The service that a scope names, although the rest of what a request says of its signature may be wrong. */
+export function serviceSaid({ headers, query }: SignedRequest): string | undefined {
+  const text = firstOf(headers, "authorization") ?? query
+  return /(?:\/|%2F)([a-z0-9-]{1,64})(?:\/|%2F)aws4_request/i.exec(text.slice(0, 4096))?.[1]
+}
+
 /** The value of a header, the first one of several. */
 export function firstOf(headers: Headers, name: string): string | undefined {
   const value = headers[name]
@@ -141,16 +147,16 @@ function presignedFields(query: string, protocol: Protocol): Fields | undefined 
     if (!pair.startsWith("X-Amz-")) continue
     const equals = pair.indexOf("=")
     const name = pair.slice("X-Amz-".length, equals < 0 ? undefined : equals)
-    if (fields.has(name)) throw refusal("incomplete", protocol, "A parameter of the signature is given twice.")
+    if (fields.has(name)) throw refusal("incompleteQuery", protocol, "A parameter of the signature is given twice.")
     try {
       fields.set(name, equals < 0 ? "" : decodeURIComponent(pair.slice(equals + 1)))
     } catch {
-      throw refusal("incomplete", protocol, "A parameter of the signature is badly encoded.")
+      throw refusal("incompleteQuery", protocol, "A parameter of the signature is badly encoded.")
     }
   }
   if (!fields.has("Algorithm")) return undefined
   if (fields.get("Algorithm") !== algorithm) {
-    throw refusal("incomplete", protocol, `The algorithm must be ${algorithm}.`)
+    throw refusal("incompleteQuery", protocol, `The algorithm must be ${algorithm}.`)
   }
   return fields
 }
@@ -194,7 +200,7 @@ function headerTimestamp(headers: Headers, protocol: Protocol): string {
   const amazonDate = firstOf(headers, "x-amz-date")
   if (amazonDate !== undefined) return amazonDate.trim()
   const date = firstOf(headers, "date")?.trim()
-  if (date === undefined) throw refusal("incomplete", protocol, "The request needs 'X-Amz-Date' or 'Date'.")
+  if (date === undefined) throw refusal("noDate", protocol, "The request needs 'X-Amz-Date' or 'Date'.")
   if (timestampMs(date) !== undefined) return date
   const at = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/.test(date) ? Date.parse(date) : Number.NaN
   return Number.isNaN(at) ? "" : new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, "")
@@ -229,7 +235,7 @@ function readTimestamp(text: string): number | undefined {
 function expiry(text: string | undefined, protocol: Protocol): number {
   const seconds = /^\d{1,6}$/.test(text ?? "") ? Number(text) : 0
   if (seconds < 1 || seconds > longestSeconds) {
-    throw refusal("incomplete", protocol, `X-Amz-Expires must be between 1 and ${longestSeconds} seconds.`)
+    throw refusal("incompleteQuery", protocol, `X-Amz-Expires must be between 1 and ${longestSeconds} seconds.`)
   }
   return seconds * 1000
 }

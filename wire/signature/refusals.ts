@@ -47,6 +47,19 @@ const rows = {
     documents: [400, "IncompleteSignatureException", nonconforming],
     s3: [400, "AuthorizationHeaderMalformed", "The authorization header is malformed; {detail}"],
   },
+  /** The same of a presigned request. */
+  incompleteQuery: {
+    ec2Query: [400, "IncompleteSignature", nonconforming],
+    awsQuery: [400, "IncompleteSignature", nonconforming],
+    documents: [400, "IncompleteSignatureException", nonconforming],
+    s3: [400, "AuthorizationQueryParametersError", "{detail}"],
+  },
+  noDate: {
+    ec2Query: [400, "IncompleteSignature", nonconforming],
+    awsQuery: [400, "IncompleteSignature", nonconforming],
+    documents: [400, "IncompleteSignatureException", nonconforming],
+    s3: [403, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"],
+  },
   /** Well formed, but made for something else than this endpoint. */
   scope: {
     ec2Query: authFailure,
@@ -78,6 +91,13 @@ const rows = {
     awsQuery: notMatching,
     documents: invalidSignature(notMatching[2]),
     s3: s3Mismatch,
+  },
+  /** A session token beside a permanent key. */
+  token: {
+    ec2Query: authFailure,
+    awsQuery: [403, "InvalidClientTokenId", invalidToken],
+    documents: [400, "UnrecognizedClientException", invalidToken],
+    s3: [400, "InvalidToken", "The provided token is malformed or otherwise invalid."],
   },
   /** No such key, or one that is switched off. */
   unknownKey: {

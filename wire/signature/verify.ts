@@ -56,7 +56,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       throw refusal(secret ? "mismatch" : "unknownKey", protocol)
     }
     // Keys here are permanent ones: a session token beside one was made for another key.
-    if (!secret.active || request.headers["x-amz-security-token"]) throw refusal("unknownKey", protocol)
+    if (!secret.active) throw refusal("unknownKey", protocol)
+    if (hasToken(request, claim)) throw refusal("token", protocol)
     const lookedUpAt = before === revision() ? before : undefined
     if (!ready || found?.lookedUpAt !== lookedUpAt) keys.keep(claim, { secret, key, lookedUpAt })
     return secret.caller
@@ -69,10 +70,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
     // The same work for keys that are not at hand, or the time would tell which ones are in use.
     const equal = isSigned(request, claim, body, usable?.key ?? nobodyKey)
     const isTimely = timeliness(claim, clock.wallMs()) === undefined
-    return usable && equal && isTimely && !request.headers["x-amz-security-token"] ? usable.secret.caller : undefined
+    return usable && equal && isTimely && !hasToken(request, claim) ? usable.secret.caller : undefined
   }
   return Object.assign(verify, { atOnce, keyOf: (claim: Claim) => keys.find(claim)?.key })
 }
+
+const hasToken = ({ headers, query }: SignedRequest, { expiresMs }: Claim): boolean =>
+  Boolean(headers["x-amz-security-token"]) || (expiresMs !== undefined && query.includes("X-Amz-Security-Token="))
 
 // Pollers send the same few bodies all day: the hash of a short one is remembered with it.
 const bodyHashes = new Map<string, string>()

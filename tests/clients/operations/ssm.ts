@@ -76,7 +76,7 @@ export const ssm = {
     assert.equal(await refused({ MaxResults: 11 }), "400 ValidationException")
     assert.equal(await refused({ Path: "aws" }), "400 ValidationException")
     assert.equal(await refused({ NextToken: "abc" }), "400 InvalidNextToken")
-    assert.equal(await refused({ ParameterFilters: [{ Key: "Luck", Values: ["7"] }] }), "400 InvalidFilterKey")
+    assert.equal(await refused({ ParameterFilters: [{ Key: "Tier", Values: ["7"] }] }), "400 InvalidFilterKey")
   },
 
   async DescribeParameters({ ssm, refusalOf }) {

@@ -82,7 +82,7 @@ export const tagging = {
     for (const value of ["red", "blue", "red"]) await tagged(cloud, { [Key]: value })
     assert.deepEqual(await cloud.tagging("GetTagValues", { Key }), { TagValues: ["red", "blue"], PaginationToken: "" })
     assert.equal(await refused(cloud, "GetTagValues", { Key: "" }), "400 InvalidParameterException")
-    assert.equal(await refused(cloud, "GetTagValues", {}), "400 ValidationException")
+    assert.equal(await refused(cloud, "GetTagValues", {}), "400 InvalidParameterException")
   },
 
   async TagResources(cloud) {

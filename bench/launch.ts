@@ -1,7 +1,7 @@
 /**
- * `fractus bench launch [--json] [--pairs N] [--at-once N] [--sides cold,hand,warm]`: from RunInstances to the ssh banner and to the end
+ * `fractus bench launch [--json] [--pairs N] [--at-once N] [--sides cold,hand,warm,pool]`: from RunInstances to the ssh banner and to the end
  * of the first ssh command: of a guest that boots, of the same image started by hand in QEMU the same way, and of a clone of a warm
- * template, in interleaved turns; and each step of a launch. `--at-once`: so many by one call instead. Needs root and real guests.
+ * template, made for the launch or waiting in the pool, in interleaved turns; and each step of a launch. `--at-once`: so many by one call instead. Needs root and real guests.
  */
 import { parseArgs } from "node:util"
 import { launchAtOnce } from "./launch/at-once.ts"
@@ -37,7 +37,7 @@ else for (const each of results) console.log(line(each))
 
 async function takeTurns(): Promise<Readonly<Record<Side, readonly Turn[]>>> {
   const closers = openClosers()
-  const turns: Record<Side, Turn[]> = { cold: [], hand: [], warm: [] }
+  const turns: Record<Side, Turn[]> = { cold: [], hand: [], warm: [], pool: [] }
   try {
     const open = await openSides(chosen, closers)
     for (let at = 0; at < pairs; at++) {
@@ -80,7 +80,7 @@ function slowest(of: readonly number[]): Result {
   return { ...found, value: found.p95, ok: found.p95 <= limit }
 }
 
-function inTurns({ cold, hand, warm }: Awaited<ReturnType<typeof takeTurns>>): readonly Result[] {
+function inTurns({ cold, hand, warm, pool }: Awaited<ReturnType<typeof takeTurns>>): readonly Result[] {
   const commands = (turns: readonly Turn[]) => turns.map(({ commandMs }) => commandMs)
   const ratios = cold.flatMap((turn, at) => (hand[at] ? [turn.bannerMs / hand[at].bannerMs] : []))
   const ofCold = warm.flatMap((turn, at) => (cold[at] ? [turn.bannerMs / cold[at].bannerMs] : []))
@@ -104,6 +104,8 @@ function inTurns({ cold, hand, warm }: Awaited<ReturnType<typeof takeTurns>>): r
     ["warm launch: RunInstances to ssh banner, against a cold one in turn", "times", null, ofCold],
     ["warm launch: RunInstances to ssh banner", "ms", 700, banners(warm), medianSteps(warm)],
     ["warm launch: RunInstances to the end of the first ssh command", "ms", 1000, commands(warm)],
+    ["launch from the pool: RunInstances to ssh banner", "ms", 100, banners(pool), medianSteps(pool)],
+    ["launch from the pool: RunInstances to the end of the first ssh command", "ms", 300, commands(pool)],
   ]
   const medians = measured.flatMap(([promise, unit, limit, of, detail]) =>
     of.length > 0 ? [result(promise, unit, limit, of, detail)] : [],

@@ -61,6 +61,7 @@ test("every command of the contract is in the tree, and takes --home where it wo
     "--unknown-ami",
     "--sim-speed",
     "--warm",
+    "--warm-pool",
     "--public-cidr",
     "--tls",
     "--foreground",

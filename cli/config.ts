@@ -15,6 +15,9 @@ export const checkOptions = (options: UpOptions): void => {
       help,
     ])
   }
+  if (options.warmPool !== undefined && (options.engine === "sim" || options.warm === "off")) {
+    throw new Failure(2, "--warm-pool keeps clones of warm templates: not with --engine sim or --warm off", help)
+  }
   if (options.simSpeed !== undefined && options.engine !== "sim") {
     throw new Failure(2, "--sim-speed is only for --engine sim: real guests live in real time", [
       `${program} up --engine sim --sim-speed ${options.simSpeed}`,
@@ -42,6 +45,7 @@ export const newConfig = (home: string, options: UpOptions, saved: Config | unde
     unknownAmi: options.unknownAmi ?? "reject",
     simSpeed: options.simSpeed ?? 1,
     ...(options.warm === undefined ? {} : { warm: options.warm }),
+    ...(options.warmPool === undefined ? {} : { warmPool: options.warmPool }),
     ...(options.throttle === true && { throttle: true }),
     ...(publicCidr === undefined ? {} : { publicCidr }),
     ...(vcpuLimit === undefined ? {} : { vcpuLimit }),
@@ -70,6 +74,7 @@ export const differences = (options: UpOptions, running: Config): string[] => {
     ["--unknown-ami", options.unknownAmi, running.unknownAmi],
     ["--sim-speed", options.simSpeed, running.simSpeed],
     ["--warm", options.warm, running.warm ?? "on"],
+    ["--warm-pool", options.warmPool, running.warmPool ?? "0"],
     ["--public-cidr", options.publicCidr, running.publicCidr],
     ["--vcpu-limit", options.vcpuLimit, running.vcpuLimit],
     ["--throttle", options.throttle && "on", running.throttle ? "on" : "off"],

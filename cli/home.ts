@@ -16,6 +16,8 @@ export type Config = {
   simSpeed: number
   /** whether guests may be clones of warm templates; on when absent */
   warm?: "on" | "off"
+  /** clones that are kept waiting, as `--warm-pool` says; none when absent */
+  warmPool?: string
   /** pool of public addresses; the slot's own part of 198.18.0.0/15 when absent */
   publicCidr?: string
   /** vCPUs that may run in a region; any number when absent */

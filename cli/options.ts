@@ -9,6 +9,8 @@ export type UpOptions = {
   unknownAmi?: "reject" | "substitute"
   simSpeed?: number
   warm?: "on" | "off"
+  /** clones that are kept waiting: "4", or "t3.micro=4,t3.small=1" */
+  warmPool?: string
   publicCidr?: string
   vcpuLimit?: number
   throttle?: true
@@ -37,6 +39,21 @@ export const portOption = (text: string): number => wholeNumber(text, 1, 65_535,
 export const vcpuOption = (text: string): number => wholeNumber(text, 0, 1_000_000, "A number of vCPUs")
 
 export const linesOption = (text: string): number => wholeNumber(text, 0, 1_000_000, "The number of lines")
+
+/** How many clones wait: a number, or numbers by instance type. Which types there are is known to the daemon. */
+export const poolOption = (text: string): string => {
+  const parts = text.split(",").map((part) => /^(?:([a-z0-9-]+\.[a-z0-9-]+)=)?(\d{1,2})$/.exec(part))
+  const types = parts.map((part) => part?.[1])
+  const total = parts.reduce((sum, part) => sum + Number(part?.[2]), 0)
+  const clear = parts.length === 1 || (!types.includes(undefined) && new Set(types).size === types.length)
+  if (clear && total <= poolLimit) return text
+  throw new InvalidArgumentError(
+    `A pool is a number up to ${poolLimit}, or numbers by type up to that in all: t3.micro=4,t3.small=1.`,
+  )
+}
+
+/** Of clones that wait on one host. */
+const poolLimit = 64
 
 /** Cloud seconds per real second. */
 export const speedOption = (text: string): number => {

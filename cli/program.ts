@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from "commander"
 import { readFileSync } from "node:fs"
 import { program as called } from "./failure.ts"
-import { cidrOption, linesOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
+import { cidrOption, linesOption, poolOption, portOption, speedOption, vcpuOption, type UpOptions } from "./options.ts"
 import { inRepository } from "./repository.ts"
 import type { BenchOptions } from "./commands/bench.ts"
 
@@ -34,6 +34,7 @@ const addUp = (root: Command): void => {
     .addOption(new Option("--unknown-ami <what>", "an image id that is not known").choices(["reject", "substitute"]))
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .addOption(new Option("--warm <state>", "clone guests of warm templates; on by default").choices(["on", "off"]))
+    .option("--warm-pool <n>", "keep so many clones running and waiting: 4, or t3.micro=4,t3.small=1", poolOption)
     .option("--public-cidr <cidr>", "pool of public addresses", cidrOption)
     .option("--vcpu-limit <n>", "vCPUs that an account may run in a region (any number)", vcpuOption)
     .option("--throttle", "refuse calls beyond the rates that EC2 documents, as RequestLimitExceeded")
@@ -174,7 +175,7 @@ const addWork = (root: Command): void => {
     .argument("[name]")
     .option("--pairs <n>", "how many pairs, of those that measure in pairs (launch: 20, others: 15)")
     .option("--at-once <n>", "launch: that many by one call, instead of one after the other")
-    .option("--sides <names>", "launch: some of cold,hand,warm, all if missing")
+    .option("--sides <names>", "launch: some of cold,hand,warm,pool, all if missing")
     .addOption(jsonOption())
     .action(async (name: string | undefined, options: Home & BenchOptions) =>
       (await import("./commands/bench.ts")).bench(name, options),

@@ -3,6 +3,7 @@ import type { CallInfo, Cloud } from "#cloud/call.ts"
 import type { Trail } from "#cloud/events/trail.ts"
 import type { Dispatcher } from "#cloud/service.ts"
 import { isRegion } from "#services/ec2/regions/data.ts"
+import { mayCall } from "#services/ec2/regions/opt-in.ts"
 import type { LaterObjects } from "./objects.ts"
 import { loadSchemas, type SchemaSource } from "#wire/schema/load.ts"
 import { refusal } from "#wire/signature/refusals.ts"
@@ -40,6 +41,12 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     target: "ServiceQuotasV20190624",
     open: async ({ cloud }) => (await import("#services/servicequotas/service.ts")).createService(cloud),
   },
+  "ec2-instance-connect": {
+    protocol: "awsJson1_1",
+    version: "2018-04-02",
+    target: "AWSEC2InstanceConnectService",
+    open: async ({ cloud }) => (await import("#services/ec2-instance-connect/service.ts")).createService(cloud),
+  },
   tagging: {
     protocol: "awsJson1_1",
     version: "2017-01-26",
@@ -52,6 +59,11 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
     target: "CloudTrail_20131101",
     open: async ({ cloud, trail }) => (await import("#services/cloudtrail/service.ts")).createService(cloud, trail),
   },
+  account: {
+    protocol: "restJson1",
+    version: "2021-02-01",
+    open: async ({ cloud }) => (await import("#services/account/service.ts")).createService(cloud),
+  },
   s3: {
     protocol: "restXml",
     version: "2006-03-01",
@@ -61,7 +73,7 @@ const rows: Readonly<Record<Exclude<SchemaSource, "ec2">, Row>> = {
   },
 }
 
-/** A binding for each service; a region that does not exist is refused before any handler. */
+/** A binding for each service; a region that does not exist, or that the account has not enabled, is refused before any handler. */
 export function bindings(parts: Parts): readonly ServiceBinding[] {
   const ec2Row: Row = {
     protocol: "ec2Query",
@@ -78,8 +90,11 @@ export function bindings(parts: Parts): readonly ServiceBinding[] {
         schemas,
         isPure: (operation: string) => dispatcher.isPure(operation),
         handles: (operation: string) => dispatcher.handles(operation),
-        dispatch(operation: string, input: object, info: CallInfo) {
+        async dispatch(operation: string, input: object, info: CallInfo) {
           if (!isRegion(info.region)) throw refusal("scope", row.protocol, "a valid region")
+          // A region that is not enabled does not know the account's keys.
+          if (!(await mayCall(parts.cloud.store, info.caller.account, info.region)))
+            throw refusal("unknownKey", row.protocol)
           return dispatcher.dispatch(operation, input, info)
         },
       }

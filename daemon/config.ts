@@ -17,9 +17,13 @@ export interface Config {
   readonly throttle?: true
   /** Whether guests may be clones of warm templates; on unless it says otherwise. */
   readonly warm?: "on" | "off"
+  /** Clones that are kept waiting: "4", or "t3.micro=4,t3.small=1". */
+  readonly warmPool?: string
   readonly region: string
   readonly account: string
 }
+
+const poolWords = /^(\d{1,2}|[a-z0-9-]+\.[a-z0-9-]+=\d{1,2}(,[a-z0-9-]+\.[a-z0-9-]+=\d{1,2})*)$/
 
 /** Reads and checks the file. Throws with the name of what is wrong. */
 export function readConfig(path: string): Config {
@@ -53,6 +57,7 @@ export function readConfig(path: string): Config {
     account: field("account", (v): v is string => text(v) && /^\d{12}$/.test(v)),
     ...("throttle" in value ? { throttle: field("throttle", (v): v is true => v === true) } : {}),
     ...("warm" in value ? { warm: field("warm", among("on", "off")) } : {}),
+    ...("warmPool" in value ? { warmPool: field("warmPool", (v): v is string => text(v) && poolWords.test(v)) } : {}),
     ...(text(publicCidr) ? { publicCidr } : {}),
     ...(limited ? { vcpuLimit: field("vcpuLimit", number(0, 1_000_000)) } : {}),
   }

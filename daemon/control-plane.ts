@@ -5,6 +5,7 @@ import { createHostLink, type HostLink } from "#cloud/hosts/link.ts"
 import { createAccount, keySource, rootOf } from "#cloud/identity/accounts.ts"
 import type { HostConnection, HostFacts } from "#host/protocol/types.ts"
 import type { Clock } from "#lib/clock.ts"
+import { sweepCapacityReservations } from "#services/ec2/capacity-reservations/handlers.ts"
 import { endingFastLaunches } from "#services/ec2/fast-launch/observe.ts"
 import { endingInstances, sweepTerminated } from "#services/ec2/instances/sweep.ts"
 import { type PublicImage, registerPublicImages } from "#services/ec2/images/register.ts"
@@ -103,7 +104,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { port } = await server.listen(config.port, config.address)
   const endpoint = `http://${config.address}:${port}`
   const sweeper = setInterval(
-    () => void sweepTerminated(cloud).catch((error: unknown) => log("sweeping terminated instances", error)),
+    () => {
+      void sweepTerminated(cloud).catch((error: unknown) => log("sweeping terminated instances", error))
+      void sweepCapacityReservations(cloud).catch((error: unknown) => log("ending capacity reservations", error))
+    },
     Math.max(1000, sweepEveryMs / clock.speed),
   )
   sweeper.unref()

@@ -1,6 +1,8 @@
 /** What guests' processes take of this machine's memory. */
 import { readFile } from "node:fs/promises"
-import type { HostMemory, Status } from "./protocol/types.ts"
+import { readFileSync } from "node:fs"
+import { totalmem } from "node:os"
+import type { HostMemory, PoolState, Status } from "./protocol/types.ts"
 
 const atOnce = 4
 
@@ -8,6 +10,7 @@ const atOnce = 4
 export async function guestMemory(
   guests: Iterable<{ readonly resource: string; readonly status: Status | undefined }>,
   templatesBytes: number,
+  pool?: PoolState,
 ): Promise<HostMemory> {
   const left = [...guests].flatMap(({ resource, status }) =>
     status?.kind === "guest" && status.pid !== undefined ? [{ guest: resource, pid: status.pid }] : [],
@@ -20,8 +23,20 @@ export async function guestMemory(
     }
   }
   await Promise.all(Array.from({ length: atOnce }, look))
-  return { guests: found, templatesBytes }
+  if (!pool || pool.wanted + pool.members.length === 0) return { guests: found, templatesBytes }
+  const waiting = (await Promise.all(pool.members.map(memoryOf))).filter((each) => each !== undefined)
+  const pssBytes = waiting.reduce((sum, each) => sum + each.pssBytes, 0)
+  return { guests: found, templatesBytes, pool: { wanted: pool.wanted, waiting: waiting.length, pssBytes } }
 }
+
+/** What the kernel can give without swapping (proc_meminfo(5), MemAvailable). */
+export function availableMiB(): number {
+  const found = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))
+  return Math.floor(Number(found?.[1] ?? 0) / 1024)
+}
+
+/** What clones that wait leave alone. */
+export const poolFloorMiB = (): number => Math.max(512, Math.floor(totalmem() / 2 ** 20 / 10))
 
 /** Pss counts a page that several processes share in parts, Rss whole with each of them (proc_pid_smaps(5)). */
 export async function memoryOf(

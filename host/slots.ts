@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto"
 import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import type { Uids } from "#engine/hypervisor/types.ts"
 import { DatabaseSync } from "node:sqlite"
 import { bootId, startTime } from "./supervise/process.ts"
 
@@ -21,6 +22,8 @@ export interface Slot {
     readonly nameRelay: number
     /** Of the machine that others will be cloned from. */
     readonly template: number
+    /** Of clones that wait, and of guests that were such. */
+    readonly pool: Uids
   }
   /** The number-th /20 of 198.18.0.0/15. */
   readonly publicCidr: string
@@ -151,6 +154,7 @@ function slot(number: number, release: () => Promise<void>): Slot {
       dhcp: uidBase + 9_901,
       nameRelay: uidBase + 9_902,
       template: uidBase + 9_903,
+      pool: { first: uidBase + 9_910, count: 90 },
     },
     publicCidr: `198.${18 + (third >> 8)}.${third & 255}.0/20`,
     release,

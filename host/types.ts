@@ -1,6 +1,6 @@
 /** What the host part is given, and what it offers beside the protocol. */
 import type { Clock } from "#lib/clock.ts"
-import type { Architecture, Boot, HypervisorEngine } from "#engine/hypervisor/types.ts"
+import type { Architecture, Boot, HypervisorEngine, Uids } from "#engine/hypervisor/types.ts"
 import type { NetworkEngine } from "#engine/network/types.ts"
 import type { StorageEngine } from "#engine/storage/types.ts"
 import type { CheckTimes } from "./reconcile/checks.ts"
@@ -32,6 +32,12 @@ export interface ImageSource {
   find(id: string): Promise<HostImage | undefined>
 }
 
+/** So many clones wait: of a size, or of what was launched last. */
+export interface PoolTarget {
+  readonly size?: { readonly vcpus: number; readonly memoryMiB: number }
+  readonly count: number
+}
+
 export interface HostOptions {
   readonly hypervisor: HypervisorEngine
   readonly network: NetworkEngine
@@ -54,6 +60,15 @@ export interface HostOptions {
     readonly mtu: number
     /** A template is made when nothing was to be done for this long, real milliseconds; 3,000 by default. */
     readonly quietMs?: number
+    /** Clones are kept waiting, as these users, which no guest is otherwise. Missing: none. */
+    readonly pool?: {
+      readonly uids: Uids
+      readonly targets: readonly PoolTarget[]
+      /** Between two looks at it, real milliseconds; 1,000 by default. */
+      readonly everyMs?: number
+      /** What of this machine's memory is left alone; by default a tenth, 512 MiB at least. */
+      readonly floorMiB?: number
+    }
   }
   /** SMBIOS strings; by default those that cloud-init takes for EC2. */
   readonly identity?: { readonly manufacturer: string; readonly product: string }

@@ -54,6 +54,8 @@ export interface RealCloud {
   readonly key: string
   /** Resolves when the next launch is a clone. On a cloud that is warm alone. */
   warm(): Promise<void>
+  /** Resolves when as many clones wait as shall. On a cloud with a pool alone. */
+  pooled(): Promise<void>
   /** Resolves once nothing of it is left. */
   terminate(id: string): Promise<void>
   model(id: string): Promise<Model>
@@ -62,10 +64,10 @@ export interface RealCloud {
   close(): Promise<void>
 }
 
-/** Starts a cloud on a fresh home; its guests boot, or with "on" are clones of warm templates; `many`: small ones. `close` ends all of it and removes the home. */
+/** Starts a cloud on a fresh home; its guests boot, or with "on" are clones of warm templates, of those that wait where there is a `pool`; `many`: small ones. `close` ends all of it and removes the home. */
 export async function openCloud(
   warm: "on" | "off" = "off",
-  { many = false }: { readonly many?: boolean } = {},
+  { many = false, pool }: { readonly many?: boolean; readonly pool?: number } = {},
 ): Promise<RealCloud> {
   const instanceType = many ? types.small : types.one
   const directory = mkdtempSync(join(tmpdir(), "fractus-launch-"))
@@ -81,7 +83,19 @@ export async function openCloud(
   const close = () => (closing ??= down())
   try {
     const port = await freePort()
-    await fractus("up", "--port", String(port), "--images", "first", "--no-profile", "--yes", "--warm", warm)
+    const waiting = pool === undefined ? [] : ["--warm-pool", `${instanceType}=${pool}`]
+    await fractus(
+      "up",
+      "--port",
+      String(port),
+      "--images",
+      "first",
+      "--no-profile",
+      "--yes",
+      "--warm",
+      warm,
+      ...waiting,
+    )
     const endpoint = `http://127.0.0.1:${port}`
     const ec2 = await clientOf(home, endpoint)
     const { Images = [] } = await ec2.send(new DescribeImagesCommand({}))
@@ -104,6 +118,7 @@ export async function openCloud(
       async warm() {
         await fractus("image", "warm", image, "--instance-type", instanceType)
       },
+      pooled: () => untilPooled(endpoint),
       async terminate(id) {
         await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
         const answer = await fetch(`${endpoint}/_fractus/settled?timeout=60`)
@@ -166,6 +181,18 @@ async function openSsh(ec2: EC2Client): Promise<void> {
   await ec2.send(
     new AuthorizeSecurityGroupIngressCommand({ GroupId: SecurityGroups[0]?.GroupId, IpPermissions: [rule] }),
   )
+}
+
+async function untilPooled(endpoint: string): Promise<void> {
+  const end = performance.now() + launchMs
+  for (;;) {
+    const answer = await fetch(`${endpoint}/_fractus/status`)
+    const { memory }: { readonly memory: { readonly pool: { wanted: number; waiting: number } | null } } =
+      await JSON.parse(await answer.text())
+    if (memory.pool && memory.pool.wanted > 0 && memory.pool.waiting >= memory.pool.wanted) return
+    if (performance.now() > end) throw new Error("the pool is not filled")
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
 }
 
 async function modelOf(home: string, image: string, id: string): Promise<Model> {

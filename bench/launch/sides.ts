@@ -5,7 +5,7 @@ import { openCloud, type RealCloud } from "./cloud.ts"
 import type { Contact } from "./first-contact.ts"
 import { stepTimes } from "./steps.ts"
 
-export const sides = ["cold", "hand", "warm"] as const
+export const sides = ["cold", "hand", "warm", "pool"] as const
 export type Side = (typeof sides)[number]
 export const isSide = (word: string): word is Side => sides.some((side) => side === word)
 
@@ -19,7 +19,7 @@ export async function openSides(
   closers: Closers,
 ): Promise<Readonly<Record<Side, () => Promise<Turn>>>> {
   const missing = () => Promise.reject(new Error("not asked for"))
-  const open: Record<Side, () => Promise<Turn>> = { cold: missing, hand: missing, warm: missing }
+  const open: Record<Side, () => Promise<Turn>> = { cold: missing, hand: missing, warm: missing, pool: missing }
   if (chosen.includes("cold") || chosen.includes("hand")) {
     const cloud = await openCloud()
     closers.add(() => cloud.close())
@@ -37,11 +37,19 @@ export async function openSides(
     closers.add(() => cloud.close())
     open.warm = () => turn(cloud, "clones template")
   }
+  if (chosen.includes("pool")) {
+    const cloud = await openWarm({ pool: 1 })
+    closers.add(() => cloud.close())
+    open.pool = async () => {
+      await cloud.pooled()
+      return turn(cloud, "takes i-")
+    }
+  }
   return open
 }
 
 /** A cloud whose next launch is a clone. */
-export async function openWarm(options: { readonly many?: boolean } = {}): Promise<RealCloud> {
+export async function openWarm(options: { readonly many?: boolean; readonly pool?: number } = {}): Promise<RealCloud> {
   const cloud = await openCloud("on", options)
   await cloud.warm()
   // The first one makes the VPC's network.

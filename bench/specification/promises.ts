@@ -35,6 +35,8 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
     rows: [
       { name: "warm launch: RunInstances to ssh banner", limit: "400 ms" },
       { name: "warm launch: RunInstances to the end of the first ssh command", limit: "1000 ms" },
+      { name: "launch from the pool: RunInstances to ssh banner", limit: "100 ms" },
+      { name: "launch from the pool: RunInstances to the end of the first ssh command", limit: "300 ms" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
       { name: "cold launch: RunInstances to the end of the first ssh command", limit: "" },
       { name: "by hand: start of QEMU to the end of the first ssh command", limit: "" },

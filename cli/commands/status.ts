@@ -25,8 +25,20 @@ const section = (title: string, rows: string[][]): void => {
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
 const memoryRows = (memory: NonNullable<Status["memory"]>): string[][] => [
-  [mebibytes(memory.pssBytes), "taken, a page that several share counted once (sum of Pss)"],
-  [mebibytes(memory.rssBytes), "if they shared none, as those that booted (sum of RSS)"],
+  ...(memory.guests > 0
+    ? [
+        [mebibytes(memory.pssBytes), "taken, a page that several share counted once (sum of Pss)"],
+        [mebibytes(memory.rssBytes), "if they shared none, as those that booted (sum of RSS)"],
+      ]
+    : []),
+  ...(memory.pool && memory.pool.wanted + memory.pool.waiting > 0
+    ? [
+        [
+          mebibytes(memory.pool.pssBytes),
+          `clones that wait in the pool: ${memory.pool.waiting} of ${memory.pool.wanted}`,
+        ],
+      ]
+    : []),
   ...(memory.templatesBytes > 0 ? [[mebibytes(memory.templatesBytes), "warm templates kept for the next clones"]] : []),
 ]
 
@@ -46,7 +58,8 @@ const printStatus = (status: Omit<Status, "images"> & { images: readonly ImageRo
       instance.name ?? "",
     ]),
   )
-  if (status.memory && status.memory.guests > 0) section("Memory of guests", memoryRows(status.memory))
+  if (status.memory && (status.memory.guests > 0 || (status.memory.pool?.wanted ?? 0) > 0))
+    section("Memory of guests", memoryRows(status.memory))
   section(
     "Processes",
     status.processes.map(({ pid, name }) => [String(pid), name]),

@@ -23,7 +23,14 @@ export type Status = {
   }[]
   processes: { name: string; pid: number }[]
   /** of all guests; null where they are simulated */
-  memory?: { guests: number; pssBytes: number; rssBytes: number; templatesBytes: number } | null
+  memory?: {
+    guests: number
+    pssBytes: number
+    rssBytes: number
+    templatesBytes: number
+    /** clones that wait for a launch; null where none are kept */
+    pool?: { wanted: number; waiting: number; pssBytes: number } | null
+  } | null
 }
 
 export type Account = { account: string; name?: string; accessKeyId?: string; secretAccessKey?: string }

@@ -21,7 +21,8 @@ const tokenKind = defineKind<TokenRecord>({
   facets: () => ({}),
 })
 
-const maxLength = 64
+/** Of most operations' tokens. */
+const usualLength = 64
 
 function idOf(call: Call, token: string): string {
   const hash = createHash("sha256").update(token).digest("hex").slice(0, 40)
@@ -36,11 +37,12 @@ function sortKeys(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** Id of what an earlier call with this token made, or undefined. Throws IdempotentParameterMismatch. */
+/** Id of what an earlier call with this token made, or undefined. `maxLength` in characters. Throws IdempotentParameterMismatch. */
 export async function earlierResult(
   call: Call,
   token: string | undefined,
   parameters: object,
+  maxLength = usualLength,
 ): Promise<string | undefined> {
   if (token === undefined || token === "") return undefined
   if (token.length > maxLength || !/^[\x21-\x7e ]+$/.test(token))

@@ -50,6 +50,7 @@ export async function readStatus(options: PagesOptions) {
       pssBytes: sum("pssBytes"),
       rssBytes: sum("rssBytes"),
       templatesBytes: memory.templatesBytes,
+      pool: memory.pool ?? null,
     },
   }
 }

@@ -11,8 +11,9 @@ import { fileMetadata } from "#host/metadata.ts"
 import { createHost } from "#host/reconcile/host.ts"
 import { serveHost } from "#host/socket/server.ts"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
-import type { ImageSource } from "#host/types.ts"
+import type { HostOptions, ImageSource, PoolTarget } from "#host/types.ts"
 import { type BuiltImage, readImage } from "#images/image-folder.ts"
+import { findInstanceType } from "#services/ec2/instance-types/data.ts"
 import { type Config, homeFiles } from "../config.ts"
 import { codeAt, isInside, tree, youngObjects } from "./code.ts"
 import { startGuestServices } from "./guest-services.ts"
@@ -50,6 +51,26 @@ export async function runHost(config: Config, { throwaway = false } = {}): Promi
   log("serving", { port: config.port, slot: stack.slot.number, account: credentials.account })
 }
 
+/** Throws for a type that there is not. */
+function templatesOf({ warmPool }: Config, { slot }: Stack): NonNullable<HostOptions["templates"]> {
+  const targets = (warmPool ?? "").split(",").filter(Boolean).map(poolTarget)
+  return { uid: slot.uids.template, mtu: insideMtu, pool: { uids: slot.uids.pool, targets } }
+}
+
+function poolTarget(words: string): PoolTarget {
+  const [name = "", count] = words.split("=")
+  if (count === undefined) return { count: Number(name) }
+  const type = findInstanceType(name)
+  const [vcpus, memoryMiB] = [type?.VCpuInfo?.DefaultVCpus, type?.MemoryInfo?.SizeInMiB]
+  if (vcpus === undefined || memoryMiB === undefined)
+    throw new StartError(
+      "internal",
+      `--warm-pool: ${name} is not an instance type`,
+      "./fractus up --warm-pool t3.micro=4",
+    )
+  return { size: { vcpus, memoryMiB }, count: Number(count) }
+}
+
 /** A start that failed leaves the machine as it was, unless guests of before are there: those go on, and the next start finds them. */
 async function clearAfterFailure(stack: Stack, log: Log): Promise<void> {
   try {
@@ -79,7 +100,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
     images: imageSource(homeFiles(config.home).images),
     log,
     uidBase: stack.slot.uidBase,
-    ...(config.warm === "off" ? {} : { templates: { uid: stack.slot.uids.template, mtu: insideMtu } }),
+    ...(config.warm === "off" ? {} : { templates: templatesOf(config, stack) }),
     processes: () => [
       { name: "fractus-host", pid: process.pid },
       ...Object.entries(children).flatMap(([name, child]) => {

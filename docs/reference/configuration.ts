@@ -14,6 +14,7 @@ const members: Readonly<Record<keyof Config, string>> = {
   unknownAmi: "`reject` or `substitute`: what RunInstances does with an image id that is not known",
   simSpeed: "cloud seconds in a real second, 0.001 to 1000000; 1 on `qemu`",
   warm: "`on` or `off`: whether guests may be clones of warm templates; may be left out, which is `on`",
+  warmPool: "clones that are kept waiting, `4` or by type `t3.micro=4,t3.small=1`, at most 64; none if left out",
   publicCidr: "pool of public addresses; may be left out",
   throttle: "`true`: calls beyond the rates that EC2 documents are refused; left out otherwise",
   vcpuLimit: "vCPUs that an account may run in a region, of each group of types with a quota of its own; any number if left out",

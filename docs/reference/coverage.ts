@@ -9,7 +9,7 @@ import { table } from "./markdown.ts"
 /** What an operation that is done leaves out, where it can be felt and not refused. */
 const leftOut: Readonly<Record<string, string>> = {
   AssociateInstanceEventWindow: "no events are scheduled",
-  EnableFastLaunch: "a warm template for t3.micro, of images whose guests have Fractus' agent; no count of resources is kept ready",
+  EnableFastLaunch: "a warm template for t3.micro, of images whose guests have Fractus' agent; clones are kept running where TargetResourceCount is given",
   ModifyDefaultCreditSpecification: "CPU is not throttled by standard credits",
   ModifyInstanceCreditSpecification: "CPU is not throttled by standard credits",
   ModifyInstanceMaintenanceOptions: "nothing recovers an instance, whatever is set",

@@ -1,8 +1,10 @@
 /** errors.md: every error code an answer can have, from the tables, the kinds of resources, and what is thrown besides. */
 import { commonErrors } from "#cloud/errors.ts"
+import { errors as account } from "#services/account/service.ts"
 import { errors as cloudtrail } from "#services/cloudtrail/service.ts"
 import { errors } from "#services/ec2/errors.ts"
 import { errors as s3 } from "#services/s3/errors.ts"
+import { errors as instanceConnect } from "#services/ec2-instance-connect/service.ts"
 import { errors as servicequotas } from "#services/servicequotas/service.ts"
 import { errors as ssm } from "#services/ssm/service.ts"
 import { errors as tagging } from "#services/tagging/handler.ts"
@@ -24,9 +26,11 @@ const ofKind = /(?:notFound|malformed): \[\s*"([A-Za-z.]+)",\s*(?:"((?:[^"\\]|\\
 const others = [
   { title: "S3", folder: "services/s3", table: s3 },
   { title: "Systems Manager", folder: "services/ssm", table: ssm },
+  { title: "EC2 Instance Connect", folder: "services/ec2-instance-connect", table: instanceConnect },
   { title: "Service Quotas", folder: "services/servicequotas", table: servicequotas },
   { title: "Resource Groups Tagging", folder: "services/tagging", table: tagging },
   { title: "CloudTrail", folder: "services/cloudtrail", table: cloudtrail },
+  { title: "Account Management", folder: "services/account", table: account },
 ] as const
 
 /** What a service says besides what all say. */

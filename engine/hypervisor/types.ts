@@ -29,6 +29,8 @@ export interface Nic {
   /** The tap, and the network namespace it stands in when the machine is prepared (see NetworkEngine.createPort). */
   readonly device: string
   readonly namespace: string
+  /** Link address of the tap itself, where another tap may take its place (WarmPool); missing: the kernel's choice. */
+  readonly deviceMac?: string
 }
 
 /** What a guest is told that need not find out by booting, because it is a clone of a warm template. */
@@ -88,6 +90,37 @@ export interface WarmTemplates {
   missing(like: MachineSpec): Promise<string | undefined>
   /** Memory that templates in use take, whether or not a clone uses it too. */
   loadedBytes(): number
+  /** Missing where no clones are kept waiting. */
+  readonly pool?: WarmPool
+}
+
+/**
+ * Clones of templates that run and are nobody yet. A machine that fits one takes it over in `prepare`: process, user, control group and
+ * disk, whose file is renamed over the machine's untouched one. None outlives the engine that keeps it, nor its template.
+ */
+export interface WarmPool {
+  /**
+   * Starts one of the template that fits `like`, whose only disk is new and belongs to nobody else: it is the member's from now on. Its
+   * process runs as the first user of `uids` who is free. Resolves with its id when it waits; rejects, with no process left, when it cannot.
+   */
+  add(like: MachineSpec, uids: Uids): Promise<string>
+  /** Those that wait now. */
+  members(): readonly WarmMember[]
+  /** Ends one that waits. Its disk's file stays. Idempotent. */
+  end(id: string): Promise<void>
+}
+
+/** Numeric users that are the pool's: `first` and those that follow. */
+export interface Uids {
+  readonly first: number
+  readonly count: number
+}
+
+export interface WarmMember {
+  readonly id: string
+  /** Name of its template. */
+  readonly template: string
+  readonly pid: number
 }
 
 /** A clone did not become what it was told to be. Its machine has exited, "nameless"; started again without an identity, it boots. */

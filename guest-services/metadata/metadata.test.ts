@@ -161,6 +161,27 @@ test("version 2: tokens for this guest, for their time, asked for properly", asy
   assert.equal(await get("nonsense"), 401, "a wrong token is refused also where none is needed")
 })
 
+test("what is there for some time only is listed, read line by line, and then gone", async () => {
+  const path = "meta-data/managed-ssh-keys/active-keys/ec2-user"
+  const untilMs = Date.now() + 60_000
+  const temporary = [
+    { path, text: "ssh-ed25519 AAAA", untilMs },
+    { path, text: "ssh-rsa BBBB", untilMs: untilMs + 60_000 },
+    { path: "meta-data/managed-ssh-keys/active-keys/root", text: "ssh-rsa CCCC", untilMs: Date.now() },
+  ]
+  await put("127.0.0.2", document({ temporary }))
+  assert.equal(await text(`/latest/${path}`), "ssh-ed25519 AAAA\nssh-rsa BBBB")
+  assert.equal(await text("/latest/meta-data/managed-ssh-keys/active-keys/"), "ec2-user")
+  assert.equal(await text("/latest/meta-data/"), "ami-id\nmanaged-ssh-keys/\nplacement/\npublic-keys/")
+  aheadMs = 60_001
+  assert.equal(await text(`/latest/${path}`), "ssh-rsa BBBB")
+  aheadMs = 120_001
+  assert.equal(await text(`/latest/${path}`), 404)
+  assert.equal(await text("/latest/meta-data/"), "ami-id\nplacement/\npublic-keys/")
+  aheadMs = 0
+  await put("127.0.0.2", document())
+})
+
 test("switched off is 403; strangers, other hosts' names and bodies are refused", async () => {
   await put("127.0.0.6", document({ enabled: false }))
   assert.equal((await ask("/latest/meta-data/", { from: "127.0.0.6" })).status, 403)

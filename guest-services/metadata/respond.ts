@@ -15,6 +15,8 @@ export interface MetadataRequest {
   readonly headers: IncomingHttpHeaders
   /** Undefined when nobody lives at the address that asks. */
   readonly document: MetadataDocument | undefined
+  /** Wall time. */
+  readonly nowMs: number
 }
 
 export interface MetadataAnswer {
@@ -93,7 +95,19 @@ function isAllowed({ headers }: MetadataRequest, document: MetadataDocument, tok
   return typeof token === "string" && tokens.valid(document.guest, token)
 }
 
-function find(document: MetadataDocument, path: string): MetadataAnswer {
+/** The tree as it stands at this moment. */
+function treeAt({ tree, temporary = [] }: MetadataDocument, nowMs: number): MetadataDocument["tree"] {
+  const now = temporary.filter(({ untilMs }) => nowMs < untilMs)
+  if (now.length === 0) return tree
+  const texts = new Map(Object.entries(tree))
+  for (const { path, text } of now) {
+    const before = texts.get(path)
+    texts.set(path, before === undefined ? text : `${before}\n${text}`)
+  }
+  return Object.fromEntries(texts)
+}
+
+function find(document: MetadataDocument, path: string, nowMs: number): MetadataAnswer {
   const [version = "", ...rest] = path.slice(1).split("/")
   if (version === "" && rest.length === 0) return text(versions.join("\n"))
   if (!known.has(version)) return failure(404)
@@ -102,7 +116,7 @@ function find(document: MetadataDocument, path: string): MetadataAnswer {
     if (document.userData === undefined) return failure(404)
     return text(Buffer.from(document.userData, "base64"), "application/octet-stream")
   }
-  const node = lookUp(document.tree, below)
+  const node = lookUp(treeAt(document, nowMs), below)
   if (below === "") {
     const top = node?.text.split("\n").map((name) => name.replace(/\/$/, "")) ?? []
     return text([...top, ...(document.userData === undefined ? [] : ["user-data"])].join("\n"))
@@ -132,5 +146,5 @@ export function respond(request: MetadataRequest, tokens: Tokens): MetadataAnswe
   if (path === "/latest/api/token") return issueToken(request, document, tokens)
   if (method !== "GET" && method !== "HEAD") return failure(405, { allow: "GET, HEAD" })
   if (!isAllowed(request, document, tokens)) return failure(401)
-  return find(document, path)
+  return find(document, path, request.nowMs)
 }

@@ -54,7 +54,10 @@ export function metadataServer({ documents, tokens, clock, setHopLimit }: Metada
       if (hasBody(request)) return send(response, failure(413), method, true)
       request.resume()
       const document = documents.of(source)
-      const answer = respond({ method, url: request.url ?? "", headers: request.headers, document }, tokens)
+      const answer = respond(
+        { method, url: request.url ?? "", headers: request.headers, document, nowMs: clock.wallMs() },
+        tokens,
+      )
       setHopLimit(socket, answer.hopLimit ?? normalHops)
       send(response, answer, method, false)
     },

@@ -15,10 +15,19 @@ export interface MetadataDocument {
   readonly hopLimit: number
   /** Keys without a leading slash, below /latest: "meta-data/ami-id", "dynamic/instance-identity/document". */
   readonly tree: Readonly<Record<string, string>>
+  /** What stands in the tree for some time only; texts of one path are its lines. */
+  readonly temporary?: readonly TemporaryText[]
   /** Raw user-data, base64; undefined answers 404. */
   readonly userData?: string
   /** Names this guest's resolver answers by itself: the private zone's domain. */
   readonly domainName: string
+}
+
+/** Wall time, in milliseconds. */
+export interface TemporaryText {
+  readonly path: string
+  readonly text: string
+  readonly untilMs: number
 }
 
 /** A guest's document as it is served to one of its interfaces. */
@@ -112,6 +121,8 @@ export interface VolumeAssignment extends VolumeSpec {
 /** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
 export interface TemplateAssignment extends WarmKind {
   readonly kind: "template"
+  /** So many clones of it are kept waiting, as far as the host has memory; none where this is missing. */
+  readonly pool?: number
 }
 export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment | TemplateAssignment
 export type { Group, NetworkSpec, PortSpec, VolumeSpec }
@@ -238,6 +249,14 @@ export interface HostMemory {
   readonly guests: readonly { readonly guest: string; readonly pssBytes: number; readonly rssBytes: number }[]
   /** Warm templates in use, kept for the next clones; their pages that guests use are counted there as well. */
   readonly templatesBytes: number
+  /** Clones that wait for a launch. Missing where none are kept. `wanted`: how many there should be. */
+  readonly pool?: { readonly wanted: number; readonly waiting: number; readonly pssBytes: number }
+}
+
+/** The pool as it stands: pids of those that wait. */
+export interface PoolState {
+  readonly wanted: number
+  readonly members: readonly number[]
 }
 
 /** A host as the control plane sees it, in memory or over the socket. */

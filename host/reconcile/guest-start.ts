@@ -133,7 +133,10 @@ const prepared: Step<Scene> = {
       ...(cpuQuotaPercent === undefined ? {} : { cpuQuotaPercent }),
       ...(machineVersion === undefined ? {} : { machineVersion }),
     }
-    if (identity) world.warmer?.want(spec, templateKind(scene))
+    if (identity) {
+      world.warmer?.want(spec, templateKind(scene))
+      world.pool?.used(templateKind(scene))
+    }
     try {
       const how = { ...(identity && { identity }), ...(resumeFrom && { resumeFrom }) }
       scene.machine = await world.hypervisor.prepare({ ...spec, ...how })

@@ -10,8 +10,9 @@ import { keepCredits } from "../credits/keeper.ts"
 import { checkedGuest, differing, holderAmong, networkSpec, networksOf, paidGuest } from "./entries.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
-import { guestMemory } from "../memory.ts"
+import { availableMiB, guestMemory, poolFloorMiB } from "../memory.ts"
 import { createTraces, statusWords, wishWords } from "../trace.ts"
+import { keepPool } from "./pool.ts"
 import { createQueue, newEntry, type Entry } from "./queue.ts"
 import { openMemories } from "./memories.ts"
 import { openRecords } from "./record.ts"
@@ -59,6 +60,23 @@ export function createHost(options: HostOptions): Host {
       pending: () => (synced ? queue.pending() : 1),
       log,
     })
+  const pool =
+    templates?.pool &&
+    maker &&
+    options.templates.pool &&
+    keepPool({
+      engine: templates.pool,
+      maker,
+      images,
+      everyMs: 1_000,
+      availableMiB,
+      floorMiB: poolFloorMiB(),
+      ...options.templates.pool,
+      path: join(options.stateDirectory, "pool-kinds.json"),
+      timer,
+      pending: () => (synced ? queue.pending() : 1),
+      log,
+    })
   let synced = false
   let closed = false
 
@@ -92,6 +110,7 @@ export function createHost(options: HostOptions): Host {
     records,
     memories,
     warmer,
+    pool,
     bootId,
     fullLookMs: resyncMs / 2,
     shutdownMs: options.shutdownMs ?? 60_000,
@@ -107,7 +126,7 @@ export function createHost(options: HostOptions): Host {
     network: createNetworkReconciler(),
     group: reconcileGroup,
     volume: reconcileVolume,
-    template: createTemplateReconciler({ templates, maker, records: templateRecords, log }),
+    template: createTemplateReconciler({ templates, maker, pool, records: templateRecords, log }),
   }
   const queue = createQueue({
     reconcile: (entry, superseded, waitedMs) => {
@@ -273,7 +292,7 @@ export function createHost(options: HostOptions): Host {
       return [...(options.processes?.() ?? []), ...guests]
     },
     ...(hypervisor.name === "qemu" && {
-      memory: () => guestMemory(entries.values(), options.hypervisor.templates?.loadedBytes() ?? 0),
+      memory: () => guestMemory(entries.values(), options.hypervisor.templates?.loadedBytes() ?? 0, pool?.state()),
     }),
     async trace(resource) {
       const entry = entries.get(resource)
@@ -304,7 +323,7 @@ export function createHost(options: HostOptions): Host {
       checks.close()
       unsubscribe()
       // A call that hangs must not keep the process from ending: the next one starts over.
-      const work = Promise.all([queue.close(entries.values()), keeper.close()])
+      const work = Promise.all([queue.close(entries.values()), keeper.close(), pool?.close()])
       await within("the work in flight", 5_000, timer, work).catch((error: unknown) =>
         log("host: closed over work in flight", { ...troubleOf(error) }),
       )

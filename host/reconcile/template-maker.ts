@@ -1,6 +1,6 @@
 /** Makes a template of a kind of guest, with a new volume of its image, as a launch would have. */
 import { randomUUID } from "node:crypto"
-import type { MachineSpec, WarmTemplates } from "#engine/hypervisor/types.ts"
+import type { MachineSpec, Uids, WarmTemplates } from "#engine/hypervisor/types.ts"
 import type { WarmKind } from "../protocol/types.ts"
 import type { HostOptions } from "../types.ts"
 import { TroubleError } from "./steps.ts"
@@ -20,6 +20,12 @@ export type TemplateKind = WarmKind & { readonly sizeBytes?: number }
 export interface TemplateMaker {
   /** Gives the name of the template, which may have been there. Takes a boot; rejects with why there is none. */
   make(kind: TemplateKind): Promise<string>
+  /**
+   * Has one more clone wait in the pool, of a template that is made unless it is there. Gives its id and the volume that is its disk: ours
+   * until `forget`, whoever has its file by then.
+   */
+  spare(kind: TemplateKind, uids: Uids): Promise<{ readonly member: string; readonly volume: string }>
+  forget(volume: string): Promise<void>
   /** Volumes that are nobody's but ours. */
   readonly volumes: ReadonlySet<string>
 }
@@ -28,14 +34,14 @@ export function createTemplateMaker(options: TemplateMakerOptions): TemplateMake
   const { templates, uid, mtu, identity } = options
   const { images, storage } = options.engines
   const volumes = new Set<string>()
-  const make = async (kind: TemplateKind, volume: string) => {
+  const machine = async (kind: TemplateKind, volume: string): Promise<MachineSpec> => {
     const image = await images.find(kind.image)
     if (!image) throw new TroubleError("no-image", `image ${kind.image} is not on this host`, true)
     if (!(await storage.hasImage(kind.image)) && image.diskPath) await storage.importImage(kind.image, image.diskPath)
     const smallest = Math.ceil((await storage.imageSize(kind.image)) / 2 ** 30) * 2 ** 30
     await storage.createVolume({ id: volume, sizeBytes: kind.sizeBytes ?? smallest, image: kind.image })
     const file = await storage.present(volume, uid)
-    const like: MachineSpec = {
+    return {
       id: "template",
       architecture: image.architecture,
       vcpus: kind.vcpus,
@@ -47,19 +53,49 @@ export function createTemplateMaker(options: TemplateMakerOptions): TemplateMake
       nics: [{ id: "eni-template", mac: "02:00:00:00:00:02", mtu, device: "none", namespace: "none" }],
       uid,
     }
-    return templates.make(like, uid)
+  }
+  const begin = (name: string) => {
+    const volume = `${name}-${randomUUID().slice(0, 8)}`
+    volumes.add(volume)
+    return volume
+  }
+  // What is left by an error here is found by the next sweep.
+  const forget = (volume: string) => storage.removeVolume(volume).finally(() => volumes.delete(volume))
+  const make = async (kind: TemplateKind) => {
+    const volume = begin("template")
+    try {
+      return await templates.make(await machine(kind, volume), uid)
+    } finally {
+      await forget(volume)
+    }
   }
   return {
     volumes,
-    async make(kind) {
-      const volume = `template-${randomUUID().slice(0, 8)}`
-      volumes.add(volume)
+    make,
+    forget,
+    async spare(kind, uids) {
+      const { pool } = templates
+      if (!pool) throw new Error("this engine keeps no clones waiting")
+      await make(kind)
+      const volume = begin("pool")
       try {
-        return await make(kind, volume)
-      } finally {
-        // What is left by an error here is found by the next sweep.
-        await storage.removeVolume(volume).finally(() => volumes.delete(volume))
+        return { member: await pool.add(await machine(kind, volume), uids), volume }
+      } catch (error) {
+        await forget(volume)
+        throw error
       }
     },
   }
+}
+
+/** Equal for the same kind. */
+export const nameOf = ({ image, vcpus, memoryMiB, sizeBytes }: TemplateKind) =>
+  JSON.stringify([image, vcpus, memoryMiB, sizeBytes])
+
+/** Of a file that only we write: this tells a whole one from a broken one. */
+export function isKind(value: unknown): value is TemplateKind {
+  if (typeof value !== "object" || value === null) return false
+  const { image, vcpus, memoryMiB, sizeBytes } = value as Record<string, unknown>
+  const sizes = [vcpus, memoryMiB, sizeBytes ?? 0]
+  return typeof image === "string" && sizes.every((size) => Number.isSafeInteger(size))
 }

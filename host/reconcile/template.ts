@@ -5,6 +5,7 @@ import type { WarmTemplates } from "#engine/hypervisor/types.ts"
 import type { TemplateAssignment, Trouble } from "../protocol/types.ts"
 import type { Log } from "../types.ts"
 import { troubleOf, type Outcome } from "./steps.ts"
+import type { Pool } from "./pool.ts"
 import type { TemplateMaker } from "./template-maker.ts"
 import type { Pass, World } from "./world.ts"
 
@@ -41,6 +42,8 @@ export interface TemplateReconcilerOptions {
   /** Missing where guests always boot. */
   readonly templates: WarmTemplates | undefined
   readonly maker: TemplateMaker | undefined
+  /** Missing where no clones are kept waiting. */
+  readonly pool?: Pick<Pool, "wish"> | undefined
   readonly records: TemplateRecords
   readonly log: Log
 }
@@ -53,7 +56,7 @@ function told({ code, message }: Trouble): Trouble {
 }
 
 export function createTemplateReconciler(options: TemplateReconcilerOptions): (pass: Pass) => Promise<Outcome> {
-  const { templates, maker, records, log } = options
+  const { templates, maker, pool, records, log } = options
   /** What this process has seen to fit: after an upgrade of QEMU the files of before are there, and of no use. */
   const fitting = new Map<string, string>()
   const failures = new Map<string, { readonly generation: number; readonly atMs: number; readonly trouble: Trouble }>()
@@ -63,6 +66,7 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
     report({ kind: "template", phase: "pending" })
     failures.delete(resource)
     fitting.delete(resource)
+    pool?.wish(resource, undefined)
     const template = await records.read(resource)
     if (template !== undefined && !(await isWished(template, resource, world))) await templates?.remove(template)
     await records.remove(resource)
@@ -107,6 +111,8 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
     const spec = entry.wish
     if (spec?.kind !== "template") return remove(pass)
     // Simulated guests do not boot: there is nothing to be made.
+    const { image, vcpus, memoryMiB, pool: count = 0 } = spec
+    pool?.wish(entry.resource, { kind: { image, vcpus, memoryMiB }, count })
     const simulated = !templates && world.hypervisor.name === "sim"
     const template = await records.read(entry.resource)
     // The kind's files may be there for longer than its image.

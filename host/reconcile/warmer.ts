@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import type { MachineSpec, WarmTemplates } from "#engine/hypervisor/types.ts"
 import type { Log, Timer } from "../types.ts"
-import type { TemplateKind, TemplateMaker } from "./template-maker.ts"
+import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./template-maker.ts"
 
 export interface Warmer {
   /** A guest of this kind was launched: the next one shall be a clone. Does nothing where there is a template for its machine. */
@@ -102,9 +102,6 @@ export function createWarmer({ templates, maker, path, quietMs, timer, pending, 
   }
 }
 
-const nameOf = ({ image, vcpus, memoryMiB, sizeBytes }: TemplateKind) =>
-  JSON.stringify([image, vcpus, memoryMiB, sizeBytes])
-
 function readWanted(path: string): readonly TemplateKind[] {
   try {
     const found: unknown = JSON.parse(readFileSync(path, "utf8"))
@@ -112,14 +109,6 @@ function readWanted(path: string): readonly TemplateKind[] {
   } catch {
     return []
   }
-}
-
-/** Only we write the file: this tells a whole one from a broken one. */
-function isKind(value: unknown): value is TemplateKind {
-  if (typeof value !== "object" || value === null) return false
-  const { image, vcpus, memoryMiB, sizeBytes } = value as Record<string, unknown>
-  const sizes = [vcpus, memoryMiB, sizeBytes ?? 0]
-  return typeof image === "string" && sizes.every((size) => Number.isSafeInteger(size))
 }
 
 function writeWanted(path: string, kinds: readonly TemplateKind[]): void {

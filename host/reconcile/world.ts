@@ -4,6 +4,7 @@ import type { HostOptions } from "../types.ts"
 import type { Checks } from "./checks.ts"
 import type { Entry } from "./queue.ts"
 import type { Memories } from "./memories.ts"
+import type { Pool } from "./pool.ts"
 import type { Records } from "./record.ts"
 import type { Warmer } from "./warmer.ts"
 
@@ -15,6 +16,8 @@ export interface World extends Pick<
   readonly memories: Memories
   /** Undefined: all guests boot. */
   readonly warmer: Warmer | undefined
+  /** Undefined: no clones are kept waiting. */
+  readonly pool: Pool | undefined
   readonly bootId: string
   readonly shutdownMs: number
   /** Real time after which a network is looked at in full again. */

@@ -7,6 +7,7 @@ import type {
   GroupAssignment,
   GuestSpec,
   MetadataDocument,
+  TemporaryText,
   NetworkAssignment,
   PortSpec,
   Spec,
@@ -78,6 +79,16 @@ const metadata: Check<MetadataDocument> = shape<MetadataDocument>({
   tokens: oneOf("optional", "required"),
   hopLimit: whole(1, 64),
   tree: record(text(/^[a-z][\x21-\x7e]*$/i, 512), text(/^[^]*$/, 65_536), 4_096),
+  temporary: optional(
+    list(
+      shape<TemporaryText>({
+        path: text(/^[a-z][\x21-\x7e]*$/i, 512),
+        text: text(/^[^]*$/, 8_192),
+        untilMs: whole(0, Number.MAX_SAFE_INTEGER),
+      }),
+      64,
+    ),
+  ),
   // 16 KiB of user-data are 21,848 characters of base64.
   userData: optional(text(/^[A-Za-z0-9+/]*={0,2}$/, 21_848)),
   domainName,
@@ -145,7 +156,7 @@ const spec: Check<Spec> = byKind<Spec>({
     image: optional(id),
     key: optional(id),
   }),
-  template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest }),
+  template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest, pool: optional(whole(0, 1_000)) }),
 })
 
 /** A spec belongs to the resource that it names. */

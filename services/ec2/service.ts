@@ -5,6 +5,7 @@ import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
 import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
+import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
 import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
@@ -17,9 +18,11 @@ import { handlers as instanceTypes } from "./instance-types/handlers.ts"
 import { handlers as instances } from "./instances/handlers.ts"
 import { observeGuest, observeVolume } from "./instances/observe.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
+import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
+import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
@@ -32,6 +35,7 @@ import { handlers as vpcs } from "./vpcs/handlers.ts"
 export const handlers = {
   ...account,
   ...addresses,
+  ...capacityReservations,
   ...credits,
   ...ebsEncryption,
   ...eventWindows,
@@ -40,9 +44,11 @@ export const handlers = {
   ...instances,
   ...instanceTypes,
   ...keyPairs,
+  ...launchTemplates,
   ...metadataDefaults,
   ...networkInterfaces,
   ...placementGroups,
+  ...prefixLists,
   ...regions,
   ...securityGroups,
   ...tags,

@@ -5,6 +5,7 @@ export const errors = {
   ...commonErrors,
   AccessDenied: [403, "Access Denied"],
   BadDigest: [400, "The {what} you specified did not match what we received."],
+  BadRequest: [400, "{detail}"],
   BucketAlreadyExists: [
     409,
     "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
@@ -30,12 +31,14 @@ export const errors = {
   InvalidRange: [416, "The requested range is not satisfiable"],
   InvalidRequest: [400, "{detail}"],
   InvalidStorageClass: [400, "The storage class you specified is not valid"],
+  InvalidTag: [400, "{detail}"],
   KeyTooLongError: [400, "Your key is too long"],
   MalformedXML: [400, "The XML you provided was not well-formed or did not validate against our published schema"],
   MetadataTooLarge: [400, "Your metadata headers exceed the maximum allowed metadata size"],
   MissingContentLength: [411, "You must provide the Content-Length HTTP header."],
   NoSuchBucket: [404, "The specified bucket does not exist"],
   NoSuchKey: [404, "The specified key does not exist."],
+  NoSuchTagSet: [404, "The TagSet does not exist"],
   NoSuchUpload: [
     404,
     "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
@@ -45,6 +48,10 @@ export const errors = {
     "The operation {operation} is not done in this version of Fractus; docs/reference/coverage.md lists what is.",
   ],
   NotModified: [304, "Not Modified"],
+  OperationAborted: [
+    409,
+    "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+  ],
   PreconditionFailed: [412, "At least one of the pre-conditions you specified did not hold"],
   RequestHeaderSectionTooLarge: [
     400,

@@ -1,4 +1,5 @@
 /** What S3 keeps of an object besides its bytes. */
+import type { Tag } from "#cloud/resources/kind.ts"
 import type { Meta, StoredObject } from "#engine/objects/types.ts"
 import type { Checksums } from "./checksums.ts"
 import { raise } from "./errors.ts"
@@ -14,6 +15,8 @@ export interface ObjectMeta {
   /** As it was sent. */
   readonly expires?: string
   readonly user: Readonly<Record<string, string>>
+  /** Absent for none. */
+  readonly tags?: readonly Tag[]
   readonly checksums: Checksums
   readonly checksumType?: "FULL_OBJECT"
 }

@@ -20,6 +20,7 @@ import {
 } from "./handler.ts"
 import { readEncoding, readMost } from "./list.ts"
 import { metaOf, type ObjectMeta, readMeta, toMeta } from "./meta.ts"
+import { readTagging } from "./tags.ts"
 import { findSource, guardOf, keep, largestPart, readSource } from "./objects.ts"
 
 const mostParts = 10_000
@@ -46,9 +47,9 @@ async function requireUpload(
 const createUpload =
   (storage: Storage): Handler<"CreateMultipartUpload"> =>
   async (input, call) => {
-    refuseNotDone(input, call)
+    refuseNotDone(input, call, "Tagging")
     const key = checkKey(input.Key)
-    const told = readMeta(input)
+    const told = { ...readMeta(input), ...readTagging(input.Tagging) }
     const bucket = await requireBucket(call, input)
     const UploadId = randomBytes(idLength / 2).toString("hex")
     const meta: ObjectMeta = { ...told, etag: "", checksums: {} }

@@ -17,6 +17,7 @@ import {
   type Storage,
 } from "./handler.ts"
 import { checkHeaders, metaOf, type ObjectMeta, readMeta, toMeta, wholeSeconds } from "./meta.ts"
+import { readTagging } from "./tags.ts"
 
 export const largestPart = 5 * 2 ** 30
 
@@ -44,10 +45,10 @@ export function guardOf(storage: Storage, bucket: Bucket, also: (now: StoredObje
 const putObject =
   (storage: Storage): Handler<"PutObject"> =>
   async (input, call) => {
-    refuseNotDone(input, call)
+    refuseNotDone(input, call, "Tagging")
     const name = checkKey(input.Key)
     const guard = writeGuard(input)
-    const told = readMeta(input)
+    const told = { ...readMeta(input), ...readTagging(input.Tagging) }
     const bucket = await requireBucket(call, input)
     const { space } = bucket.record
     // Refused before the bytes come where it can be; the guard says it again when they are there.
@@ -67,7 +68,8 @@ const putObject =
 
 type Read = Input<"GetObject">
 
-async function find({ objects }: Storage, bucket: Bucket, key: string): Promise<StoredObject> {
+/** Throws NoSuchKey. */
+export async function findObject({ objects }: Storage, bucket: Bucket, key: string): Promise<StoredObject> {
   const object = await objects.get(bucket.record.space, key)
   if (!object) throw raise("NoSuchKey")
   return object
@@ -96,6 +98,7 @@ function answerOf(object: StoredObject, input: Read) {
     ...set("ContentDisposition", input.ResponseContentDisposition ?? meta.contentDisposition),
     ...set("ContentEncoding", input.ResponseContentEncoding ?? meta.contentEncoding),
     ...set("ContentLanguage", input.ResponseContentLanguage ?? meta.contentLanguage),
+    ...(meta.tags === undefined ? {} : { TagCount: meta.tags.length }),
     ...set("ContentRange", range && `bytes ${from}-${to - 1}/${object.sizeBytes}`),
     // The schemas know the header by two names; the text is the one that was sent.
     ...set("ExpiresString", input.ResponseExpires?.toUTCString() ?? meta.expires),
@@ -115,7 +118,7 @@ const getObject =
   (storage: Storage): Handler<"GetObject"> =>
   async (input, call) => {
     refuseNotDone(input, call)
-    const object = await find(storage, await requireBucket(call, input), checkKey(input.Key))
+    const object = await findObject(storage, await requireBucket(call, input), checkKey(input.Key))
     requireConditions(object, conditionsOf(input))
     const { from, to, members } = answerOf(object, input)
     // The SDK's type is of its client's side, where a body has more to it.
@@ -126,7 +129,7 @@ const headObject =
   (storage: Storage): Handler<"HeadObject"> =>
   async (input, call) => {
     refuseNotDone(input, call)
-    const object = await find(storage, await requireBucket(call, input), checkKey(input.Key))
+    const object = await findObject(storage, await requireBucket(call, input), checkKey(input.Key))
     requireConditions(object, conditionsOf(input))
     return answerOf(object, input).members
   }
@@ -162,7 +165,7 @@ export async function findSource(
   input: SourceConditions,
 ): Promise<StoredObject> {
   const bucket = await requireBucket(call, { Bucket, ExpectedBucketOwner: input.ExpectedSourceBucketOwner })
-  const object = await find(storage, bucket, Key)
+  const object = await findObject(storage, bucket, Key)
   const conditions = {
     match: input.CopySourceIfMatch,
     noneMatch: input.CopySourceIfNoneMatch,
@@ -176,12 +179,15 @@ export async function findSource(
 const copyObject =
   (storage: Storage): Handler<"CopyObject"> =>
   async (input, call) => {
-    refuseNotDone(input, call)
+    refuseNotDone(input, call, "Tagging")
     const name = checkKey(input.Key)
     const source = readSource(input.CopySource)
     const directive = input.MetadataDirective ?? "COPY"
     if (directive !== "COPY" && directive !== "REPLACE")
       throw raise("InvalidArgument", { detail: "Unknown metadata directive." })
+    const tagging = input.TaggingDirective ?? "COPY"
+    if (tagging !== "COPY" && tagging !== "REPLACE")
+      throw raise("InvalidArgument", { detail: "Unknown tagging directive." })
     const isSame = source.Bucket === input.Bucket && source.Key === name
     if (isSame && directive === "COPY")
       throw raise("InvalidRequest", {
@@ -191,8 +197,11 @@ const copyObject =
     const bucket = await requireBucket(call, input)
     const object = await findSource(storage, call, source, input)
     const old = metaOf(object)
-    const meta: ObjectMeta =
-      directive === "COPY" ? old : { ...readMeta(input), etag: old.etag, checksums: old.checksums }
+    const { tags: oldTags, ...told } = old
+    const meta: ObjectMeta = {
+      ...(directive === "COPY" ? told : { ...readMeta(input), etag: old.etag, checksums: old.checksums }),
+      ...(tagging === "REPLACE" ? readTagging(input.Tagging) : oldTags && { tags: oldTags }),
+    }
     const wish = {
       space: bucket.record.space,
       name,

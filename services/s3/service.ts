@@ -8,6 +8,7 @@ import type { Handlers, Storage } from "./handler.ts"
 import { listHandlers } from "./list.ts"
 import { multipartHandlers } from "./multipart.ts"
 import { objectHandlers } from "./objects.ts"
+import { tagHandlers } from "./tags.ts"
 
 /** The table of handlers over an engine. */
 export function handlersOf(objects: ObjectsEngine) {
@@ -17,6 +18,7 @@ export function handlersOf(objects: ObjectsEngine) {
     ...listHandlers(storage),
     ...multipartHandlers(storage),
     ...objectHandlers(storage),
+    ...tagHandlers(storage),
   } satisfies Handlers
 }
 

@@ -25,6 +25,7 @@ async function refusal(operation: string, input: Members): Promise<string> {
 /** Parameter of ids (with the operation, where several call theirs so) -> what an id begins with, and the codes of one that cannot be and one that is not there. */
 const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, missing: string]>> = {
   AllocationIds: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
+  CapacityReservationIds: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
   GroupIds: ["sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"],
   "DescribePlacementGroups GroupIds": ["pg", "InvalidPlacementGroupId.Malformed", "InvalidPlacementGroup.Unknown"],
   ImageIds: ["ami", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound"],
@@ -32,7 +33,9 @@ const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, 
   InstanceIds: ["i", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"],
   InternetGatewayIds: ["igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"],
   KeyPairIds: ["key", "InvalidParameterValue", "InvalidKeyPair.NotFound"],
+  LaunchTemplateIds: ["lt", "InvalidLaunchTemplateId.Malformed", "InvalidLaunchTemplateId.NotFound"],
   NetworkInterfaceIds: ["eni", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound"],
+  PrefixListIds: ["pl", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound"],
   RouteTableIds: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   SecurityGroupRuleIds: ["sgr", "InvalidSecurityGroupRuleId.Malformed", "InvalidSecurityGroupRuleId.NotFound"],
   SubnetIds: ["subnet", "InvalidSubnetID.Malformed", "InvalidSubnetID.NotFound"],
@@ -47,13 +50,16 @@ const togetherRefused: Readonly<Record<string, string>> = {
   DescribeVpcs: "The parameter VpcIds cannot be used with the parameter MaxResults",
 }
 
+/** What an operation cannot be asked without. */
+const besides: Readonly<Record<string, Members>> = { DescribeLaunchTemplateVersions: { Versions: ["$Latest"] } }
+
 for (const operation of Object.keys(handlers).filter((name) => name.startsWith("Describe"))) {
   const parameters = parametersOf(operation)
   // Of one resource, with checks of its own.
   if (parameters.includes("Attribute")) continue
   test(`${operation} refuses what is none of its ${parameters.length} parameters' values`, async () => {
     const refused = async (input: Members, want: string) => {
-      const said = await refusal(operation, input)
+      const said = await refusal(operation, { ...besides[operation], ...input })
       assert.ok(said.startsWith(want), `${JSON.stringify(input).slice(0, 200)}: ${said}`)
     }
     if (parameters.includes("Filters")) {

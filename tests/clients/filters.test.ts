@@ -23,6 +23,7 @@ type Members = Readonly<Record<string, unknown>>
 /** What keeps the answer small, or shows all that there is. */
 const also: Readonly<Record<string, Members>> = {
   DescribeInstanceStatus: { IncludeAllInstances: true },
+  DescribeLaunchTemplateVersions: { Versions: ["$Latest", "$Default"] },
   DescribeInstanceTypes: { InstanceTypes: ["t3.micro", "m5d.metal", "p4d.24xlarge", "m6a.large", "m8g.large"] },
 }
 const valuesAtOnce = 200

@@ -61,16 +61,18 @@ test("what is not done answers UnsupportedOperation and its name, whatever it is
 async function ask(endpoint: string, name: ServiceName, Action: string, Version: string, schema: unknown) {
   const target = targets[name]
   const answer =
-    name === "s3"
-      ? await askStorage(endpoint, schema)
+    name === "s3" || name === "account"
+      ? await askRest(endpoint, name, schema)
       : target
         ? await fetch(endpoint, { method: "POST", headers: { "x-amz-target": `${target}.${Action}` }, body: "{}" })
         : await fetch(endpoint, { method: "POST", body: new URLSearchParams({ Action, Version }) })
-  return { status: answer.status, text: await answer.text() }
+  // REST JSON says the code in a header.
+  const code = answer.headers.get("x-amzn-errortype") ?? ""
+  return { status: answer.status, text: code + (await answer.text()) }
 }
 
 /** Method, path and query as the schema says, with something for all that is required there. */
-function askStorage(endpoint: string, schema: unknown): Promise<Response> {
+function askRest(endpoint: string, service: ServiceName, schema: unknown): Promise<Response> {
   const { method, uri } = operationHttp(schema)
   const { input } = operationShapes(schema)
   const all = input.kind === "struct" ? input.members() : []
@@ -82,7 +84,7 @@ function askStorage(endpoint: string, schema: unknown): Promise<Response> {
   const signature = `SignedHeaders=host, Signature=${"a".repeat(64)}`
   const headers = {
     "x-amz-date": "20260102T030405Z",
-    authorization: `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/us-east-1/s3/aws4_request, ${signature}`,
+    authorization: `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/us-east-1/${service}/aws4_request, ${signature}`,
     ...Object.fromEntries(namesIn("header").map((each) => [each, "1"])),
   }
   return fetch(`${endpoint}${bucket}${path.replace("{Key+}", "key")}?${query}`, { method, headers })
@@ -90,6 +92,7 @@ function askStorage(endpoint: string, schema: unknown): Promise<Response> {
 
 const targets: Readonly<Partial<Record<ServiceName, string>>> = {
   ssm: "AmazonSSM",
+  "ec2-instance-connect": "AWSEC2InstanceConnectService",
   servicequotas: "ServiceQuotasV20190624",
   cloudtrail: "CloudTrail_20131101",
   tagging: "ResourceGroupsTaggingAPI_20170126",

@@ -7,12 +7,14 @@ import { registerHooks } from "node:module"
 /** By the service's endpoint prefix, which is what its requests are signed for: the SDK's client. */
 const clients = {
   ec2: "ec2",
+  "ec2-instance-connect": "ec2-instance-connect",
   sts: "sts",
   ssm: "ssm",
   servicequotas: "service-quotas",
   tagging: "resource-groups-tagging-api",
   cloudtrail: "cloudtrail",
   s3: "s3",
+  account: "account",
 } as const
 
 export type SchemaSource = keyof typeof clients

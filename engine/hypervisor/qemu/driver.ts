@@ -136,12 +136,15 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     directory: path.join(stateDirectory, "templates"),
     runDirectory: path.join(runDirectory, "template"),
     namespace: `${options.prefix}-template`,
+    pool: { runDirectory: path.join(runDirectory, "pool"), guests, namespace: `${options.prefix}-pool` },
     agentMs,
   })
   /** Clones that wait for their first instruction. */
   const clones = new Map<string, Clone>()
   const start = async (spec: MachineSpec): Promise<Machine> => {
     clones.delete(spec.id)
+    // Its last process came from the pool; the next one has a group of its own.
+    if (cgroupOf(spec.id) !== spec.id) await cgroups.remove(cgroupOf(spec.id))
     const onChange = () => tell(spec.id)
     if (spec.resumeFrom) return resumeMachine(spec, directoryOf(spec.id), workshop, onChange, spec.resumeFrom)
     const clone = await templates.clone(spec, directoryOf(spec.id), onChange)
@@ -149,11 +152,12 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     clones.set(spec.id, clone)
     return clone.machine
   }
+  const cgroupOf = (id: string) => readRecord(directoryOf(id))?.cgroup ?? id
   const discard = async (id: string) => {
     await machines.get(id)?.detach()
     machines.delete(id)
     clones.delete(id)
-    await cgroups.remove(id)
+    await cgroups.remove(cgroupOf(id))
     rmSync(directoryOf(id), { recursive: true, force: true })
   }
   const personalise = async (id: string, clone: Clone) => {
@@ -161,7 +165,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     try {
       await clone.personalise()
     } catch (error) {
-      templates.distrust(clone.template)
+      if (!clone.pooled) templates.distrust(clone.template)
       await clone.machine.finish("killed")
       throw error
     }
@@ -297,7 +301,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     limitCpu: (id, percent) =>
       alone(id, async () => {
         needLive(id)
-        return cgroups.limitCpu(id, percent)
+        return cgroups.limitCpu(cgroupOf(id), percent)
       }),
 
     templates,

@@ -1,5 +1,5 @@
 /** One machine whose process is there: its connection, its state, its end. */
-import { closeSync } from "node:fs"
+import { closeSync, renameSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "#lib/clock.ts"
@@ -39,6 +39,8 @@ export interface Machine {
   refresh(): Promise<void>
   /** Writes down how far it is on the way from a copy of a template to what its specification says. */
   cloned(how: "named" | "told"): void
+  /** From now on it is another machine, whose directory its own one becomes: there must be none of that name. */
+  become(options: Pick<MachineOptions, "directory" | "onChange">, change: Pick<MachineRecord, "id" | "cgroup">): void
   /** Writes down that it has all the memory that it goes on with. */
   loaded(): void
   /** From now on a power off is what was asked for. */
@@ -96,8 +98,8 @@ export function attachLater(options: MachineOptions): Machine {
   return machine
 }
 
-function track({ directory, clock, log, onChange, ...options }: MachineOptions) {
-  let record = options.record
+function track({ clock, log, ...options }: MachineOptions) {
+  let { record, directory, onChange } = options
   let qmp: Qmp | undefined
   let status: string | undefined
   let panicked = false
@@ -267,7 +269,9 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
     cpuTime() {
       const { pid, startTime } = record.process
       const usedMs = cpuTimeMs(record.process)
-      return usedMs === undefined ? undefined : { process: `${pid}@${startTime}`, usedMs }
+      return usedMs === undefined
+        ? undefined
+        : { process: `${pid}@${startTime}`, usedMs: usedMs - (record.idleMs ?? 0) }
     },
     drain,
     finish,
@@ -285,6 +289,13 @@ function track({ directory, clock, log, onChange, ...options }: MachineOptions) 
       quiet--
     },
     cloned: (clone: "named" | "told") => update({ clone }),
+    become(next: Pick<MachineOptions, "directory" | "onChange">, change: Pick<MachineRecord, "id" | "cgroup">) {
+      // Killed in between, the folder is still where those are that are nobody, and is cleared away there.
+      update({ ...change, idleMs: cpuTimeMs(record.process) ?? 0 })
+      renameSync(directory, next.directory)
+      directory = next.directory
+      onChange = next.onChange
+    },
     loaded: () => update({ memory: "loaded" }),
     expectShutdown() {
       if (!record.shutdownRequested) update({ shutdownRequested: true })

@@ -26,6 +26,9 @@ export interface MachineRecord {
    * next instruction. "in-use": it was let run.
    */
   readonly memory?: "loading" | "loaded" | "in-use"
+  /** Of one that was taken from the pool of clones: the name of its control group, and what its process had computed before. */
+  readonly cgroup?: string
+  readonly idleMs?: number
   /** Missing while the process is being started. */
   readonly process?: ProcessIdentity
   /** We pressed the power button since the last start or reset. */

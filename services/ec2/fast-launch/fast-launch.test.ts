@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import type { Status } from "#host/protocol/types.ts"
+import type { Status, TemplateAssignment } from "#host/protocol/types.ts"
 import { imageIdOf } from "#images/catalog.ts"
 import { observe } from "#services/ec2/service.ts"
 import { openRig, type Rig } from "#tests/ec2/rig.ts"
@@ -95,4 +95,20 @@ test("each account and region has its own, and two calls at once make one", asyn
     assert.deepEqual(FastLaunchImages, [])
     assert.match(await rig.fault("DisableFastLaunch", { ImageId }, other), /^InvalidRequest: /)
   }
+})
+
+test("as many clones wait as a call says, and none where it says nothing", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  const pool = () => {
+    const spec = rig.assigned.at(-1)?.assign?.[0]?.spec ?? assert.fail("no template was assigned")
+    return (spec as unknown as TemplateAssignment).pool
+  }
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  assert.equal(pool(), undefined)
+  const asked = await rig.ec2("EnableFastLaunch", { ImageId, SnapshotConfiguration: { TargetResourceCount: 2 } })
+  assert.equal(asked.SnapshotConfiguration?.TargetResourceCount, 2)
+  assert.equal(pool(), 2)
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  assert.equal(pool(), undefined)
 })

@@ -34,6 +34,7 @@ const enableFastLaunch: Handler<"EnableFastLaunch"> = async (input, call) => {
     throw raise("IncorrectState", { detail: `Fast launch of the image '${image.id}' is ${state}` })
   if (before && (state === "enabled" || state === "enabling")) {
     const changed = call.draft.update(fastLaunchKind, before, { ...before.record, ...settings })
+    call.draft.assign(localHost, before.id, assignment(image.id, input))
     await call.commit()
     return toFastLaunch(changed)
   }
@@ -41,9 +42,15 @@ const enableFastLaunch: Handler<"EnableFastLaunch"> = async (input, call) => {
   const enabled = before
     ? call.draft.update(fastLaunchKind, before, { ...before.record, ...begun })
     : await create(call, { ...begun, image: image.id, imageOwner: image.account, tags: [] })
-  call.draft.assign(localHost, enabled.id, { kind: "template", image: image.id, ...templateMachine() })
+  call.draft.assign(localHost, enabled.id, assignment(image.id, input))
   await call.commit()
   return toFastLaunch(enabled)
+}
+
+/** Clones wait where a call says how many: EC2's default, 5, would take 5 GiB of a small host by surprise. */
+function assignment(image: string, { SnapshotConfiguration: snapshots }: Input<"EnableFastLaunch">) {
+  const pool = snapshots?.TargetResourceCount
+  return { kind: "template", image, ...templateMachine(), ...(pool !== undefined && { pool }) } as const
 }
 
 async function create(call: Call, record: FastLaunchRecord): Promise<Resource<FastLaunchRecord>> {

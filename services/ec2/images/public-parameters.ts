@@ -52,9 +52,19 @@ export async function publicParameters(call: Call): Promise<readonly PublicParam
   return [...newest].map(([name, image]) => ({ name, image })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** The id that "resolve:ssm:NAME" of RunInstances means, or undefined where no parameter has the name. Every parameter is at version 1. */
+/** What begins an image's name that is a parameter's. */
+export const byParameter = "resolve:ssm:"
+
+/** The id that "resolve:ssm:NAME" of RunInstances means, or undefined where no parameter has the name. */
 export async function resolveImage(call: Call, name: string): Promise<string | undefined> {
-  const [, path, version = "1"] = /^(.*?)(?::(\d{1,18}))?$/.exec(name) ?? []
-  if (Number(version) !== 1) return undefined
-  return (await publicParameters(call)).find((parameter) => parameter.name === path)?.image.id
+  return (await imageResolver(call))(name)
+}
+
+/** The same for many names, in one query. Every parameter is at version 1. */
+export async function imageResolver(call: Call): Promise<(name: string) => string | undefined> {
+  const parameters = await publicParameters(call)
+  return (name) => {
+    const [, path, version = "1"] = /^(.*?)(?::(\d{1,18}))?$/.exec(name) ?? []
+    return Number(version) === 1 ? parameters.find((parameter) => parameter.name === path)?.image.id : undefined
+  }
 }

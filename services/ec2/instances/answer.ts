@@ -9,6 +9,7 @@ import type {
   Reservation,
 } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
+import { toCapacitySpecification } from "../capacity-reservations/wish.ts"
 import { platformDetails, toPlatform, usageOperation } from "../images/platform.ts"
 import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
@@ -71,7 +72,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     Architecture: record.architecture,
     BlockDeviceMappings: toBlockDeviceMappings(record),
     BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
-    CapacityReservationSpecification: { CapacityReservationPreference: "open" },
+    CapacityReservationSpecification: toCapacitySpecification(record.capacity),
     ClientToken: record.clientToken ?? "",
     CpuOptions: { CoreCount: record.vcpus, ThreadsPerCore: 1 },
     CurrentInstanceBootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
@@ -121,6 +122,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     ...toPlatform(record.platform),
     ...(record.publicAddress === undefined ? {} : { PublicIpAddress: record.publicAddress }),
     ...(record.attributes.sriovNetSupport === undefined ? {} : { SriovNetSupport: record.attributes.sriovNetSupport }),
+    ...(record.seat === undefined ? {} : { CapacityReservationId: record.seat.reservation }),
     ...(record.keyName === undefined ? {} : { KeyName: record.keyName }),
     ...(reason === undefined ? {} : { StateReason: { Code: reason.code, Message: reason.message } }),
   }

@@ -6,6 +6,8 @@ import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import { freePublicAddresses, publicAddressScope } from "../addresses/pool.ts"
+import { createUsher, type Seat, takeSeat } from "../capacity-reservations/seats.ts"
+import { mayRunAnywhere, noSeat, requireTarget } from "../capacity-reservations/wish.ts"
 import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
 import { publicDnsName } from "../network-interfaces/names.ts"
@@ -31,9 +33,10 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
     throw notInState(id, "started")
   })
   for (const { record } of stopped) requireTypeSupport(record.type, record.attributes)
+  const seats = await seatsOnStart(call, stopped)
   await requireRoom(
     call,
-    stopped.map(({ record }) => record),
+    stopped.map(({ id, record }) => ({ record, seated: seats.has(id) })),
   )
   await requirePlaces(
     call,
@@ -44,7 +47,8 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
     .filter((i) => i.record.autoPublic && i.record.publicAddress === undefined)
   const addresses = needing.length === 0 ? [] : await freePublicAddresses(call, needing.length)
   const given = new Map(needing.map((networkInterface, index) => [networkInterface.id, addresses[index] as string]))
-  for (const instance of stopped) startOne(call, instance, ownInterfaces(instance, interfaces), given)
+  for (const instance of stopped)
+    startOne(call, instance, ownInterfaces(instance, interfaces), given, seats.get(instance.id))
   await call.commit()
   return {
     StartingInstances: instances.map(({ id, record }) =>
@@ -58,6 +62,7 @@ function startOne(
   instance: InstanceResource,
   own: readonly Resource<NetworkInterfaceRecord>[],
   given: ReadonlyMap<string, string>,
+  seat: Seat | undefined,
 ): void {
   const interfaces = own.map((networkInterface) => {
     const address = given.get(networkInterface.id)
@@ -76,9 +81,24 @@ function startOne(
     transitionReason: "",
     launchedMs: call.nowMs,
     starts: record.starts + 1,
+    ...(seat && { seat }),
     ...(publicAddress === undefined ? {} : { publicAddress, publicDnsName: publicDnsName(publicAddress, call.region) }),
   })
+  if (seat !== undefined) takeSeat(call, instance.id, seat)
   assignGuest(call, started, interfaces)
+}
+
+/** Seats in capacity reservations for instances that start, by instance; an instance is matched anew at each start. */
+async function seatsOnStart(call: Call, stopped: readonly InstanceResource[]): Promise<ReadonlyMap<string, Seat>> {
+  const usher = createUsher(call)
+  const seats = new Map<string, Seat>()
+  for (const { id, record } of stopped) {
+    await requireTarget(call, record.capacity, record)
+    const seat = await usher.seat(record, record.capacity)
+    if (seat !== undefined) seats.set(id, seat)
+    else if (!mayRunAnywhere(record.capacity)) throw noSeat(record, record.capacity)
+  }
+  return seats
 }
 
 export const stopInstances: Handler<"StopInstances"> = async (input, call) => {

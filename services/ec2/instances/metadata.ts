@@ -23,6 +23,15 @@ export function metadataOf(
       ...identity(instance),
     },
     domainName: privateDomain(region),
+    ...(record.temporaryKeys === undefined
+      ? {}
+      : {
+          temporary: record.temporaryKeys.map(({ user, key, untilMs }) => ({
+            path: `meta-data/managed-ssh-keys/active-keys/${user}`,
+            text: key,
+            untilMs,
+          })),
+        }),
     ...(record.userData === undefined ? {} : { userData: record.userData }),
   }
 }

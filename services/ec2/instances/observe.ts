@@ -7,6 +7,7 @@ import { localHost } from "#cloud/hosts/local.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { GuestStatus, PlainStatus, Trouble } from "#host/protocol/types.ts"
 import { publicAddressScope } from "../addresses/pool.ts"
+import { withoutSeat } from "../capacity-reservations/seats.ts"
 import { leaveEventWindow } from "../event-windows/targets.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { volumeKind } from "../volumes/record.ts"
@@ -94,7 +95,14 @@ async function becomeStopped(
 ): Promise<void> {
   const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
   const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...found } = instance.record
+  const {
+    publicAddress: _a,
+    publicDnsName: _d,
+    runningMs: _r,
+    impaired: _i,
+    checks: _c,
+    ...found
+  } = withoutSeat(call, instance.record)
   const { hibernate: _h, ...record } = found
   const kept = own[0]?.record.publicAddress?.address
   const stopped = call.draft.update(instanceKind, instance, {
@@ -162,7 +170,14 @@ async function failStart(call: Call, instance: InstanceResource, { code, message
 /** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
 async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
   const { draft } = call
-  const { publicAddress: _a, publicDnsName: _d, runningMs: _r, impaired: _i, checks: _c, ...found } = instance.record
+  const {
+    publicAddress: _a,
+    publicDnsName: _d,
+    runningMs: _r,
+    impaired: _i,
+    checks: _c,
+    ...found
+  } = withoutSeat(call, instance.record)
   const { hibernate: _h, ...record } = found
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {

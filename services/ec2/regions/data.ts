@@ -1,14 +1,14 @@
 /**
  * The regions that a caller may name, with their zones. Names, ids and places follow "AWS Regions and Availability Zones"; which letter
- * stands for which zone id differs from account to account on AWS, here they go in order. Every region can be used at once, so those
- * that need an opt-in count as opted in.
+ * stands for which zone id differs from account to account on AWS, here they go in order.
  */
 
 export interface Region {
   readonly name: string
   readonly longName: string
   readonly geography: string
-  readonly optInStatus: "opt-in-not-required" | "opted-in"
+  /** Launched after March 20, 2019: an account has to enable it first (opt-in.ts). */
+  readonly needsOptIn: boolean
   readonly zones: readonly Zone[]
 }
 
@@ -64,20 +64,17 @@ const optInRows: typeof rows = [
 ]
 
 const toRegion =
-  (optInStatus: Region["optInStatus"]) =>
+  (needsOptIn: boolean) =>
   ([name, zoneId, zones, longName, geography]: (typeof rows)[number]): Region => ({
     name,
     longName,
     geography,
-    optInStatus,
+    needsOptIn,
     zones: zones.split(" ").map((zone) => ({ name: name + zone[0], id: `${zoneId}-az${zone.slice(1)}` })),
   })
 
 /** All regions, in the order DescribeRegions gives them. */
-export const regions: readonly Region[] = [
-  ...rows.map(toRegion("opt-in-not-required")),
-  ...optInRows.map(toRegion("opted-in")),
-]
+export const regions: readonly Region[] = [...rows.map(toRegion(false)), ...optInRows.map(toRegion(true))]
 
 const byName = new Map(regions.map((region) => [region.name, region]))
 

@@ -1,18 +1,24 @@
-/** DescribeRegions and DescribeAvailabilityZones: fixed lists, no store. */
+/** DescribeRegions and DescribeAvailabilityZones: fixed lists, and what the account has enabled of them. */
 import { filterList } from "#cloud/resources/describe.ts"
 import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { endpointOf, findRegion, type Region, regions, type Zone, zonesOf } from "./data.ts"
+import { optedIn } from "./opt-in.ts"
 
-/** DescribeRegions. All regions are enabled, so AllRegions adds nothing. An unknown RegionNames is InvalidParameterValue. */
-const describeRegions: Handler<"DescribeRegions"> = async (input) => {
+/** DescribeRegions: those that the account has, and with AllRegions or by name any. An unknown RegionNames is InvalidParameterValue. */
+const describeRegions: Handler<"DescribeRegions"> = async (input, call) => {
   const names = input.RegionNames ?? []
   const unknown = names.filter((name) => findRegion(name) === undefined)
   if (unknown.length > 0)
     throw raise("InvalidParameterValue", { detail: `Invalid region names provided: ${unknown.join(", ")}` })
-  const named = names.length === 0 ? regions : regions.filter((region) => names.includes(region.name))
-  const found = filterList(named, input.Filters, Object.keys(regionFilters), (region, name) => [
+  const enabled = await optedIn(call.store, call.account)
+  const shown = regions
+    .map((region) => ({ ...region, optInStatus: optInStatusOf(region, enabled) }))
+    .filter(({ name, optInStatus }) =>
+      names.length > 0 ? names.includes(name) : input.AllRegions === true || optInStatus !== "not-opted-in",
+    )
+  const found = filterList(shown, input.Filters, Object.keys(regionFilters), (region, name) => [
     regionFilters[name]?.(region),
   ])
   return {
@@ -25,11 +31,15 @@ const describeRegions: Handler<"DescribeRegions"> = async (input) => {
   }
 }
 
-const regionFilters: Readonly<Record<string, (region: Region) => string>> = {
+type ShownRegion = Region & { readonly optInStatus: string }
+const regionFilters: Readonly<Record<string, (region: ShownRegion) => string>> = {
   endpoint: (region) => endpointOf(region.name),
   "opt-in-status": (region) => region.optInStatus,
   "region-name": (region) => region.name,
 }
+
+const optInStatusOf = ({ needsOptIn, name }: Region, enabled: ReadonlySet<string>) =>
+  needsOptIn ? (enabled.has(name) ? "opted-in" : "not-opted-in") : "opt-in-not-required"
 
 /** DescribeAvailabilityZones of the call's region. There are no local or wavelength zones, so AllAvailabilityZones adds nothing. */
 const describeAvailabilityZones: Handler<"DescribeAvailabilityZones"> = async (input, call) => {

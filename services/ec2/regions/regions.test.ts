@@ -5,8 +5,12 @@ import { isRegion, regions, zonesOf } from "./data.ts"
 
 test("regions are listed, filtered and found by name", async (t) => {
   const rig = await openRig(t)
-  const all = (await rig.ec2("DescribeRegions", {})).Regions ?? []
+  const usual = (await rig.ec2("DescribeRegions", {})).Regions ?? []
+  assert.equal(usual.length, 17)
+  const all = (await rig.ec2("DescribeRegions", { AllRegions: true })).Regions ?? []
   assert.equal(all.length, regions.length)
+  const needing = all.filter((region) => region.OptInStatus === "not-opted-in").map((region) => region.RegionName)
+  assert.equal(needing.length, 17)
   assert.deepEqual(
     all.find((region) => region.RegionName === "eu-west-1"),
     {
@@ -18,6 +22,8 @@ test("regions are listed, filtered and found by name", async (t) => {
   )
   const names = async (input: object) => (await rig.ec2("DescribeRegions", input)).Regions?.map((one) => one.RegionName)
   assert.deepEqual(await names({ RegionNames: ["us-west-2", "eu-west-1"] }), ["eu-west-1", "us-west-2"])
+  assert.deepEqual(await names({ RegionNames: ["af-south-1"] }), ["af-south-1"])
+  assert.deepEqual(await names({ Filters: [{ Name: "opt-in-status", Values: ["not-opted-in"] }] }), [])
   assert.deepEqual(await names({ Filters: [{ Name: "endpoint", Values: ["*us-*1.amazon*"] }] }), [
     "us-east-1",
     "us-west-1",

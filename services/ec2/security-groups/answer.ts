@@ -51,7 +51,9 @@ function showPermission(rules: readonly Wish[]): IpPermission {
     Ipv6Ranges: rules.flatMap((rule) =>
       rule.cidr6 === undefined ? [] : [{ CidrIpv6: rule.cidr6, ...showDescription(rule) }],
     ),
-    PrefixListIds: [],
+    PrefixListIds: rules.flatMap((rule) =>
+      rule.prefixList === undefined ? [] : [{ PrefixListId: rule.prefixList, ...showDescription(rule) }],
+    ),
   }
 }
 
@@ -87,6 +89,7 @@ function showTraffic(group: Group, rule: RuleRecord) {
     ToPort: rule.toPort ?? -1,
     ...(rule.cidr === undefined ? {} : { CidrIpv4: rule.cidr }),
     ...(rule.cidr6 === undefined ? {} : { CidrIpv6: rule.cidr6 }),
+    ...(rule.prefixList === undefined ? {} : { PrefixListId: rule.prefixList }),
     ...showDescription(rule),
   }
 }

@@ -21,7 +21,7 @@ async function authorize(input: Given, call: Call, egress: boolean): Promise<Out
   const group = await requireGroup(call, input)
   call.authorize(`ec2:${call.info.operation}`, group)
   const added = newRules(await readPermissions(call, group, input, egress), tags)
-  const changed = putRules(call, group, [...group.record.rules, ...added])
+  const changed = await putRules(call, group, [...group.record.rules, ...added])
   await call.commit()
   return { Return: true, SecurityGroupRules: added.map((rule) => showRule(changed, rule)) }
 }

@@ -2,30 +2,34 @@
 import type { Call } from "#cloud/call.ts"
 import { newId, type Resource, type Tag } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
-import { rulesPerGroup } from "./quotas.ts"
+import { prefixListKind } from "../prefix-lists/record.ts"
 import { assignGroup } from "./assignment.ts"
 import { peerOf, ruleKey, type Wish } from "./permissions.ts"
 import { type RuleRecord, type SecurityGroupRecord, securityGroupKind } from "./record.ts"
-
-/** Quota "Inbound or outbound rules per security group". */
+import { exceedsRules, listsOf } from "./rule-count.ts"
 
 /**
- * Gives the group these rules in the draft. A referenced group cannot be deleted while a rule of another group names it.
+ * Gives the group these rules in the draft. A referenced group or prefix list cannot be deleted while a rule of another group names it.
  * Throws InvalidPermission.Duplicate, RulesPerSecurityGroupLimitExceeded.
  */
-export function putRules(
+export async function putRules(
   call: Call,
   group: Resource<SecurityGroupRecord>,
   rules: readonly RuleRecord[],
-): Resource<SecurityGroupRecord> {
+): Promise<Resource<SecurityGroupRecord>> {
   refuseDuplicates(rules)
-  refuseTooMany(rules)
+  const lists = await call.load(prefixListKind, listsOf(rules))
+  if (exceedsRules(rules, lists)) throw raise("RulesPerSecurityGroupLimitExceeded")
   const before = referenced(group.id, group.record.rules)
   const after = referenced(group.id, rules)
   for (const id of after) if (!before.has(id)) call.draft.link(group.id, id, "blocks")
   for (const id of before) if (!after.has(id)) call.draft.unlink(group.id, id, "blocks")
+  for (const list of lists.values())
+    // A list that changes at this moment has to see a new reference, and this its entries.
+    if (before.has(list.id)) call.draft.expect(list)
+    else call.draft.update(prefixListKind, list, list.record)
   const changed = call.draft.update(securityGroupKind, group, { ...group.record, rules })
-  assignGroup(call, changed)
+  assignGroup(call, changed, lists)
   return changed
 }
 
@@ -35,7 +39,8 @@ export function newRules(wishes: readonly Wish[], tags: readonly Tag[]): readonl
 }
 
 function referenced(self: string, rules: readonly RuleRecord[]): ReadonlySet<string> {
-  return new Set(rules.flatMap(({ group }) => (group === undefined || group.id === self ? [] : [group.id])))
+  const groups = rules.flatMap(({ group }) => (group === undefined || group.id === self ? [] : [group.id]))
+  return new Set([...groups, ...listsOf(rules)])
 }
 
 function refuseDuplicates(rules: readonly RuleRecord[]): void {
@@ -44,17 +49,6 @@ function refuseDuplicates(rules: readonly RuleRecord[]): void {
     const key = ruleKey(rule)
     if (seen.has(key)) throw raise("InvalidPermission.Duplicate", { rule: inWords(rule) })
     seen.add(key)
-  }
-}
-
-/** Counted for each direction and each IP family; a rule that names a group counts in both. */
-function refuseTooMany(rules: readonly RuleRecord[]): void {
-  for (const egress of [false, true]) {
-    const side = rules.filter((rule) => rule.egress === egress)
-    const version4 = side.filter((rule) => rule.cidr6 === undefined)
-    const version6 = side.filter((rule) => rule.cidr === undefined)
-    if (version4.length > rulesPerGroup || version6.length > rulesPerGroup)
-      throw raise("RulesPerSecurityGroupLimitExceeded")
   }
 }
 

@@ -4,18 +4,19 @@ import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
+import { prefixListKind } from "../prefix-lists/record.ts"
 import { putRules } from "./change.ts"
 import { readCidr, readCidr6 } from "./cidr.ts"
 import { requireGroup, requireInSameNetwork } from "./find.ts"
 import { inTurn } from "./in-turn.ts"
-import { readDescription, refusePrefixLists } from "./permissions.ts"
+import { readDescription } from "./permissions.ts"
 import { readTraffic } from "./protocols.ts"
 import type { RuleRecord, SecurityGroupRecord } from "./record.ts"
 import { requireRules } from "./rule-ids.ts"
 
 /**
  * Every rule named is replaced by what is given for it, all or none; ids, tags and directions stay. A rule keeps the kind of its other
- * side: IPv4, IPv6 or group. InvalidSecurityGroupRuleId.NotFound, InvalidPermission.Duplicate.
+ * side: IPv4, IPv6, prefix list or group. InvalidSecurityGroupRuleId.NotFound, InvalidPermission.Duplicate.
  */
 export const modifySecurityGroupRules: Handler<"ModifySecurityGroupRules"> = inTurn(async (input, call) => {
   const updates = input.SecurityGroupRules ?? []
@@ -30,7 +31,7 @@ export const modifySecurityGroupRules: Handler<"ModifySecurityGroupRules"> = inT
     for (const rule of requireRules(group.record.rules, [id]))
       changed.set(id, await readRule(call, group, rule, request))
   }
-  putRules(
+  await putRules(
     call,
     group,
     group.record.rules.map((rule) => changed.get(rule.id) ?? rule),
@@ -52,10 +53,10 @@ async function readRule(
       name: "CidrIpv4, CidrIpv6, PrefixListId or ReferencedGroupId",
       detail: "Only one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId can be specified",
     })
-  if (PrefixListId !== undefined) refusePrefixLists([{ PrefixListId }])
   const sameKind =
     (CidrIpv4 === undefined) === (before.cidr === undefined) &&
-    (CidrIpv6 === undefined) === (before.cidr6 === undefined)
+    (CidrIpv6 === undefined) === (before.cidr6 === undefined) &&
+    (PrefixListId === undefined) === (before.prefixList === undefined)
   if (!sameKind)
     throw invalid(`The source or destination type of the security group rule '${before.id}' cannot be changed`)
   refusePortsOfAll(request)
@@ -67,6 +68,7 @@ async function readRule(
     ...readTraffic(request),
     ...(CidrIpv4 === undefined ? {} : { cidr: readCidr(CidrIpv4) }),
     ...(CidrIpv6 === undefined ? {} : { cidr6: readCidr6(CidrIpv6) }),
+    ...(PrefixListId === undefined ? {} : { prefixList: (await call.require(prefixListKind, PrefixListId)).id }),
     ...(ReferencedGroupId === undefined ? {} : { group: await readGroup(call, group, ReferencedGroupId) }),
     ...readDescription(request.Description),
   }

@@ -3,6 +3,7 @@ import type { IpPermission, UserIdGroupPair } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
+import { prefixListKind } from "../prefix-lists/record.ts"
 import { readCidr, readCidr6 } from "./cidr.ts"
 import { requireInSameNetwork, requireNamed } from "./find.ts"
 import { readTraffic } from "./protocols.ts"
@@ -26,7 +27,7 @@ const maxWishes = 1000
 
 /**
  * One rule for each protocol, range and peer. Throws MissingParameter, InvalidParameterValue (also for a rule given twice),
- * InvalidGroup.NotFound.
+ * InvalidGroup.NotFound, InvalidPrefixListID.NotFound.
  */
 export async function readPermissions(
   call: Call,
@@ -89,7 +90,7 @@ function fromSourceGroup(input: GivenPermissions, name: string): readonly IpPerm
   ]
 }
 
-type Peer = Pick<RuleRecord, "cidr" | "cidr6" | "group" | "description">
+type Peer = Pick<RuleRecord, "cidr" | "cidr6" | "prefixList" | "group" | "description">
 
 async function readPeers(
   call: Call,
@@ -99,23 +100,20 @@ async function readPeers(
   const { IpRanges = [], Ipv6Ranges = [], PrefixListIds = [], UserIdGroupPairs = [] } = permission
   if (IpRanges.length + Ipv6Ranges.length + PrefixListIds.length + UserIdGroupPairs.length === 0)
     throw raise("MissingParameter", { name: "ipRanges, ipv6Ranges, prefixListIds or groups" })
-  if (IpRanges.length + Ipv6Ranges.length + UserIdGroupPairs.length > maxWishes)
+  if (IpRanges.length + Ipv6Ranges.length + PrefixListIds.length + UserIdGroupPairs.length > maxWishes)
     throw raise("RulesPerSecurityGroupLimitExceeded")
-  refusePrefixLists(PrefixListIds)
   const peers: Peer[] = []
   for (const { CidrIp, Description } of IpRanges)
     peers.push({ cidr: readCidr(required("cidrIp", CidrIp)), ...readDescription(Description) })
   for (const { CidrIpv6, Description } of Ipv6Ranges)
     peers.push({ cidr6: readCidr6(required("cidrIpv6", CidrIpv6)), ...readDescription(Description) })
+  for (const { PrefixListId: id, Description } of PrefixListIds) {
+    const list = await call.require(prefixListKind, required("prefixListId", id))
+    peers.push({ prefixList: list.id, ...readDescription(Description) })
+  }
   for (const pair of UserIdGroupPairs)
     peers.push({ group: await readGroup(call, group, pair), ...readDescription(pair.Description) })
   return peers
-}
-
-/** There are no prefix lists, so none of these ids exists. */
-export function refusePrefixLists(lists: readonly { readonly PrefixListId?: string | undefined }[]): void {
-  for (const { PrefixListId: id } of lists)
-    throw raise("InvalidPrefixListID.NotFound", { id: required("prefixListId", id) })
 }
 
 /** The referenced group: by id or by name, of the same account and the same network. */

@@ -40,7 +40,7 @@ async function revoke(input: Given, call: Call, egress: boolean): Promise<Output
   if (unknown.length > 0 && (await defaultVpcOf(call))?.id !== group.record.vpc)
     throw raise("InvalidPermission.NotFound")
   if (revoked.length > 0)
-    putRules(
+    await putRules(
       call,
       group,
       group.record.rules.filter((rule) => !revoked.includes(rule)),

@@ -2,13 +2,16 @@
 import type { Call } from "#cloud/call.ts"
 import type { Kind, Resource, Tag, Tagged } from "#cloud/resources/kind.ts"
 import { addressKind } from "../addresses/record.ts"
+import { capacityReservationKind } from "../capacity-reservations/record.ts"
 import { eventWindowKind } from "../event-windows/record.ts"
 import { imageKind } from "../images/record.ts"
 import { showTags } from "../instances/assignment.ts"
 import { instanceKind } from "../instances/record.ts"
 import { keyPairKind } from "../key-pairs/record.ts"
+import { launchTemplateKind } from "../launch-templates/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
+import { prefixListKind } from "../prefix-lists/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
@@ -39,13 +42,16 @@ function taggable<R extends Tagged>(kind: Kind<R>, follow: Follow<R> = async () 
 const kinds: ReadonlyMap<string, TaggableKind> = new Map(
   [
     taggable(addressKind),
+    taggable(capacityReservationKind),
     taggable(eventWindowKind),
     taggable(imageKind),
     taggable(instanceKind, showTags),
     taggable(internetGatewayKind),
     taggable(keyPairKind),
+    taggable(launchTemplateKind),
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
+    taggable(prefixListKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
     taggable(subnetKind),

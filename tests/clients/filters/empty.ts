@@ -13,6 +13,10 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "no zone has anything to say": /^message$/,
     "there are no local and wavelength zones": /^parent-zone-/,
   },
+  DescribeCapacityReservations: {
+    [noOutpost]: /^outpost-arn$/,
+    "reservations are in no placement group": /^placement-group-arn$/,
+  },
   DescribeImages: {
     "no image was copied or watermarked": /^(source-image-|image-watermark\.)/,
     "no image can be made of an instance yet": /^source-instance-id$/,
@@ -32,7 +36,7 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
   DescribeInstanceEventWindows: { "there are no Dedicated Hosts": /^dedicated-host-id$/ },
   DescribeInstances: {
     "there are no Dedicated Hosts": /^(affinity|host-id)$/,
-    "there are no capacity reservations": /^capacity-reservation-(id|specification\.capacity-reservation-target)/,
+    "there are no resource groups": /^capacity-reservation-specification\..*-resource-group-arn$/,
     "there is no IAM yet": /^iam-instance-profile\./,
     "there are no Spot and scheduled instances": /^(instance-lifecycle|spot-instance-request-id)$/,
     "the instances are Linux": /^platform$/,
@@ -63,7 +67,6 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "routes lead to the VPC and its internet gateway":
       /^route\.(destination-(ipv6-cidr-block|prefix-list-id)|(egress-only-internet-gateway|instance|nat-gateway|transit-gateway|vpc-peering-connection)-id)$/,
   },
-  DescribeSecurityGroups: { "there are no prefix lists": /prefix-list-id$/ },
   DescribeSubnets: {
     [noOutpost]: /^(customer-owned-ipv4-pool|enable-lni-at-device-index|outpost-arn)$/,
     [noIpv6]: /^ipv6-cidr/,

@@ -3,13 +3,19 @@ import type { TestCloud } from "../operations/cloud.ts"
 
 const tags = [{ Key: "purpose", Value: "filters" }]
 
-/** Instances (one running, one stopped), a volume beside the root, a group with every kind of rule, a key pair, placement groups, an event window, all tagged; fast launch. */
+/** Every kind of resource: one instance running and one stopped, the rest as it is made; all tagged. */
 export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> {
   await ec2("CreateKeyPair", { KeyName: "filters", TagSpecifications: [{ ResourceType: "key-pair", Tags: tags }] })
   const { GroupId = "" } = await ec2("CreateSecurityGroup", {
     GroupName: "filters",
     Description: "every kind of rule",
     TagSpecifications: [{ ResourceType: "security-group", Tags: tags }],
+  })
+  const { PrefixList } = await ec2("CreateManagedPrefixList", {
+    PrefixListName: "filters",
+    AddressFamily: "IPv4",
+    MaxEntries: 1,
+    TagSpecifications: [{ ResourceType: "prefix-list", Tags: tags }],
   })
   const IpPermissions = [
     {
@@ -19,6 +25,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
       IpRanges: [{ CidrIp: "192.0.2.0/24" }],
       Ipv6Ranges: [{ CidrIpv6: "2001:db8::/32" }],
       UserIdGroupPairs: [{ GroupId }],
+      PrefixListIds: [{ PrefixListId: PrefixList?.PrefixListId ?? "" }],
     },
   ]
   const TagSpecifications = [{ ResourceType: "security-group-rule" as const, Tags: tags }]
@@ -46,6 +53,22 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     })),
   })
   const [first = "", second = ""] = Instances.map(({ InstanceId = "" }) => InstanceId)
+  await ec2("CreateLaunchTemplate", {
+    LaunchTemplateName: "filters",
+    TagSpecifications: [{ ResourceType: "launch-template", Tags: tags }],
+    LaunchTemplateData: {
+      EbsOptimized: true,
+      IamInstanceProfile: { Arn: "arn:aws:iam::123456789012:instance-profile/filters" },
+      ImageId: image,
+      InstanceType: "t3.micro",
+      KernelId: "aki-12345678",
+      LicenseSpecifications: [{ LicenseConfigurationArn: "arn:aws:license-manager:::license-configuration/filters" }],
+      MetadataOptions: { HttpEndpoint: "enabled", HttpTokens: "required" },
+      NetworkInterfaces: [{ DeviceIndex: 0, NetworkCardIndex: 0 }],
+      Placement: { HostResourceGroupArn: "arn:aws:resource-groups:::group/filters" },
+      RamDiskId: "ari-12345678",
+    },
+  })
   await ec2("EnableFastLaunch", { ImageId: image })
   await ec2("CreateInstanceEventWindow", { Name: "filters", CronExpression: "* 0-4 * * SUN" }).then(
     async ({ InstanceEventWindow: window }) => {
@@ -62,6 +85,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   await daemon.settled()
   await ec2("StopInstances", { InstanceIds: [second] })
   await daemon.settled()
+  await reserve(ec2, first, second)
   const { Vpcs = [] } = await ec2("DescribeVpcs", {})
   const { Subnets = [] } = await ec2("DescribeSubnets", {})
   const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
@@ -73,4 +97,20 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     ...InternetGateways.map(({ InternetGatewayId }) => InternetGatewayId ?? ""),
   ]
   await ec2("CreateTags", { Resources, Tags: tags })
+}
+
+/** A reservation that one instance runs in, and that the other asks for. */
+async function reserve(ec2: TestCloud["ec2"], running: string, stopped: string): Promise<void> {
+  const { Reservations = [] } = await ec2("DescribeInstances", { InstanceIds: [running] })
+  const { CapacityReservation } = await ec2("CreateCapacityReservation", {
+    InstanceType: "t3.micro",
+    InstancePlatform: "Linux/UNIX",
+    InstanceCount: 2,
+    AvailabilityZone: Reservations[0]?.Instances?.[0]?.Placement?.AvailabilityZone ?? "",
+    EndDate: new Date(Date.UTC(2099, 0, 1)),
+    TagSpecifications: [{ ResourceType: "capacity-reservation", Tags: tags }],
+  })
+  const CapacityReservationTarget = { CapacityReservationId: CapacityReservation?.CapacityReservationId ?? "" }
+  const CapacityReservationSpecification = { CapacityReservationTarget }
+  await ec2("ModifyInstanceCapacityReservationAttributes", { InstanceId: stopped, CapacityReservationSpecification })
 }

@@ -2,7 +2,9 @@
  * One check for each operation that is done. The compiler asks for every name in the tables of handlers, the test runs every check and
  * looks whether the operation was served, and docs/reference/generate.ts takes the names: an operation counts as done only here.
  */
+import { handlers as accountHandlers } from "#services/account/service.ts"
 import { handlers as ec2Handlers } from "#services/ec2/service.ts"
+import { handlers as instanceConnectHandlers } from "#services/ec2-instance-connect/service.ts"
 import { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import { handlers as taggingHandlers } from "#services/tagging/service.ts"
@@ -10,6 +12,8 @@ import { handlersOf as cloudtrailHandlers } from "#services/cloudtrail/service.t
 import { handlersOf as s3Handlers } from "#services/s3/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
+import { account } from "./account.ts"
+import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
@@ -17,9 +21,12 @@ import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
+import { instanceConnect } from "./instance-connect.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
 import { placementGroups } from "./placement-groups.ts"
+import { launchTemplates } from "./launch-templates.ts"
+import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
@@ -34,6 +41,7 @@ export type Check = (cloud: TestCloud) => Promise<void>
 export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
+  ...capacityReservations,
   ...credits,
   ...ebsEncryption,
   ...eventWindows,
@@ -45,6 +53,8 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...instances,
   ...keyPairs,
   ...placementGroups,
+  ...launchTemplates,
+  ...prefixLists,
   ...resources,
   ...rules,
   ...tags,
@@ -74,6 +84,14 @@ const refusal = "UnsupportedOperation"
 /** Every service, in the order of docs/reference/coverage.md. */
 export const services: readonly Service[] = [
   { name: "ec2", title: "EC2", version: "2016-11-15", handlers: ec2Handlers, checks: ec2Checks, refusal },
+  {
+    name: "ec2-instance-connect",
+    title: "EC2 Instance Connect",
+    version: "2018-04-02",
+    handlers: instanceConnectHandlers,
+    checks: instanceConnect,
+    refusal,
+  },
   { name: "sts", title: "STS", version: "2011-06-15", handlers: stsHandlers, checks: stsChecks, refusal },
   { name: "ssm", title: "Systems Manager", version: "2014-11-06", handlers: ssmHandlers, checks: ssm, refusal },
   {
@@ -98,6 +116,14 @@ export const services: readonly Service[] = [
     version: "2013-11-01",
     handlers: cloudtrailHandlers({} as never),
     checks: cloudtrail,
+    refusal,
+  },
+  {
+    name: "account",
+    title: "Account Management",
+    version: "2021-02-01",
+    handlers: accountHandlers,
+    checks: account,
     refusal,
   },
   {

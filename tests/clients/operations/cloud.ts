@@ -1,12 +1,16 @@
 /** The JavaScript SDK against one daemon, which notes every operation that was served and every one that was refused. */
+import * as account from "@aws-sdk/client-account"
 import * as ec2 from "@aws-sdk/client-ec2"
+import * as instanceConnect from "@aws-sdk/client-ec2-instance-connect"
 import * as servicequotas from "@aws-sdk/client-service-quotas"
 import * as ssm from "@aws-sdk/client-ssm"
 import * as tagging from "@aws-sdk/client-resource-groups-tagging-api"
 import * as cloudtrail from "@aws-sdk/client-cloudtrail"
 import * as s3 from "@aws-sdk/client-s3"
 import * as sts from "@aws-sdk/client-sts"
+import type { handlers as accountHandlers } from "#services/account/service.ts"
 import type { handlers as ec2Handlers } from "#services/ec2/service.ts"
+import type { handlers as instanceConnectHandlers } from "#services/ec2-instance-connect/service.ts"
 import type { handlers as servicequotasHandlers } from "#services/servicequotas/service.ts"
 import type { handlers as ssmHandlers } from "#services/ssm/service.ts"
 import type { handlers as taggingHandlers } from "#services/tagging/service.ts"
@@ -17,16 +21,18 @@ import { type SimDaemon, startSimDaemon } from "#tests/rig/daemon.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 
 /** By the name of each service here: the SDK's module. */
-const sdks = { ec2, sts, ssm, servicequotas, tagging, cloudtrail, s3 }
+const sdks = { ec2, "ec2-instance-connect": instanceConnect, sts, ssm, servicequotas, tagging, cloudtrail, s3, account }
 type Sdks = typeof sdks
 interface Tables {
   ec2: typeof ec2Handlers
   sts: typeof stsHandlers
   ssm: typeof ssmHandlers
+  "ec2-instance-connect": typeof instanceConnectHandlers
   servicequotas: typeof servicequotasHandlers
   tagging: typeof taggingHandlers
   cloudtrail: ReturnType<typeof cloudtrailHandlers>
   s3: ReturnType<typeof s3Handlers>
+  account: typeof accountHandlers
 }
 export type ServiceName = keyof Sdks
 
@@ -52,7 +58,9 @@ export interface TestCloud {
   readonly cloudtrail: Sends<"cloudtrail">
   readonly tagging: Sends<"tagging">
   readonly ssm: Sends<"ssm">
+  readonly "ec2-instance-connect": Sends<"ec2-instance-connect">
   readonly servicequotas: Sends<"servicequotas">
+  readonly account: Sends<"account">
   /** A call that must be refused: "400 InvalidVpcID.NotFound". Throws if it is served. */
   readonly refusal: <O extends Ec2Operation>(operation: O, input: Input<typeof ec2, O>) => Promise<string>
   /** The same of any service, whatever it is given. */
@@ -86,7 +94,9 @@ export async function openTestCloud(): Promise<TestCloud> {
     cloudtrail: new cloudtrail.CloudTrailClient(configuration),
     tagging: new tagging.ResourceGroupsTaggingAPIClient(configuration),
     ssm: new ssm.SSMClient(configuration),
+    "ec2-instance-connect": new instanceConnect.EC2InstanceConnectClient(configuration),
     servicequotas: new servicequotas.ServiceQuotasClient(configuration),
+    account: new account.AccountClient(configuration),
   }
   const modules = sdks as unknown as Readonly<Record<ServiceName, Commands>>
   const served = new Set<string>()
@@ -129,7 +139,9 @@ export async function openTestCloud(): Promise<TestCloud> {
     cloudtrail: sender("cloudtrail"),
     tagging: sender("tagging"),
     ssm: sender("ssm"),
+    "ec2-instance-connect": sender("ec2-instance-connect"),
     servicequotas: sender("servicequotas"),
+    account: sender("account"),
     refusal: (operation, input) => refusalOf("ec2", operation, input as object),
     refusalOf,
     async launch(more = {}) {

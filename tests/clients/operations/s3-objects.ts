@@ -3,8 +3,12 @@ import { createHash } from "node:crypto"
 import type { Check } from "./checks.ts"
 import type { Done, TestCloud } from "./cloud.ts"
 import { bucketOf, refused } from "./s3-buckets.ts"
+import type { Tagging } from "./s3-tags.ts"
 
-type Name = Exclude<Done<"s3">, "CreateBucket" | "DeleteBucket" | "GetBucketLocation" | "HeadBucket" | "ListBuckets">
+type Name = Exclude<
+  Done<"s3">,
+  "CreateBucket" | "DeleteBucket" | "GetBucketLocation" | "HeadBucket" | "ListBuckets" | Tagging
+>
 
 const md5 = (...parts: readonly Uint8Array[]) =>
   parts.reduce((sum, part) => sum.update(part), createHash("md5")).digest("hex")

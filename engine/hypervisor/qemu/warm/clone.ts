@@ -14,12 +14,16 @@ export interface Clone {
   /** "prepared", until it is personalised. */
   readonly machine: Machine
   readonly template: string
+  /** It waited in the pool: what goes wrong says nothing of its template. */
+  readonly pooled?: true
   /** Resolves when it is who it is to be, and can go on. Throws NotPersonalised; it is to be ended then. */
   personalise(): Promise<void>
 }
 
 /** A whole distribution has more to do when it wakes than a small guest. */
 const wholePatience = 3
+export const patienceOf = ({ boot }: Pick<MachineSpec, "boot">): number =>
+  boot.kind === "firmware" ? wholePatience : 1
 
 /** An overlay of nothing is a few hundred KB. */
 const emptyLimitBytes = 4 << 20
@@ -29,7 +33,7 @@ const emptyLimitBytes = 4 << 20
  * ends as nobody has its disk made anew by whoever asked for it ("nameless"). Whoever stops us in between leaves a disk that boots as one
  * of an image made of the template would: it holds nobody's identity.
  */
-async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
+export async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
   const to = disks[0]?.path ?? ""
   if (statSync(to).size > emptyLimitBytes) throw new Error(`machine ${id}: its disk is not a new one`)
   const fresh = readFileSync(to)
@@ -47,7 +51,7 @@ async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() =>
   return takeBack
 }
 
-const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
+export const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
 
 /** For a clone that was told who it is, and by somebody who was then killed: said twice, nobody listens to the second. */
 export async function goOn(machine: Machine, directory: string): Promise<void> {
@@ -72,7 +76,7 @@ export async function startClone(
   if (!identity || !nics[0]) throw new Error(`machine ${spec.id}: a clone has an identity and an interface`)
   const full = { ...identity, instance, uuid, mac: nics[0].mac }
   let agent: Agent | undefined
-  const tellMs = agentMs * (spec.boot.kind === "firmware" ? wholePatience : 1)
+  const tellMs = agentMs * patienceOf(spec)
   const become = async (started: Machine, fd: number) => {
     await timed(
       "command",

@@ -10,6 +10,7 @@ import type { Workshop } from "../start.ts"
 import { isTellable } from "./agent.ts"
 import { type Clone, startClone } from "./clone.ts"
 import { makeTemplate, removeNamespace, tryTemplate } from "./make.ts"
+import { openPool, type PoolOptions } from "./pool.ts"
 import { isKey, openTemplateFolder, type Template } from "./template-folder.ts"
 import { isUntouched, templateKey } from "./template-key.ts"
 
@@ -21,6 +22,8 @@ export interface TemplatesOptions {
   readonly runDirectory: string
   /** Network namespace of that machine. */
   readonly namespace: string
+  /** Of the clones that wait. */
+  readonly pool: Pick<PoolOptions, "runDirectory" | "guests" | "namespace">
   /** How long an agent may take. */
   readonly agentMs: number
 }
@@ -49,6 +52,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
   await clearLeftovers(options)
   const folder = openTemplateFolder(directory)
   folder.tidy(clock.wallMs())
+  const pool = await openPool({ ...options.pool, workshop, agentMs })
   /** The last one used stands last. */
   const loaded = new Map<string, { readonly template: Promise<Template>; readonly usedMs: number }>()
   const loadedSizes = new Map<string, number>()
@@ -68,7 +72,11 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       if (idle > idleMs || (idle > startMs && loaded.size > loadedLimit)) unload(key)
     }
   }
-  const tidy = (keep?: string) => folder.tidy(clock.wallMs(), keep).forEach(unload)
+  const tidy = (keep?: string) =>
+    folder.tidy(clock.wallMs(), keep).forEach((key) => {
+      unload(key)
+      pool.drop(key)
+    })
   const timer = setInterval(() => {
     unloadIdle()
     tidy()
@@ -89,6 +97,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     log(`template ${key} is given up: ${why}`)
     failures.set(key, { why, atMs: clock.monotonicMs() })
     unload(key)
+    pool.drop(key)
     folder.remove(key)
   }
   const load = (key: string) => keep(key, loaded.get(key)?.template ?? folder.load(key))
@@ -141,6 +150,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     async remove(name) {
       if (!isKey(name)) return
       unload(name)
+      pool.drop(name)
       folder.remove(name)
     },
     async missing(like) {
@@ -159,6 +169,13 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const found = find(spec)
       if (typeof found === "string") return why(found)
       if (!isUntouched(spec)) return why("its disk has been written to")
+      const pooled = await pool.take(found.key, spec, place, onChange)
+      if (pooled)
+        return timed(
+          "command",
+          () => `clones template ${found.key}, from the pool`,
+          () => pooled,
+        )
       try {
         const template = await load(found.key)
         return await timed(
@@ -173,11 +190,22 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       }
     },
     loadedBytes: () => [...loadedSizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+    pool: {
+      async add(like, uids) {
+        const found = find(like)
+        if (typeof found === "string") throw new Error(found)
+        if (!isUntouched(like)) throw new Error("its disk has been written to")
+        return pool.add(like, uids, found.key, await load(found.key))
+      },
+      members: pool.members,
+      end: pool.end,
+    },
     distrust: (key) => drop(key, "a clone of it did not take its identity"),
     async close() {
       clearInterval(timer)
       closing.abort(new Error("the engine is closed"))
       await making
+      await pool.close()
       for (const key of loaded.keys()) unload(key)
     },
   }

@@ -1,8 +1,10 @@
 /**
- * How many of a machine may run, and fit. vCPUs are capped by the type's share of CPU, not counted against the host; memory is. On sim nothing is short.
+ * How many of a machine may run, and fit. vCPUs are capped by the type's share of CPU, not counted against the host; memory is, and so is what
+ * capacity reservations hold of it. On sim nothing is short.
  */
 import type { Call } from "#cloud/call.ts"
 import { fromStored } from "#cloud/resources/kind.ts"
+import { unusedSeats } from "../../capacity-reservations/seats.ts"
 import { raise } from "../../errors.ts"
 import { instanceKind, type InstanceRecord, type InstanceState } from "../record.ts"
 import { quotaOf, vcpuLimitOf } from "../../quotas.ts"
@@ -16,17 +18,18 @@ type Counts = Pick<LaunchWish, "min" | "max">
 
 /**
  * Between MinCount and MaxCount, as many as may run and fit. Throws VcpuLimitExceeded or InsufficientInstanceCapacity below MinCount.
- * `also` are instances that the same call starts.
+ * `seats`: so many have room in capacity reservations. `also` are instances without such room that the same call starts.
  */
 export async function roomFor(
   call: Call,
   machine: Machine,
   wish: Counts,
   zone: string,
+  seats = 0,
   also: readonly InstanceRecord[] = [],
 ): Promise<number> {
-  const max = await withinQuota(call, machine, wish, also)
-  return roomOnHost(call, machine, { min: wish.min, max }, zone, also)
+  const max = await withinQuota(call, machine, wish, seats, also)
+  return roomOnHost(call, machine, { min: wish.min, max }, zone, seats, also)
 }
 
 async function roomOnHost(
@@ -34,32 +37,41 @@ async function roomOnHost(
   machine: Machine,
   wish: Counts,
   zone: string,
+  seats: number,
   also: readonly InstanceRecord[],
 ): Promise<number> {
   const capacity = call.cloud.settings.capacity
   if (capacity === undefined) return wish.max
   if (machine.vcpus > capacity.cpus)
     throw insufficient(machine, zone, `it needs ${machine.vcpus} vCPUs and the host has ${capacity.cpus}`)
-  const free = capacity.memoryMiB - reserve.hostMiB - (await memoryInUse(call, also))
-  const fit = Math.floor(free / (machine.memoryMiB + reserve.perGuestMiB))
-  if (fit < wish.min)
+  const reserved = await memoryReserved(call)
+  const free = capacity.memoryMiB - reserve.hostMiB - (await memoryInUse(call, also)) - reserved
+  const fit = seats + Math.max(0, Math.floor(free / (machine.memoryMiB + reserve.perGuestMiB)))
+  if (fit < wish.min) {
+    const held = reserved === 0 ? "" : `, beside ${reserved} MiB that are reserved`
     throw insufficient(
       machine,
       zone,
-      `${wish.min} of it need ${wish.min * machine.memoryMiB} MiB of memory and the host has ${Math.max(0, free)} MiB left`,
+      `${wish.min} of it need ${wish.min * machine.memoryMiB} MiB of memory and the host has ${Math.max(0, free)} MiB left${held}`,
     )
+  }
   return Math.min(wish.max, fit)
 }
 
 /** Throws VcpuLimitExceeded or InsufficientInstanceCapacity if these stopped instances may not run, or do not fit, all together. */
-export async function requireRoom(call: Call, instances: readonly InstanceRecord[]): Promise<void> {
-  for (const [index, { type, vcpus, memoryMiB, architecture, zone }] of instances.entries())
+export async function requireRoom(
+  call: Call,
+  instances: readonly { readonly record: InstanceRecord; readonly seated: boolean }[],
+): Promise<void> {
+  const unseated = instances.filter(({ seated }) => !seated).map(({ record }) => record)
+  for (const [index, { type, vcpus, memoryMiB, architecture, zone }] of unseated.entries())
     await roomFor(
       call,
       { name: type, vcpus, memoryMiB, architecture },
       { min: 1, max: 1 },
       zone,
-      instances.slice(0, index),
+      0,
+      unseated.slice(0, index),
     )
 }
 
@@ -72,6 +84,14 @@ async function memoryInUse(call: Call, also: readonly InstanceRecord[]): Promise
   for await (const { memoryMiB } of instancesIn(call, ["pending", "running", "stopping", "shutting-down"]))
     sum += memoryMiB + reserve.perGuestMiB
   return sum
+}
+
+/** What all capacity reservations hold and nobody runs in. */
+async function memoryReserved(call: Call): Promise<number> {
+  return (await unusedSeats(call, "all")).reduce(
+    (sum, { reservation: { record }, count }) => sum + count * (record.memoryMiB + reserve.perGuestMiB),
+    0,
+  )
 }
 
 /** Of the caller's account and region only, or of all there are. */
@@ -100,6 +120,7 @@ async function withinQuota(
   call: Call,
   machine: Machine,
   { min, max }: Counts,
+  seats: number,
   also: readonly InstanceRecord[],
 ): Promise<number> {
   const quota = quotaOf(machine.name)
@@ -108,7 +129,10 @@ async function withinQuota(
   let used = also.filter(({ type }) => quotaOf(type) === quota).reduce((all, { vcpus }) => all + vcpus, 0)
   for await (const { type, vcpus } of instancesIn(call, ["pending", "running"], true))
     if (quotaOf(type) === quota) used += vcpus
-  const fit = Math.floor((limit - used) / machine.vcpus)
+  // Unused reservations count as if they ran: so those seats are paid for already.
+  for (const { reservation, count } of await unusedSeats(call, "own"))
+    if (quotaOf(reservation.record.type) === quota) used += count * reservation.record.vcpus
+  const fit = seats + Math.max(0, Math.floor((limit - used) / machine.vcpus))
   if (fit < min) throw raise("VcpuLimitExceeded", { limit })
   return Math.min(max, fit)
 }

@@ -4,6 +4,7 @@ import type { Call } from "#cloud/call.ts"
 import { newId, type Resource } from "#cloud/resources/kind.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import { publicAddressScope } from "../../addresses/pool.ts"
+import { type Seat, takeSeat } from "../../capacity-reservations/seats.ts"
 import type { ImageRecord } from "../../images/record.ts"
 import { privateDnsName, publicDnsName } from "../../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../../network-interfaces/record.ts"
@@ -37,6 +38,7 @@ export interface Launch {
   readonly autoPublic: boolean
   readonly publicAddress: string | undefined
   readonly publicKey: string | undefined
+  readonly seat: Seat | undefined
   readonly placement: Placement | undefined
 }
 
@@ -51,6 +53,7 @@ export function createInstance(call: Call, launch: Launch): Launched {
   const volumes = launch.devices.map((device) => ({ device, volume: createVolume(call, launch, id, device) }))
   const instance = call.draft.create(instanceKind, instanceRecord(call, launch, networkInterface, volumes), id)
   call.draft.claim(guestNumberScope, launch.number, id)
+  if (launch.seat !== undefined) takeSeat(call, id, launch.seat)
   assignGuest(call, instance, [networkInterface])
   return { instance, networkInterface }
 }
@@ -173,6 +176,8 @@ function instanceRecord(
     starts: 1,
     resets: 0,
     attributes: wish.attributes,
+    ...(wish.capacity && { capacity: wish.capacity }),
+    ...(launch.seat && { seat: launch.seat }),
     ...(launch.placement && { placement: launch.placement }),
     ...(wish.hibernation && { hibernationConfigured: true }),
     tags: wish.tags.instance,

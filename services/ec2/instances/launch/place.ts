@@ -3,7 +3,7 @@ import type { Call } from "#cloud/call.ts"
 import { fromStored, isId, notFound, type Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../../errors.ts"
 import { visibleImages } from "../../images/handlers.ts"
-import { resolveImage } from "../../images/public-parameters.ts"
+import { byParameter, resolveImage } from "../../images/public-parameters.ts"
 import { type ImageRecord, imageKind } from "../../images/record.ts"
 import { findInstanceType } from "../../instance-types/data.ts"
 import { keyPairKind } from "../../key-pairs/record.ts"
@@ -19,8 +19,6 @@ export interface Machine {
   readonly memoryMiB: number
   readonly architecture: "x86_64" | "arm64"
 }
-
-const byParameter = "resolve:ssm:"
 
 /** The image, by its id or by a public parameter ("resolve:ssm:NAME"), or with `--unknown-ami substitute` the first one that is available. */
 export async function findImage(call: Call, wanted: string): Promise<Resource<ImageRecord>> {

@@ -2,14 +2,17 @@
  * RunInstances. One commit makes instances, interfaces and volumes with their addresses and tells the host; the answer says "pending".
  * The host's observations carry them on (observe.ts).
  */
-import { newId } from "#cloud/resources/kind.ts"
+import { newId, type Tag } from "#cloud/resources/kind.ts"
 import { earlierResult, rememberToken } from "#cloud/resources/idempotency.ts"
 import { findSomeNumbers } from "#cloud/resources/numbers.ts"
 import type { Call } from "#cloud/call.ts"
 import { readSettings, type SettingsRecord } from "../../account/settings.ts"
+import { createUsher, type Seat, type Sitter } from "../../capacity-reservations/seats.ts"
+import { mayRunAnywhere, noSeat, requireTarget } from "../../capacity-reservations/wish.ts"
 import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
+import { findLaunchTemplate, templateTags, withTemplate } from "../../launch-templates/launch.ts"
 import { toReservations } from "../answer.ts"
 import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.ts"
 import { instanceKind } from "../record.ts"
@@ -27,11 +30,13 @@ import { type LaunchWish, readLaunch } from "./wish.ts"
 
 export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const settings = await readSettings(call)
-  const wish = readLaunch(input, settings)
-  const { ClientToken: _token, DryRun: _dryRun, ...parameters } = input
-  const earlier = await earlierResult(call, wish.clientToken, parameters)
+  const { ClientToken: token, DryRun: _dryRun, ...parameters } = input
+  const earlier = await earlierResult(call, token, parameters)
   if (earlier !== undefined) return answerEarlier(call, earlier)
 
+  const template = await findLaunchTemplate(call, input.LaunchTemplate)
+  const read = readLaunch(template === undefined ? input : withTemplate(input, template.record.data), settings)
+  const wish = template === undefined ? read : withTags(read, templateTags(template))
   const image = await findImage(call, wish.image)
   const machine = findMachine(call, wish.type, image)
   requireTypeSupport(wish.type, wish.attributes)
@@ -49,7 +54,10 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   }
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
   const { zone } = subnet.record
-  const room = { min: wish.min, max: await roomFor(call, machine, wish, zone) }
+  const sitter = { type: machine.name, platform: image.record.platform, zone }
+  const seats = await seatsFor(call, sitter, wish)
+  const counts = mayRunAnywhere(wish.capacity) ? wish : { min: wish.min, max: seats.length }
+  const room = { min: wish.min, max: await roomFor(call, machine, counts, zone, seats.length) }
   const places =
     group && (await findPlaces(call, group, { type: wish.type, zone, partition: wish.group?.partition }, room))
   const most = places?.length ?? room.max
@@ -73,11 +81,12 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       autoPublic: associate,
       publicAddress: publicAddresses[launchIndex],
       publicKey,
+      seat: seats[launchIndex],
       placement: places?.[launchIndex],
     }),
   )
   const first = instances[0]
-  if (first !== undefined) rememberToken(call, wish.clientToken, parameters, first.instance.id)
+  if (first !== undefined) rememberToken(call, token, parameters, first.instance.id)
   call.draft.expect(subnet)
   for (const group of groups) call.draft.expect(group)
   await call.commit()
@@ -86,6 +95,25 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
     instances.map(({ instance }) => instance),
     interfaces,
   )[0] as Output<"RunInstances">
+}
+
+/** Its instances have these tags besides. */
+function withTags(wish: LaunchWish, added: readonly Tag[]): LaunchWish {
+  return { ...wish, tags: { ...wish.tags, instance: [...wish.tags.instance, ...added] } }
+}
+
+/** Seats in capacity reservations, at most one for each instance. Throws ReservationCapacityExceeded where they have to be enough and are not. */
+async function seatsFor(call: Call, sitter: Sitter, { min, max, capacity }: LaunchWish): Promise<readonly Seat[]> {
+  await requireTarget(call, capacity, sitter)
+  const usher = createUsher(call)
+  const seats: Seat[] = []
+  while (seats.length < max) {
+    const seat = await usher.seat(sitter, capacity)
+    if (seat === undefined) break
+    seats.push(seat)
+  }
+  if (!mayRunAnywhere(capacity) && seats.length < min) throw noSeat(sitter, capacity)
+  return seats
 }
 
 /** The same answer again, with what has become of the instances since. */

@@ -3,6 +3,7 @@
  * acknowledged and dropped.
  */
 import type { SettingsRecord } from "../../account/settings.ts"
+import { type CapacityWish, readCapacityWish } from "../../capacity-reservations/wish.ts"
 import { defaultCredits, readCredits } from "../../credits/defaults.ts"
 import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
@@ -32,6 +33,7 @@ export interface LaunchWish {
   readonly attributes: InstanceAttributes
   readonly clientToken?: string
   readonly hibernation: boolean
+  readonly capacity?: CapacityWish
   readonly tags: {
     readonly instance: readonly Tag[]
     readonly volume: readonly Tag[]
@@ -47,7 +49,6 @@ export const userDataBytes = 16_384
 
 const notDone = [
   "AdditionalInfo",
-  "CapacityReservationSpecification",
   "CpuOptions",
   "ElasticGpuSpecification",
   "ElasticInferenceAccelerators",
@@ -58,7 +59,6 @@ const notDone = [
   "Ipv6AddressCount",
   "Ipv6Addresses",
   "KernelId",
-  "LaunchTemplate",
   "LicenseSpecifications",
   "NetworkPerformanceOptions",
   "Operator",
@@ -76,6 +76,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
   const tags = (type: string) => tagsFor(input.TagSpecifications, type, allowed)
   const type = input.InstanceType ?? defaultType
   const cpuCredits = readCreditSpecification(input, type, settings)
+  const capacity = readCapacityWish(input.CapacityReservationSpecification)
   return {
     min,
     max,
@@ -97,6 +98,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
         ? {}
         : { maintenance: readMaintenanceOptions(input.MaintenanceOptions) }),
     },
+    ...(capacity && { capacity }),
     hibernation: input.HibernationOptions?.Configured === true,
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
     ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),

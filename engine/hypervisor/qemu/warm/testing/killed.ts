@@ -1,4 +1,4 @@
-/** For the fault tests: a process that makes a template or a clone until it is killed, or until it would tell a clone to go on. Arguments: home, prefix, what, specification. */
+/** For the fault tests: a process that makes a template or a clone until it is killed, or until it would tell a clone to go on. "pool" gives it one that waits, "wait" makes that. Arguments: home, prefix, what, specification. */
 import { Socket } from "node:net"
 import path from "node:path"
 import { systemClock } from "#lib/clock.ts"
@@ -21,8 +21,15 @@ if (what === "unheard") {
     return Reflect.apply(write, this, words)
   }
 }
+/** Of a disk beside the machine's, by its name with ".spare". */
+const wait = async () => {
+  const disks = spec.disks.map((disk: { path: string }) => ({ ...disk, path: `${disk.path}.spare` }))
+  await engine.templates?.pool?.add({ ...spec, disks }, { first: 2_099_700, count: 4 })
+}
+if (what === "pool") await wait()
 process.stdout.write("ready\n")
-if (what === "make") await engine.templates?.make(spec, 2_099_990)
+if (what === "wait") await wait()
+else if (what === "make") await engine.templates?.make(spec, 2_099_990)
 else {
   await engine.prepare(spec)
   await engine.resume(spec.id)

@@ -1,0 +1,285 @@
+/**
+ * Clones that wait: each runs in a network namespace of its own, told nothing yet, and becomes the next machine that fits. A member's
+ * directory is in `runDirectory`, apart from the machines', until the moment it is taken: whatever is found there is nobody.
+ */
+import { execFile } from "node:child_process"
+import { randomBytes, randomUUID } from "node:crypto"
+import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import path from "node:path"
+import { promisify } from "node:util"
+import { timed } from "#lib/trace.ts"
+import { type MachineSpec, NotPersonalised, type Uids, type WarmMember, type WarmPool } from "../../types.ts"
+import type { Machine } from "../machine.ts"
+import { bootId, end, isAlive } from "../process.ts"
+import { readRecord } from "../record.ts"
+import { findLaunched } from "../spawn.ts"
+import { limitsOf, startMachine, type Workshop } from "../start.ts"
+import { type Agent, connectAgent } from "./agent.ts"
+import { agentPath, type Clone, copyDisk, patienceOf } from "./clone.ts"
+import { removeNamespace } from "./make.ts"
+import { findNames, type HardwareNames, type NamedProcess } from "./process-names.ts"
+import { loadState } from "./state.ts"
+import type { Template } from "./template-folder.ts"
+
+const run = promisify(execFile)
+const device = "pool0"
+export const memberLimit = 64
+
+export interface PoolOptions {
+  readonly workshop: Workshop
+  /** Holds a directory for each member. */
+  readonly runDirectory: string
+  /** Holds the directories of machines, whose processes may be of our users. */
+  readonly guests: string
+  /** Namespaces of members are named so, and a number. */
+  readonly namespace: string
+  readonly agentMs: number
+}
+
+interface Member {
+  readonly id: string
+  readonly number: number
+  readonly template: string
+  readonly uid: number
+  readonly diskPath: string
+  readonly machine: Machine
+  readonly agent: Agent
+  readonly process: NamedProcess
+}
+
+export interface Pool extends Pick<WarmPool, "members" | "end"> {
+  /** One more of this template; see WarmPool. `name` is of the template. */
+  add(like: MachineSpec, uids: Uids, name: string, template: Template): Promise<string>
+  /** Makes the machine of one that waits. Undefined: none fits or it could not be, and nothing of it is left; the trace says why. */
+  take(name: string, spec: MachineSpec, directory: string, onChange: () => void): Promise<Clone | undefined>
+  /** Ends all of a template. */
+  drop(name: string): void
+  close(): Promise<void>
+}
+
+/** Names that stand nowhere else, of the lengths that an instance's have. */
+const randomNames = (): HardwareNames => {
+  const hex = (digits: number) => randomBytes(16).toString("hex").slice(0, digits)
+  const mac = ["02", ...(hex(10).match(/../g) ?? [])].join(":")
+  return { id: `i-${hex(17)}`, uuid: `ec2${randomUUID().slice(3)}`, serial: `vol${hex(17)}`, mac }
+}
+
+export async function openPool(options: PoolOptions): Promise<Pool> {
+  const { workshop, runDirectory, guests, namespace, agentMs } = options
+  const { cgroups, clock, log } = workshop
+  await clearMembers(options)
+  mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
+  const members = new Map<string, Member>()
+  /** Those that a machine takes now: they count as waiting until their disk is its own. */
+  const taking = new Set<Member>()
+  /** Numbers of members that are being made or end; a number is a namespace. */
+  const numbers = new Set<number>()
+  let closed = false
+
+  const ownerOf = (folder: string) => statSync(path.join(folder, "sockets"), { throwIfNoEntry: false })?.uid
+  /** The first user of ours that no process is of: a machine keeps the user that it had here. */
+  const freeUser = ({ first, count }: Uids, starting: ReadonlySet<number>) => {
+    const folders = [guests, runDirectory].flatMap((parent) =>
+      readdirSync(parent).map((name) => path.join(parent, name)),
+    )
+    const taken = new Set([...folders.map(ownerOf), ...starting])
+    const free = Array.from({ length: count }, (_, at) => first + at).find((uid) => !taken.has(uid))
+    if (free === undefined) throw new Error(`all ${count} users of the pool are in use`)
+    return free
+  }
+  const starting = new Set<number>()
+  const folderOf = (number: number) => path.join(runDirectory, `${number}`)
+  const namespaceOf = (number: number) => `${namespace}${number}`
+
+  const release = async ({ id, number, machine, agent, process }: Member) => {
+    members.delete(id)
+    agent.close()
+    process.close()
+    await machine.finish("killed").finally(() => machine.detach())
+    await cgroups.remove(id)
+    rmSync(folderOf(number), { recursive: true, force: true })
+    await removeNamespace(namespaceOf(number))
+    numbers.delete(number)
+  }
+  const forget = (member: Member, why: string) => {
+    if (members.get(member.id) !== member) return
+    log(`pool: ${member.id} is ended: ${why}`)
+    void release(member).catch((error: unknown) => log(`pool: ${member.id}: ${String(error)}`))
+  }
+
+  const start = async (like: MachineSpec, uid: number, number: number, name: string, template: Template) => {
+    const [disk] = like.disks
+    const [nic] = like.nics
+    if (!disk || !nic || like.disks.length + like.nics.length > 2) throw new Error("a clone has one disk and one card")
+    const names = randomNames()
+    const { identity: _, cpuQuotaPercent: _q, ...rest } = like
+    const spec: MachineSpec = {
+      ...rest,
+      id: names.id,
+      uuid: names.uuid,
+      uid,
+      disks: [{ ...disk, id: "root", serial: names.serial }],
+      nics: [{ id: "nic", mac: names.mac, mtu: nic.mtu, device, namespace: namespaceOf(number) }],
+    }
+    const directory = folderOf(number)
+    const open: { machine?: Machine; agent?: Agent; process?: NamedProcess; closed?: true } = {}
+    try {
+      await removeNamespace(namespaceOf(number))
+      await run("ip", ["netns", "add", namespaceOf(number)], { timeout: 10_000 })
+      const tap = ["tuntap", "add", "dev", device, "mode", "tap", "user", `${uid}`, "group", `${uid}`, "vnet_hdr"]
+      await run("ip", ["-n", namespaceOf(number), ...tap], { timeout: 10_000 })
+      if (template.diskPath !== undefined) await copyDisk(template.diskPath, spec)
+      chownSync(disk.path, uid, uid)
+      const load = async (started: Machine, fd: number) => {
+        open.agent = await connectAgent(agentPath(directory))
+        await loadState(started, fd)
+        await started.resume()
+      }
+      const source = {
+        memory: { path: template.memory.path, shared: false },
+        state: { path: template.state.path, load },
+      }
+      const onChange = () => {
+        const member = members.get(names.id)
+        if (member) forget(member, "its process is not as it was")
+      }
+      const machine = (open.machine = await startMachine(spec, directory, workshop, onChange, source))
+      const pid = machine.state().pid
+      if (pid === undefined || !open.agent) throw new Error("it ended at once")
+      open.process = findNames(pid, names)
+      const { agent, process } = open
+      return { id: names.id, number, template: name, uid, diskPath: disk.path, machine, agent, process }
+    } catch (error) {
+      open.agent?.close()
+      open.process?.close()
+      await open.machine?.finish("killed").finally(() => open.machine?.detach())
+      await cgroups.remove(names.id)
+      rmSync(directory, { recursive: true, force: true })
+      await removeNamespace(namespaceOf(number))
+      throw error
+    }
+  }
+
+  /** Up to the moment when it is told who it is, from which on it is nobody else's. */
+  const hand = async (member: Member, spec: MachineSpec, directory: string, onChange: () => void) => {
+    const [disk] = spec.disks
+    const [nic] = spec.nics
+    const { id, number, machine, process } = member
+    if (!disk || disk.secret || !nic) throw new Error("its disk is encrypted")
+    if (existsSync(directory)) throw new Error("it was a machine before")
+    if (statSync(disk.path).dev !== statSync(member.diskPath).dev) throw new Error("its disk is on another file system")
+    cgroups.ensure(id, limitsOf(spec, workshop.host.accelerator))
+    machine.become({ directory, onChange }, { id: spec.id, cgroup: id })
+    process.rename({ id: spec.id, uuid: spec.uuid, serial: disk.serial, mac: nic.mac })
+    await run("ip", ["-n", nic.namespace, "link", "del", nic.device], { timeout: 10_000 })
+    const address = nic.deviceMac === undefined ? [] : ["address", nic.deviceMac]
+    const words = ["link", "set", device, "mtu", `${nic.mtu}`, ...address, "netns", nic.namespace, "name", nic.device]
+    await run("ip", ["-n", namespaceOf(number), ...words], { timeout: 10_000 })
+    // Last: its own one, untouched too, is still there until now.
+    renameSync(member.diskPath, disk.path)
+  }
+
+  return {
+    async add(like, uids, name, template) {
+      if (closed) throw new Error("the pool is closed")
+      if (members.size + starting.size >= memberLimit) throw new Error(`the pool holds at most ${memberLimit}`)
+      const uid = freeUser(uids, starting)
+      const number = Array.from({ length: 2 * memberLimit }, (_, at) => at).find((each) => !numbers.has(each))!
+      starting.add(uid)
+      numbers.add(number)
+      try {
+        const member = await start(like, uid, number, name, template)
+        members.set(member.id, member)
+        if (closed || member.machine.state().phase === "exited") {
+          await release(member)
+          throw new Error("it ended at once")
+        }
+        return member.id
+      } catch (error) {
+        numbers.delete(number)
+        throw error
+      } finally {
+        starting.delete(uid)
+      }
+    },
+    members: () =>
+      [...members.values(), ...taking].map(({ id, template, machine }): WarmMember => ({
+        id,
+        template,
+        pid: machine.state().pid ?? 0,
+      })),
+    async end(id) {
+      const member = members.get(id)
+      if (member) await release(member)
+    },
+    async take(name, spec, directory, onChange) {
+      const member = [...members.values()].find(({ template }) => template === name)
+      if (!member) return undefined
+      members.delete(member.id)
+      taking.add(member)
+      const { machine, agent, number } = member
+      try {
+        await timed(
+          "command",
+          () => `takes ${member.id} from the pool`,
+          () => hand(member, spec, directory, onChange),
+        )
+      } catch (error) {
+        log(`pool: ${member.id} could not become ${spec.id}: ${String(error)}`)
+        await release(member)
+        if (machine.state().phase === "exited" && readRecord(directory)?.cgroup === member.id)
+          rmSync(directory, { recursive: true, force: true })
+        return undefined
+      } finally {
+        taking.delete(member)
+      }
+      member.process.close()
+      const { identity, nics, uuid, id: instance } = spec
+      const full = { ...identity!, instance, uuid, mac: nics[0]!.mac }
+      const named = timed(
+        "command",
+        () => "agent: identity",
+        () => agent.tell(full, clock, agentMs * patienceOf(spec)),
+      )
+      // Told to whoever personalises it.
+      named.catch(() => {})
+      // Its process stands in it without its name.
+      void removeNamespace(namespaceOf(number)).then(() => numbers.delete(number))
+      const personalise = async () => {
+        try {
+          await named
+          machine.cloned("named")
+          await agent.go()
+          machine.cloned("told")
+        } catch (error) {
+          agent.close()
+          throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })
+        }
+      }
+      return { machine, template: name, pooled: true, personalise }
+    },
+    drop(name) {
+      for (const member of members.values()) if (member.template === name) forget(member, "its template is gone")
+    },
+    async close() {
+      closed = true
+      await Promise.allSettled([...members.values()].map(release))
+    },
+  }
+}
+
+/** Of a process of ours that was killed: whoever waits here is nobody, and those that were being taken are no more here. */
+async function clearMembers({ runDirectory, namespace, workshop }: PoolOptions): Promise<void> {
+  for (const name of existsSync(runDirectory) ? readdirSync(runDirectory) : []) {
+    const directory = path.join(runDirectory, name)
+    const record = readRecord(directory)
+    if (record && record.bootId === bootId()) {
+      const found = record.process ?? (await findLaunched(directory, record.nonce))
+      if (found && isAlive(found)) await end(found, workshop.clock)
+      await workshop.cgroups.remove(record.cgroup ?? record.id)
+    }
+    rmSync(directory, { recursive: true, force: true })
+  }
+  const names = existsSync("/run/netns") ? readdirSync("/run/netns") : []
+  for (const name of names) if (name.startsWith(namespace)) await removeNamespace(name)
+}

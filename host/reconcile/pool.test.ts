@@ -1,0 +1,143 @@
+import assert from "node:assert/strict"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type TestContext, test } from "node:test"
+import type { PoolTarget } from "../types.ts"
+import { keepPool, type PoolOptions } from "./pool.ts"
+import { nameOf, type TemplateKind } from "./template-maker.ts"
+
+const micro = { image: "ami-1", vcpus: 2, memoryMiB: 1024 }
+const small = { image: "ami-2", vcpus: 2, memoryMiB: 2048 }
+
+/** A pool whose looks are taken by hand, over an engine that only keeps names. */
+function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempSync(join(tmpdir(), "fractus-pool-"))) {
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const members = new Map<string, string>()
+  const volumes = new Set<string>()
+  const now = { availableMiB: 100_000, pending: 0, fails: false, tries: 0 }
+  let next: (() => void) | undefined
+  let count = 0
+  const image = (id: string, sizeBytes: number) =>
+    ({ id, name: id, architecture: "x86_64", sizeBytes, createdMs: 0 }) as const
+  const options: PoolOptions = {
+    engine: {
+      add: () => assert.fail("by the maker alone"),
+      members: () => [...members.keys()].map((id) => ({ id, template: members.get(id)!, pid: 1 })),
+      end: async (id) => void members.delete(id),
+    },
+    maker: {
+      async spare(kind) {
+        now.tries += 1
+        if (now.fails) throw new Error("no room")
+        const [member, volume] = [`member-${++count}`, `pool-${count}`]
+        members.set(member, nameOf(kind))
+        volumes.add(volume)
+        return { member, volume }
+      },
+      forget: async (volume) => void volumes.delete(volume),
+    },
+    images: {
+      list: async () => [image("ami-large", 2 ** 31), image("ami-1", 2 ** 30)],
+      find: async (id) => (id === "ami-gone" ? undefined : { architecture: "x86_64", boot: { kind: "firmware" } }),
+    },
+    uids: { first: 1, count: 90 },
+    targets,
+    path: join(folder, "kinds.json"),
+    everyMs: 1000,
+    timer: (_delay, action) => {
+      next = action
+      return () => (next = undefined)
+    },
+    pending: () => now.pending,
+    availableMiB: () => now.availableMiB,
+    floorMiB: 512,
+    log: () => {},
+  }
+  const pool = keepPool(options)
+  const look = async (times = 1) => {
+    for (; times > 0; times--) {
+      const action = next
+      next = undefined
+      action?.()
+      // All that a look does here is done by then.
+      for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  const kinds = () => [...members.values()].toSorted()
+  return { pool, look, kinds, members, volumes, now, folder }
+}
+
+test("one is added at each look until there are as many as shall be, and one that was taken is made good", async (t) => {
+  const { look, kinds, members, volumes, pool } = scene(t, [{ count: 2 }])
+  await look()
+  assert.deepEqual(kinds(), [nameOf(micro)], "before any launch: t3.micro of the smallest image")
+  await look(3)
+  assert.equal(members.size, 2)
+  assert.deepEqual(pool.state(), { wanted: 2, members: [1, 1] })
+  members.delete("member-1")
+  await look()
+  assert.deepEqual([...members.keys()], ["member-2", "member-3"])
+  assert.deepEqual([...volumes], ["pool-2", "pool-3"], "the volume of one that was taken is no more ours")
+  await pool.close()
+  assert.deepEqual([members.size, volumes.size], [0, 0])
+})
+
+test("it is of what was launched last, of a size where one is said, and remembers that", async (t) => {
+  const first = scene(t, [{ count: 1 }])
+  first.pool.used({ ...micro, image: "ami-gone" })
+  first.pool.used(small)
+  await first.look(2)
+  assert.deepEqual(first.kinds(), [nameOf(small)])
+  first.pool.used({ ...micro, image: "ami-9" })
+  await first.look(2)
+  assert.deepEqual(first.kinds(), [nameOf({ ...micro, image: "ami-9" })], "those of another kind make room")
+  await first.pool.close()
+  const second = scene(t, [{ count: 1, size: { vcpus: 2, memoryMiB: 2048 } }], first.folder)
+  await second.look(2)
+  assert.deepEqual(second.kinds(), [nameOf(small)])
+})
+
+test("nothing is added while something is to be done, and what failed is left alone for a while", async (t) => {
+  const { look, members, now } = scene(t, [{ count: 1 }])
+  now.pending = 1
+  await look(2)
+  assert.equal(now.tries, 0)
+  now.pending = 0
+  now.fails = true
+  await look(30)
+  assert.equal(now.tries, 1)
+  now.fails = false
+  await look(60)
+  assert.equal(members.size, 1)
+})
+
+test("where memory is short they are given up one by one, and come back when there is enough", async (t) => {
+  const { look, members, volumes, now } = scene(t, [{ count: 3 }])
+  await look(3)
+  assert.equal(members.size, 3)
+  now.availableMiB = 500
+  await look(2)
+  assert.deepEqual([members.size, volumes.size], [1, 1])
+  // Enough for what is there, and not for one that comes to use all of its RAM.
+  now.availableMiB = 1200
+  await look(2)
+  assert.equal(members.size, 1)
+  now.availableMiB = 100_000
+  await look(2)
+  assert.equal(members.size, 3)
+})
+
+test("what an assignment wishes is added to it, and goes with the wish", async (t) => {
+  const { pool, look, kinds } = scene(t, [])
+  const kind: TemplateKind = { ...micro, image: "ami-5" }
+  pool.wish("efl-1", { kind, count: 2 })
+  await look(4)
+  assert.deepEqual(kinds(), [nameOf(kind), nameOf(kind)])
+  pool.wish("efl-1", { kind, count: 1 })
+  await look()
+  assert.equal(kinds().length, 1)
+  pool.wish("efl-1", undefined)
+  await look()
+  assert.deepEqual(kinds(), [])
+})

@@ -1,0 +1,203 @@
+/**
+ * Keeps the pool of clones as full as it shall be: one is added at a time, when the host has nothing to do, and they are given up where
+ * memory is short. Of which kind they are: of what was launched last, kept in a file, and before any launch of the host's smallest image.
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import type { Uids, WarmPool } from "#engine/hypervisor/types.ts"
+import type { PoolState } from "../protocol/types.ts"
+import type { HostOptions, Log, PoolTarget, Timer } from "../types.ts"
+import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./template-maker.ts"
+
+export interface Pool {
+  /** A guest of this kind is launched. */
+  used(kind: TemplateKind): void
+  /** So many of the kind are wished by this resource from now on; undefined: none any more. */
+  wish(resource: string, wished: { readonly kind: TemplateKind; readonly count: number } | undefined): void
+  state(): PoolState
+  /** Looks no more, once what it does is done. */
+  close(): Promise<void>
+}
+
+export interface PoolOptions {
+  readonly engine: WarmPool
+  readonly maker: Pick<TemplateMaker, "spare" | "forget">
+  readonly images: Pick<HostOptions["images"], "list" | "find">
+  readonly uids: Uids
+  readonly targets: readonly PoolTarget[]
+  /** Holds the kinds that were launched last. */
+  readonly path: string
+  readonly everyMs: number
+  readonly timer: Timer
+  /** Resources that are not as wished yet. */
+  readonly pending: () => number
+  /** Memory that this machine can give without swapping, and what of it is left alone. */
+  readonly availableMiB: () => number
+  readonly floorMiB: number
+  readonly log: Log
+}
+
+const kindLimit = 8
+/** A kind of which none could be added is left alone for so many looks. */
+const patienceLooks = 60
+/** What a member takes beside its guest's RAM, of which it may come to use all. */
+const besideMiB = 64
+
+interface Kept {
+  readonly kind: string
+  readonly volume: string
+}
+
+export function keepPool(options: PoolOptions): Pool {
+  const { engine, maker, images, uids, targets, path, timer, everyMs, pending, availableMiB, floorMiB, log } = options
+  const launched = readKinds(path)
+  const wishes = new Map<string, { readonly kind: TemplateKind; readonly count: number }>()
+  const kept = new Map<string, Kept>()
+  const failed = new Map<string, number>()
+  let looks = 0
+  let wantedCount = 0
+  let short = false
+  let closed = false
+  let cancel: (() => void) | undefined
+  let working: Promise<void> | undefined
+
+  const later = () => {
+    const busy = targets.length > 0 || wishes.size > 0 || kept.size > 0
+    if (!closed && busy && !working) cancel ??= timer(everyMs, look)
+  }
+
+  /** The kind that a target is of: the last one launched of its size. */
+  async function kindOf({ size }: PoolTarget): Promise<TemplateKind | undefined> {
+    const fits = (kind: TemplateKind) => !size || (kind.vcpus === size.vcpus && kind.memoryMiB === size.memoryMiB)
+    for (const kind of launched.toReversed().filter(fits)) if (await images.find(kind.image)) return kind
+    const [first] = (await images.list()).toSorted((one, two) => one.sizeBytes - two.sizeBytes)
+    return first && { image: first.id, ...(size ?? defaultSize) }
+  }
+
+  /** All that is wanted, by kind: the most that any wish says. */
+  async function wanted(): Promise<ReadonlyMap<string, { readonly kind: TemplateKind; readonly count: number }>> {
+    const of = await Promise.all(targets.map(async (target) => ({ kind: await kindOf(target), count: target.count })))
+    const all = new Map<string, { kind: TemplateKind; count: number }>()
+    for (const { kind, count } of [...of, ...wishes.values()]) {
+      if (!kind) continue
+      const before = all.get(nameOf(kind))?.count ?? 0
+      all.set(nameOf(kind), { kind, count: Math.max(before, count) })
+    }
+    return all
+  }
+
+  /** Those that were taken, or ended by themselves. */
+  async function settle(): Promise<void> {
+    const waiting = new Set(engine.members().map(({ id }) => id))
+    for (const [member, { volume }] of kept) {
+      if (waiting.has(member)) continue
+      kept.delete(member)
+      await maker.forget(volume)
+    }
+  }
+
+  async function end(member: string): Promise<void> {
+    await engine.end(member)
+    await settle()
+  }
+
+  async function work(): Promise<void> {
+    looks += 1
+    await settle()
+    const all = await wanted()
+    wantedCount = [...all.values()].reduce((sum, { count }) => sum + count, 0)
+    const seen = new Map<string, number>()
+    for (const [member, { kind }] of kept) {
+      seen.set(kind, (seen.get(kind) ?? 0) + 1)
+      if (seen.get(kind)! > (all.get(kind)?.count ?? 0)) await end(member)
+    }
+    const freeMiB = availableMiB()
+    if (freeMiB < floorMiB && kept.size > 0) {
+      if (!short) log("host: memory is short, the pool is given up", { freeMiB, floorMiB })
+      short = true
+      return end([...kept.keys()].at(-1)!)
+    }
+    // Launches come first.
+    if (pending() > 0 || closed) return
+    for (const [name, { kind, count }] of all) {
+      const has = [...kept.values()].filter((each) => each.kind === name).length
+      if (has >= count || looks - (failed.get(name) ?? -patienceLooks) < patienceLooks) continue
+      if (freeMiB < floorMiB + kind.memoryMiB + besideMiB) continue
+      short = false
+      return add(name, kind)
+    }
+  }
+
+  async function add(name: string, kind: TemplateKind): Promise<void> {
+    try {
+      const { member, volume } = await maker.spare(kind, uids)
+      failed.delete(name)
+      kept.set(member, { kind: name, volume })
+    } catch (error) {
+      failed.set(name, looks)
+      if (!closed) log("host: no clone for the pool", { image: kind.image, why: String(error).slice(0, 500) })
+    }
+  }
+
+  function look(): void {
+    cancel = undefined
+    working = work()
+      .catch((error: unknown) => log("host: the pool", { why: String(error).slice(0, 500) }))
+      .finally(() => {
+        working = undefined
+        later()
+      })
+  }
+  later()
+
+  return {
+    used(kind) {
+      if (targets.length === 0) return later()
+      if (nameOf(launched.at(-1) ?? kind) !== nameOf(kind) || launched.length === 0) {
+        const at = launched.findIndex((each) => nameOf(each) === nameOf(kind))
+        if (at >= 0) launched.splice(at, 1)
+        launched.push(kind)
+        launched.splice(0, launched.length - kindLimit)
+        writeKinds(path, launched, log)
+      }
+      later()
+    },
+    wish(resource, wished) {
+      if (wished && wished.count > 0) wishes.set(resource, wished)
+      else wishes.delete(resource)
+      later()
+    },
+    state: () => ({ wanted: wantedCount, members: engine.members().map(({ pid }) => pid) }),
+    async close() {
+      closed = true
+      cancel?.()
+      await working
+      for (const [member, { volume }] of kept) {
+        await engine.end(member)
+        await maker.forget(volume)
+      }
+    },
+  }
+}
+
+/** t3.micro's, the smallest that is usual. */
+const defaultSize = { vcpus: 2, memoryMiB: 1024 }
+
+function readKinds(path: string): TemplateKind[] {
+  try {
+    const found: unknown = JSON.parse(readFileSync(path, "utf8"))
+    return Array.isArray(found) ? found.filter(isKind).slice(-kindLimit) : []
+  } catch {
+    return []
+  }
+}
+
+function writeKinds(path: string, kinds: readonly TemplateKind[], log: Log): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    writeFileSync(`${path}.new`, JSON.stringify(kinds), { mode: 0o600 })
+    renameSync(`${path}.new`, path)
+  } catch (error) {
+    log("host: the kinds that the pool is of could not be written down", { why: String(error) })
+  }
+}

@@ -1,0 +1,42 @@
+/** EC2 Instance Connect: what is accepted and refused; that guests read the keys is shown in service.test.ts and with real guests. */
+import assert from "node:assert/strict"
+import { generateKeyPairSync } from "node:crypto"
+import { toAuthorizedKey } from "#services/ec2/key-pairs/public-key.ts"
+import type { Check } from "./checks.ts"
+import type { Done } from "./cloud.ts"
+
+const newKey = () => toAuthorizedKey(generateKeyPairSync("ed25519").publicKey, "me")
+const nowhere = "i-00000000000000000"
+
+export const instanceConnect: Readonly<Record<Done<"ec2-instance-connect">, Check>> = {
+  async SendSSHPublicKey(cloud) {
+    const { ec2, launch, daemon, refusalOf } = cloud
+    const [InstanceId] = await launch({ Placement: { AvailabilityZone: "us-east-1a" } })
+    const asked = { InstanceId, InstanceOSUser: "ec2-user", SSHPublicKey: newKey() }
+    const sent = await cloud["ec2-instance-connect"]("SendSSHPublicKey", asked)
+    assert.equal(sent.Success, true)
+    assert.match(sent.RequestId ?? "", /^[0-9a-f-]{36}$/)
+    await cloud["ec2-instance-connect"]("SendSSHPublicKey", { ...asked, AvailabilityZone: "us-east-1a" })
+    const refused = (input: object) => refusalOf("ec2-instance-connect", "SendSSHPublicKey", { ...asked, ...input })
+    for (const SSHPublicKey of [
+      "ssh-ed25519 AAAA",
+      newKey().slice(0, -12),
+      `ssh-rsa ${"A".repeat(300)}`,
+      "x".repeat(4097),
+    ])
+      assert.equal(await refused({ SSHPublicKey }), "400 InvalidArgsException", SSHPublicKey)
+    const short = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey
+    assert.equal(await refused({ SSHPublicKey: toAuthorizedKey(short, "me") }), "400 InvalidArgsException")
+    for (const InstanceOSUser of ["", "0user", "../root", "a/b", "x".repeat(33)])
+      assert.equal(await refused({ InstanceOSUser }), "400 InvalidArgsException", InstanceOSUser)
+    assert.equal(await refused({ InstanceId: "instance" }), "400 InvalidArgsException")
+    assert.equal(await refused({ InstanceId: nowhere }), "404 EC2InstanceNotFoundException")
+    assert.equal(await refused({ AvailabilityZone: "us-east-1b" }), "404 EC2InstanceNotFoundException")
+    for (let sent = 1; sent < 20; sent++)
+      await cloud["ec2-instance-connect"]("SendSSHPublicKey", { ...asked, SSHPublicKey: newKey() })
+    assert.equal(await refused({ SSHPublicKey: newKey() }), "429 ThrottlingException")
+    await ec2("StopInstances", { InstanceIds: [InstanceId] })
+    await daemon.settled()
+    assert.equal(await refused({}), "400 EC2InstanceStateInvalidException")
+  },
+}

@@ -1,10 +1,12 @@
 /**
  * `fractus bench launch [--json] [--pairs N] [--at-once N] [--sides cold,hand,warm,pool]`: from RunInstances to the ssh banner and to the end
  * of the first ssh command: of a guest that boots, of the same image started by hand in QEMU the same way, and of a clone of a warm
- * template, made for the launch or waiting in the pool, in interleaved turns; and each step of a launch. `--at-once`: so many by one call instead. Needs root and real guests.
+ * template, made for the launch or waiting in the pool, in interleaved turns; and each step of a launch. `--at-once`: so many by one call instead;
+ * `--script`: the README's lines instead, so many times. Needs root and real guests.
  */
 import { parseArgs } from "node:util"
 import { launchAtOnce } from "./launch/at-once.ts"
+import { timeScripts } from "./launch/script.ts"
 import { isSide, openSides, type Side, sides, type Turn } from "./launch/sides.ts"
 import { openClosers } from "./report/closers.ts"
 import { line, loadAverage, machineFacts, type Report, quantile, type Result, result } from "./report/result.ts"
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     json: { type: "boolean" },
     pairs: { type: "string", default: "20" },
     "at-once": { type: "string" },
+    script: { type: "string" },
     sides: { type: "string", default: sides.join() },
   },
 })
@@ -24,16 +27,24 @@ const whole = (name: string, text: string) => {
 }
 const pairs = whole("pairs", values.pairs)
 const atOnce = values["at-once"] === undefined ? undefined : whole("at-once", values["at-once"])
+const scripts = values.script === undefined ? undefined : whole("script", values.script)
 const chosen = values.sides.split(",").filter(isSide)
 if (chosen.join() !== values.sides || new Set(chosen).size < chosen.length)
   throw new Error(`--sides is some of ${sides.join()}`)
 
 const loadBefore = loadAverage()
-const results = atOnce === undefined ? inTurns(await takeTurns()) : await launchAtOnce(atOnce, chosen)
+const results = await measure()
 const day = new Date().toISOString().slice(0, 10)
 const report: Report = { name: "launch", day, machine: machineFacts(loadBefore), results }
 if (values.json === true) console.log(JSON.stringify(report, null, 2))
 else for (const each of results) console.log(line(each))
+
+async function measure(): Promise<readonly Result[]> {
+  if (atOnce !== undefined) return launchAtOnce(atOnce, chosen)
+  if (scripts === undefined) return inTurns(await takeTurns())
+  const closers = openClosers()
+  return timeScripts(scripts, closers).finally(() => closers.close())
+}
 
 async function takeTurns(): Promise<Readonly<Record<Side, readonly Turn[]>>> {
   const closers = openClosers()

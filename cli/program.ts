@@ -31,7 +31,12 @@ const addUp = (root: Command): void => {
       ]),
     )
     .addOption(new Option("--auth <auth>", "check signatures; off only with --engine sim").choices(["on", "off"]))
-    .addOption(new Option("--unknown-ami <what>", "an image id that is not known").choices(["reject", "substitute"]))
+    .addOption(
+      new Option(
+        "--unknown-ami <what>",
+        "images of AWS that are not here: refused, or one of here in their place",
+      ).choices(["reject", "substitute"]),
+    )
     .option("--sim-speed <x>", "cloud seconds per second, with --engine sim", speedOption)
     .addOption(new Option("--warm <state>", "clone guests of warm templates; on by default").choices(["on", "off"]))
     .option("--warm-pool <n>", "keep so many clones running and waiting: 4, or t3.micro=4,t3.small=1", poolOption)

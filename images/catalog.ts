@@ -37,9 +37,9 @@ const common = {
 /** Small guest of this project: kernel, busybox, sshd; boots in seconds without hardware virtualization. */
 export const microImage: CatalogImage = {
   ...common,
-  id: imageIdOf("fractus-micro-1.4-x86_64"),
-  name: "fractus-micro-1.4-x86_64",
-  description: "Fractus micro 1.4: a small Linux with curl, sudo and ssh",
+  id: imageIdOf("fractus-micro-1.5-x86_64"),
+  name: "fractus-micro-1.5-x86_64",
+  description: "Fractus micro 1.5: a small Linux with curl, sudo and ssh",
   sizeBytes: gibibyte,
   loginUser: "ec2-user",
   build: "always",

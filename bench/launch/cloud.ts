@@ -52,6 +52,11 @@ export interface RealCloud {
   launchMany(count: number): Promise<readonly (Contact & { readonly id: string })[]>
   /** File with the private key that all guests let in. */
   readonly key: string
+  readonly keyName: string
+  /** Of the image that is launched. */
+  readonly image: string
+  /** The lines for a shell of `fractus env`. */
+  environment(): Promise<string>
   /** Resolves when the next launch is a clone. On a cloud that is warm alone. */
   warm(): Promise<void>
   /** Resolves when as many clones wait as shall. On a cloud with a pool alone. */
@@ -107,6 +112,9 @@ export async function openCloud(
     const why = async (id: string) => JSON.parse((await fractus("why", id, "--json")).stdout)
     return {
       key,
+      keyName,
+      image,
+      environment: async () => (await fractus("env")).stdout,
       async launch() {
         const calledMs = Date.now()
         const { answeredMs, contacts } = await launch(ec2, { image, instanceType, count: 1, key })

@@ -37,6 +37,7 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
       { name: "warm launch: RunInstances to the end of the first ssh command", limit: "1000 ms" },
       { name: "launch from the pool: RunInstances to ssh banner", limit: "100 ms" },
       { name: "launch from the pool: RunInstances to the end of the first ssh command", limit: "300 ms" },
+      { name: "the README's lines,", limit: "" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
       { name: "cold launch: RunInstances to the end of the first ssh command", limit: "" },
       { name: "by hand: start of QEMU to the end of the first ssh command", limit: "" },

@@ -11,7 +11,7 @@ const members: Readonly<Record<keyof Config, string>> = {
   port: "0 to 65535; 0 takes a free one",
   engine: "`qemu` or `sim`",
   auth: "`on` or `off`; `off` only with `sim`",
-  unknownAmi: "`reject` or `substitute`: what RunInstances does with an image id that is not known",
+  unknownAmi: "`reject` or `substitute`: whether images of AWS that are not here have one of here behind them",
   simSpeed: "cloud seconds in a real second, 0.001 to 1000000; 1 on `qemu`",
   warm: "`on` or `off`: whether guests may be clones of warm templates; may be left out, which is `on`",
   warmPool: "clones that are kept waiting, `4` or by type `t3.micro=4,t3.small=1`, at most 64; none if left out",

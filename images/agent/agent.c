@@ -337,43 +337,65 @@ static int leave_words(void) {
   return field("user-data")->size == 0 ? 0 : put_field("/run/fractus/user-data", "user-data", 0600);
 }
 
-struct step { const char *name; int (*take)(void); };
+/* What cannot be taken back is not rehearsed. */
+enum when { always, once };
+struct step { const char *name; int (*take)(void); enum when when; };
 /* Until they are taken this machine is nobody. */
 static const struct step steps[] = {
-  { "entropy", give_entropy },
-  { "clock", set_clock },
-  { "root", make_root_writable },
-  { "host name", set_name },
-  { "host key", set_host_key },
-  { "login key", set_login_key },
-  { "machine id", set_machine_id },
-  { "firmware's names", set_firmware_names },
-  { "network", set_network },
+  { "entropy", give_entropy, always },
+  { "clock", set_clock, always },
+  { "root", make_root_writable, once },
+  { "host name", set_name, always },
+  { "host key", set_host_key, always },
+  { "login key", set_login_key, always },
+  { "machine id", set_machine_id, always },
+  { "firmware's names", set_firmware_names, once },
+  { "network", set_network, always },
 };
 /* What nobody who logs in can tell from having been done before. */
 static const struct step later_steps[] = {
-  { "disk", settle },
-  { "version 6", allow_version_6 },
-  { "metadata", leave_words },
+  { "disk", settle, once },
+  { "version 6", allow_version_6, once },
+  { "metadata", leave_words, once },
 };
 
-/* 1: this machine is what it should be. Said to whoever asked either way. */
-static int become(void) {
-  char line[64], extra;
+/* A machine that waits in a pool plays through an identity that is nobody's, so that what a login runs is translated when one comes. */
+static int forget(void) {
+  struct ifreq interface = { .ifr_name = "eth0", .ifr_addr.sa_family = AF_INET };
+  if (unlink("/etc/dropbear/dropbear_ed25519_host_key") < 0 || unlink("/home/ec2-user/.ssh/authorized_keys") < 0) return -1;
+  /* Without an address: the routes go with it. */
+  int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (any < 0 || ioctl(any, SIOCSIFADDR, &interface) < 0) return -1;
+  close(any);
+  for (int at = 0; at < field_count; at++) fields[at].value = NULL, fields[at].size = 0;
+  explicit_bzero(message, sizeof message);
+  return 0;
+}
+
+enum outcome { refused, rehearsed, somebody };
+
+/* Whether this machine is what it should be. Said to whoever asked either way. */
+static enum outcome become(void) {
+  char line[64], word[16], extra;
   unsigned long size;
-  if (!read_line(line, sizeof line) || sscanf(line, "identity 1 %5lu%c", &size, &extra) != 1 || size > message_limit)
-    return refuse("no identity of version 1"), 0;
+  if (!read_line(line, sizeof line) || sscanf(line, "%15s 1 %5lu%c", word, &size, &extra) != 2 || size > message_limit)
+    return refuse("no identity of version 1"), refused;
+  int rehearsal = strcmp(word, "rehearsal") == 0;
+  if (!rehearsal && strcmp(word, "identity") != 0) return refuse("no identity of version 1"), refused;
   read_all(message, size);
   const char *wrong = parse(message, size);
-  if (wrong) return refuse(wrong), 0;
+  if (wrong) return refuse(wrong), refused;
   for (size_t at = 0; at < sizeof steps / sizeof steps[0]; at++) {
-    if (steps[at].take() == 0) continue;
+    if ((rehearsal && steps[at].when == once) || steps[at].take() == 0) continue;
     snprintf(line, sizeof line, "%s: %s", steps[at].name, strerror(errno));
-    return refuse(line), 0;
+    return refuse(line), refused;
   }
   said_ns = now_ns();
   say("ready\n");
-  return 1;
+  if (!rehearsal) return somebody;
+  if (!read_line(line, sizeof line) || strcmp(line, "over") != 0 || forget() < 0) return refuse("no end of it"), refused;
+  say("waiting 1\n");
+  return rehearsed;
 }
 
 /* Too late to refuse. It boots, and finds out by itself who it is; the console's log says why. */
@@ -393,8 +415,10 @@ int main(int count, char **words) {
   /* Waits until the kernel's generator is seeded: a clone must not have to. */
   if (getrandom(&drawn, 1, 0) != 1) return 1;
   say("waiting 1\n");
+  enum outcome outcome;
+  do outcome = become(); while (outcome == rehearsed);
   /* A clone that was half made is nobody: it waits for its end. */
-  if (!become()) for (;;) pause();
+  if (outcome == refused) for (;;) pause();
   /* Whoever started us has written down that we are somebody, and will not start us anew. */
   while (!(read_line(line, sizeof line) && strcmp(line, "go") == 0)) correct_clock(line);
   close(port);

@@ -3,7 +3,9 @@ import { commonErrors, defineErrors } from "#cloud/errors.ts"
 
 export const errors = {
   ...commonErrors,
+  AddressLimitExceeded: [400, "The maximum number of addresses has been reached."],
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
+  "Gateway.NotAttached": [400, "Network {vpc} is not attached to any internet gateway"],
   IncorrectInstanceState: [400, "{detail}"],
   IncorrectState: [400, "{detail}"],
   "InstanceCreditSpecification.NotSupported": [400, "{detail}"],
@@ -26,6 +28,8 @@ export const errors = {
   ],
   "InvalidAMIID.Malformed": [400, 'Invalid id: "{id}"'],
   "InvalidAMIID.Unavailable": [400, "The image ID '{id}' is not available: it is {state}"],
+  "InvalidAddress.NotFound": [400, "Address '{ip}' not found."],
+  "InvalidAssociationID.NotFound": [400, "The association ID '{id}' does not exist"],
   InvalidBlockDeviceMapping: [400, "{detail}"],
   "InvalidGroup.Duplicate": [400, "The security group '{name}' already exists for VPC '{vpc}'"],
   "InvalidGroup.NotFound": [400, "The security group '{name}' does not exist{where}"],
@@ -62,6 +66,7 @@ export const errors = {
   "InvalidPlacementGroup.Unknown": [400, "The Placement Group '{name}' is unknown."],
   InvalidPrefixListModification: [400, "The prefix list entry with the CIDR {cidr} {how}."],
   "InvalidPrefixListID.NotFound": [400, "The prefix list ID '{id}' does not exist"],
+  "InvalidPublicIpv4PoolID.NotFound": [400, "The public IPv4 pool ID '{id}' does not exist"],
   InvalidRequest: [400, "{detail}"],
   "InvalidSecurityGroupRuleId.Malformed": [400, "The security group rule ID '{id}' is malformed"],
   "InvalidSecurityGroupRuleId.NotFound": [400, "The security group rule ID '{id}' does not exist"],

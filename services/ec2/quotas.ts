@@ -1,5 +1,6 @@
 /** The quotas that are enforced, by the codes that Service Quotas gives them on AWS. What is not enforced is not listed. */
 import type { Call } from "#cloud/call.ts"
+import { elasticIpsPerRegion } from "./addresses/quotas.ts"
 import { readSettings } from "./account/settings.ts"
 import { groupsPerInterface, groupsPerRegion, rulesPerGroup } from "./security-groups/quotas.ts"
 
@@ -57,6 +58,7 @@ export async function quotasOf(call: Call): Promise<readonly Quota[]> {
   }
   const all = [
     ...vcpus,
+    { ...fixed("L-0263D0A3", "EC2-VPC Elastic IPs", elasticIpsPerRegion), service: "ec2" as const },
     fixed("L-0EA8095F", "Inbound or outbound rules per security group", rulesPerGroup),
     fixed("L-2AFB9258", "Security groups per network interface", groupsPerInterface),
     fixed("L-E79EC296", "VPC security groups per Region", groupsPerRegion),

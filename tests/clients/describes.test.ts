@@ -88,6 +88,6 @@ for (const operation of Object.keys(handlers).filter((name) => name.startsWith("
           `InvalidParameterCombination: ${togetherRefused[operation] ?? ""}`,
         )
     }
-    await refused({ DryRun: true }, "DryRunOperation")
+    if (parameters.includes("DryRun")) await refused({ DryRun: true }, "DryRunOperation")
   })
 }

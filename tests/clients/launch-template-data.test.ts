@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import type { RequestLaunchTemplateData } from "@aws-sdk/client-ec2"
+import { type Rule, rulesOf } from "#wire/schema/constraints/rules.ts"
 import { loadSchemas } from "#wire/schema/load.ts"
 import { operationShapes, type Shape } from "#wire/schema/shape.ts"
 import { openTestCloud, type TestCloud } from "./operations/cloud.ts"
@@ -18,14 +19,17 @@ const checked: Readonly<Record<string, unknown>> = {
   TagSpecifications: [{ ResourceType: "volume", Tags: [{ Key: "a", Value: "" }] }],
 }
 
-/** Every member of the shape, falsy where a value can be. */
-function whole(shape: Shape): unknown {
-  if (shape.kind === "list") return [whole(shape.element())]
+/** Every member of the shape, falsy where a value can be; what may be anything is a text that tries the escaping. */
+function whole(shape: Shape, rule: Rule = {}): unknown {
+  if (shape.kind === "list") return [whole(shape.element(), rule.each)]
   if (shape.kind === "boolean") return false
-  if (shape.kind === "number") return 0
+  if (shape.kind === "number") return rule.range?.[0] ?? 0
   if (shape.kind === "timestamp") return new Date(86_400_000)
-  if (shape.kind !== "struct") return " é&<> "
-  return Object.fromEntries(shape.members().map(({ name, shape }) => [name, checked[name] ?? whole(shape)]))
+  if (shape.kind !== "struct") return rule.among?.[0] ?? (rule.pattern === undefined ? " é&<> " : "m5.*")
+  const rules = rulesOf(shape)
+  return Object.fromEntries(
+    shape.members().map(({ name, shape }) => [name, checked[name] ?? whole(shape, rules[name])]),
+  )
 }
 
 test("every member of a template's data is kept, and nothing else is shown", async () => {

@@ -32,7 +32,7 @@ interface Signing {
   /** Seconds for which it is presigned. */
   readonly presign?: number
   /** Changes what is sent after it was signed. */
-  readonly changed?: (request: RawRequest) => RawRequest
+  readonly after?: (request: RawRequest) => RawRequest
 }
 
 const form = { "content-type": "application/x-www-form-urlencoded" }
@@ -88,12 +88,10 @@ const hashOf = (isPresigned: boolean) => ({
 /** "403 SignatureDoesNotMatch", "200". */
 async function said(group: Group, signing: Signing): Promise<string> {
   const request = await signed(group, signing)
-  const { status, body, headers } = await client.send(signing.changed?.(request) ?? request)
+  const { status, body, headers } = await client.send(signing.after?.(request) ?? request)
   if (status === 200) return "200"
   const isJson = String(headers["content-type"]).includes("json")
-  const code = isJson
-    ? (JSON.parse(body) as Readonly<Record<string, string>>)["__type"]
-    : findAll(parseXml(body), "Code")[0]?.text
+  const code = isJson ? (Reflect.get(JSON.parse(body), "__type") as string) : findAll(parseXml(body), "Code")[0]?.text
   return `${status} ${code}`
 }
 
@@ -103,8 +101,8 @@ const replaced = (from: string, to: string) => (request: RawRequest) => ({
   headers: { ...request.headers, authorization: String(request.headers?.["authorization"]).replace(from, to) },
 })
 const without = (name: string) => (request: RawRequest) => {
-  const headers = Object.entries(request.headers ?? {}).filter(([each]) => each !== name)
-  return { ...request, headers: Object.fromEntries(headers) }
+  const { [name]: _, ...headers } = request.headers ?? {}
+  return { ...request, headers }
 }
 const incomplete = ["400 IncompleteSignature", "400 IncompleteSignature", "400 IncompleteSignatureException"] as const
 const malformed = "400 AuthorizationHeaderMalformed"
@@ -125,14 +123,14 @@ const rows: readonly (readonly [what: string, signing: Signing, answers: readonl
   ["a region that cannot be", { region: "moon-1" }, [...mismatch, malformed]],
   [
     "another region in the scope",
-    { changed: replaced("/us-east-1/", "/eu-west-1/") },
+    { after: replaced("/us-east-1/", "/eu-west-1/") },
     [...mismatch, "403 SignatureDoesNotMatch"],
   ],
-  ["no date", { changed: without("x-amz-date") }, [...incomplete, "403 AccessDenied"]],
-  ["another algorithm", { changed: replaced("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1") }, [...incomplete, malformed]],
+  ["no date", { after: without("x-amz-date") }, [...incomplete, "403 AccessDenied"]],
+  ["another algorithm", { after: replaced("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1") }, [...incomplete, malformed]],
   [
     "no Authorization",
-    { changed: (request) => ({ ...without("authorization")(request), path: request.method === "GET" ? "/any" : "/" }) },
+    { after: (request) => ({ ...without("authorization")(request), path: request.method === "GET" ? "/any" : "/" }) },
     [
       "403 MissingAuthenticationToken",
       "403 MissingAuthenticationToken",
@@ -168,7 +166,7 @@ test("presigned requests: of a GET's parameters, in time, late, for too long, wi
     ...request,
     path: String(request.path).replace("X-Amz-Expires=3600", "X-Amz-Expires=604801"),
   })
-  assert.deepEqual(await presigned({ changed: later }), [
+  assert.deepEqual(await presigned({ after: later }), [
     "400 IncompleteSignature",
     "400 IncompleteSignature",
     "400 AuthorizationQueryParametersError",

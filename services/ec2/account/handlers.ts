@@ -1,18 +1,20 @@
 /** DescribeAccountAttributes. */
 import type { Call } from "#cloud/call.ts"
 import { pure } from "#cloud/service.ts"
+import { elasticIpsPerRegion } from "../addresses/quotas.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { groupsPerInterface } from "../security-groups/quotas.ts"
 import { defaultVpcOf } from "../vpcs/default.ts"
+import { idFormats } from "./id-formats.ts"
 
 /** Every attribute of an account with its values: the quotas are those of a new account on EC2. */
 const attributes: Readonly<Record<string, (call: Call) => string | Promise<string>>> = {
   "supported-platforms": () => "VPC",
   "vpc-max-security-groups-per-interface": () => String(groupsPerInterface),
-  "max-elastic-ips": () => "5",
+  "max-elastic-ips": () => String(elasticIpsPerRegion),
   "max-instances": () => "20",
-  "vpc-max-elastic-ips": () => "5",
+  "vpc-max-elastic-ips": () => String(elasticIpsPerRegion),
   "default-vpc": async (call) => (await defaultVpcOf(call))?.id ?? "none",
 }
 
@@ -32,4 +34,4 @@ const describeAccountAttributes: Handler<"DescribeAccountAttributes"> = async (i
   return { AccountAttributes: await Promise.all(found) }
 }
 
-export const handlers = { DescribeAccountAttributes: pure(describeAccountAttributes) } satisfies Handlers
+export const handlers = { DescribeAccountAttributes: pure(describeAccountAttributes), ...idFormats } satisfies Handlers

@@ -1,14 +1,16 @@
 /** DescribeImages. Public images stand in every region under one id. */
 import type { Image } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
-import type { Resource } from "#cloud/resources/kind.ts"
+import { filterList } from "#cloud/resources/describe.ts"
+import { type Resource, toPut } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
 import { platformDetails, toPlatform, usageOperation } from "./platform.ts"
-import { bootModeOf, everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+import { aliasOf, bootModeOf, everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+import { standInFor, standInOwners } from "./stand-ins.ts"
 
 const filterNames = [
   "architecture",
@@ -66,28 +68,45 @@ const filterNames = [
 
 /** Images this caller sees: its own of the region and the public ones. */
 export function visibleImages(call: Call) {
-  return { accounts: [call.account, publicOwner], regions: [call.region, everyRegion] }
+  const others = call.cloud.settings.unknownAmi === "substitute" ? standInOwners : []
+  return { accounts: [call.account, publicOwner, ...others], regions: [call.region, everyRegion] }
 }
 
 const describeImages: Handler<"DescribeImages"> = async (input, call) => {
+  const ids = input.ImageIds ?? []
+  const strangers = input.MaxResults === undefined ? await strangersAmong(call, ids) : []
+  const known = ids.filter((id) => strangers.every((stranger) => stranger.id !== id))
+  if (ids.length > 0 && known.length === 0)
+    return { Images: filterList(strangers, input.Filters, filterNames, facetOf).map(toImage) }
   const page = await call.describe({
     kind: imageKind,
-    ids: input.ImageIds,
+    ids: known,
     idsCalled: "imageIdsSet",
     filterNames,
     ...asked(input),
     ...visibleImages(call),
     also: [...ownerCondition(input, call), ...executableCondition(input, call)],
   })
-  return { Images: page.items.map(toImage), ...nextToken(page) }
+  const others = filterList(strangers, input.Filters, filterNames, facetOf)
+  return { Images: [...page.items, ...others].map(toImage), ...nextToken(page) }
+}
+
+const facetOf = (image: Resource<ImageRecord>, name: string) => toPut(imageKind, image).facets[name] ?? []
+
+/** With `--unknown-ami substitute`: those of these ids that are nobody's here, with what is launched in their place. */
+async function strangersAmong(call: Call, ids: readonly string[]): Promise<readonly Resource<ImageRecord>[]> {
+  if (call.cloud.settings.unknownAmi !== "substitute" || ids.length === 0) return []
+  const known = await call.store.getMany(ids)
+  const found = [...new Set(ids)].filter((id) => !known.has(id)).map((id) => standInFor(call, id))
+  return (await Promise.all(found)).filter((image) => image !== undefined)
 }
 
 function ownerCondition(input: Input<"DescribeImages">, call: Call) {
   const owners = input.Owners ?? []
   if (owners.length === 0) return []
-  const values = owners.map((owner) => {
+  const values = owners.flatMap((owner) => {
     if (owner === "self") return call.account
-    if (owner === "amazon") return publicOwner
+    if (owner === "amazon") return [publicOwner, ...standInOwners]
     // No image here has another owner alias; a well-formed account simply owns nothing.
     if (/^\d{12}$/.test(owner) || owner === "aws-marketplace" || owner === "aws-backup-vault") return owner
     throw raise("InvalidUserID.Malformed", { id: owner })
@@ -129,7 +148,7 @@ function toImage({ id, account, record }: Resource<ImageRecord>): Image {
     CreationDate: new Date(record.createdMs).toISOString(),
     EnaSupport: true,
     Hypervisor: "xen",
-    ImageLocation: `${account === publicOwner ? "amazon" : account}/${record.name}`,
+    ImageLocation: `${aliasOf(account, record) ?? account}/${record.name}`,
     ImageType: "machine",
     OwnerId: account,
     PlatformDetails: platformDetails(record.platform),
@@ -141,7 +160,7 @@ function toImage({ id, account, record }: Resource<ImageRecord>): Image {
     UsageOperation: usageOperation(record.platform),
     VirtualizationType: "hvm",
     ...toPlatform(record.platform),
-    ...(account === publicOwner ? { ImageOwnerAlias: "amazon" } : {}),
+    ...(aliasOf(account, record) === undefined ? {} : { ImageOwnerAlias: "amazon" }),
   }
 }
 

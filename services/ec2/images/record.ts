@@ -17,7 +17,13 @@ export interface ImageRecord extends Tagged {
   readonly rootSnapshot: string
   readonly rootSizeGiB: number
   readonly public: boolean
+  /** Another image, which is launched in the place of this one (stand-ins.ts). */
+  readonly standsFor?: { readonly id: string; readonly name: string }
 }
+
+/** Owners that AWS knows by a name of its own. */
+export const aliasOf = (account: string, { standsFor }: ImageRecord) =>
+  account === publicOwner || standsFor !== undefined ? "amazon" : undefined
 
 /** How its guests boot: 64-bit ARM has no BIOS. */
 export const bootModeOf = ({ architecture }: ImageRecord) => (architecture === "arm64" ? "uefi" : "legacy-bios")
@@ -46,7 +52,7 @@ export const imageKind = defineKind<ImageRecord>({
     "is-public": record.public,
     name: record.name,
     platform: record.platform,
-    "owner-alias": account === publicOwner ? "amazon" : undefined,
+    "owner-alias": aliasOf(account, record),
     "owner-id": account,
     "root-device-name": record.rootDeviceName,
     "root-device-type": "ebs",

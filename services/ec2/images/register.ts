@@ -4,6 +4,7 @@ import type { Cloud } from "#cloud/call.ts"
 import { commitDraft, createDraft } from "#cloud/resources/draft.ts"
 import { fromStored } from "#cloud/resources/kind.ts"
 import { everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+import { standInOwners, standIns } from "./stand-ins.ts"
 
 export interface PublicImage {
   readonly id: string
@@ -20,19 +21,34 @@ export interface PublicImage {
 
 /** Makes the public images be exactly these. One that is gone stays as long as instances may refer to it, but cannot be launched. */
 export async function registerPublicImages(cloud: Cloud, images: readonly PublicImage[]): Promise<void> {
+  const own = images.map((image) => ({ id: image.id, record: recordOf(image) }))
+  await register(cloud, publicOwner, own)
+  const others = cloud.settings.unknownAmi === "substitute" ? standIns(own) : []
+  for (const owner of standInOwners)
+    await register(
+      cloud,
+      owner,
+      others.filter((each) => each.owner === owner),
+    )
+}
+
+async function register(
+  cloud: Cloud,
+  account: string,
+  images: readonly { readonly id: string; readonly record: ImageRecord }[],
+): Promise<void> {
   const known = await cloud.store.query({
     kind: imageKind.name,
-    accounts: [publicOwner],
+    accounts: [account],
     regions: [everyRegion],
     limit: 1000,
   })
   const before = new Map(known.items.map((stored) => [stored.id, fromStored<ImageRecord>(stored)]))
-  const draft = createDraft({ account: publicOwner, region: everyRegion, nowMs: cloud.clock.cloudMs() })
-  for (const image of images) {
-    const record = recordOf(image)
-    const old = before.get(image.id)
-    before.delete(image.id)
-    if (old === undefined) draft.create(imageKind, record, image.id)
+  const draft = createDraft({ account, region: everyRegion, nowMs: cloud.clock.cloudMs() })
+  for (const { id, record } of images) {
+    const old = before.get(id)
+    before.delete(id)
+    if (old === undefined) draft.create(imageKind, record, id)
     else if (JSON.stringify(old.record) !== JSON.stringify({ ...record, tags: old.record.tags }))
       draft.update(imageKind, old, { ...record, tags: old.record.tags })
   }

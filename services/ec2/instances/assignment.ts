@@ -65,7 +65,7 @@ export function guestSpec(
     cpuQuotaPercent: record.vcpus * 100,
     ...(cpuAccount === undefined ? {} : { cpuAccount }),
     uuid: record.uuid,
-    image: record.image,
+    image: record.launchedImage ?? record.image,
     disks: record.blockDevices.map((device) => ({
       volume: device.volume,
       // NVMe and virtio show it to the guest without the dash, as on AWS.

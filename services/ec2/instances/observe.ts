@@ -6,6 +6,7 @@ import type { Call } from "#cloud/call.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { GuestStatus, PlainStatus, Trouble } from "#host/protocol/types.ts"
+import { forget, leaveInstance } from "../addresses/association.ts"
 import { publicAddressScope } from "../addresses/pool.ts"
 import { withoutSeat } from "../capacity-reservations/seats.ts"
 import { leaveEventWindow } from "../event-windows/targets.ts"
@@ -181,7 +182,10 @@ async function finishTermination(call: Call, instance: InstanceResource): Promis
   const { hibernate: _h, ...record } = found
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
-    if (resource.record.attachment?.deleteOnTermination !== false) {
+    const { allocation } = resource.record.publicAddress ?? {}
+    const stays = resource.record.attachment?.deleteOnTermination === false
+    if (allocation !== undefined) await (stays ? leaveInstance(call, allocation) : forget(call, allocation))
+    if (!stays) {
       draft.remove(resource)
       continue
     }

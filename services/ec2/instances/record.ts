@@ -32,6 +32,8 @@ export interface InstanceRecord extends Tagged {
   readonly reservation: string
   readonly launchIndex: number
   readonly image: string
+  /** Id of the image that it runs in fact, where that is one of AWS that is not here. */
+  readonly launchedImage?: string
   readonly type: string
   readonly architecture: "x86_64" | "arm64"
   /** Of the image it was launched from; absent is Linux. */

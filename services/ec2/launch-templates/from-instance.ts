@@ -9,6 +9,7 @@ import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { notInState } from "../instances/lifecycle.ts"
 import { type InstanceRecord, instanceKind } from "../instances/record.ts"
+import { toCapacitySpecification } from "../capacity-reservations/wish.ts"
 import { creditsOf } from "../credits/families.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { isReserved } from "../tags/rules.ts"
@@ -45,7 +46,13 @@ function dataOf(record: InstanceRecord): ResponseLaunchTemplateData {
     InstanceType: record.type as never,
     EbsOptimized: attributes.ebsOptimized,
     Monitoring: { Enabled: attributes.monitoring === "enabled" },
-    Placement: { AvailabilityZone: record.zone, GroupName: "", Tenancy: "default" },
+    Placement: {
+      AvailabilityZone: record.zone,
+      GroupName: record.placement?.name ?? "",
+      Tenancy: "default",
+      ...(record.placement?.partition === undefined ? {} : { PartitionNumber: record.placement.partition }),
+    },
+    CapacityReservationSpecification: toCapacitySpecification(record.capacity),
     DisableApiTermination: attributes.disableApiTermination,
     DisableApiStop: attributes.disableApiStop,
     InstanceInitiatedShutdownBehavior: attributes.shutdownBehavior,

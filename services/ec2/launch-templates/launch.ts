@@ -49,7 +49,6 @@ const merged = [
   "MetadataOptions",
   "Monitoring",
   "NetworkPerformanceOptions",
-  "Placement",
   "PrivateDnsNameOptions",
 ] as const
 
@@ -64,9 +63,24 @@ export function withTemplate(request: Run, data: TemplateData): Run {
     ...template,
     ...given(input),
     ...Object.fromEntries(structures.filter(([, members]) => Object.keys(members).length > 0)),
+    Placement: placementOf(template.Placement, input.Placement),
     BlockDeviceMappings: mergeMappings(template.BlockDeviceMappings, input.BlockDeviceMappings),
     TagSpecifications: mergeTags(template.TagSpecifications, input.TagSpecifications),
   }
+}
+
+/** Members of `Placement` that say the same in two ways: the template's go where the request has either. */
+const sameThing = [
+  ["AvailabilityZone", "AvailabilityZoneId"],
+  ["GroupId", "GroupName"],
+  ["HostId", "HostResourceGroupArn"],
+] as const
+
+function placementOf(template: Run["Placement"], request: Run["Placement"]): Run["Placement"] {
+  const wanted = given(request)
+  const gone = sameThing.filter((names) => names.some((name) => wanted[name] !== undefined)).flat()
+  const kept = Object.entries(template ?? {}).filter(([name]) => !gone.some((each) => each === name))
+  return { ...Object.fromEntries(kept), ...wanted }
 }
 
 /** As RunInstances calls it. */

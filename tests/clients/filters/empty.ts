@@ -3,12 +3,10 @@
 const noOutpost = "there are no Outposts"
 const noOperator = "no AWS service manages anything here"
 const noIpv6 = "there is no IPv6 yet"
-const noElastic = "no Elastic IP address can be had yet"
 const noProduct = "nothing is sold here"
 const noKernel = "guests boot by firmware, never with a kernel of an image's own"
 
 const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
-  DescribeAddresses: { [noElastic]: /./ },
   DescribeAvailabilityZones: {
     "no zone has anything to say": /^message$/,
     "there are no local and wavelength zones": /^parent-zone-/,
@@ -43,7 +41,7 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "nobody launches on another's behalf": /(^|\.)requester-id$/,
     "there is no TPM": /^tpm-support$/,
     "bandwidth cannot be weighted": /^network-performance-options\./,
-    "addresses are of the pool": /\.(carrier-ip|customer-owned-ip|allocation-id|association-id)$/,
+    "addresses are of the one pool": /\.(carrier-ip|customer-owned-ip)$/,
     [noIpv6]: /(^|\.)ipv6-|deny-all-igw-traffic$/,
     "no interface has prefixes": /\.ipv4-prefixes\./,
     [noKernel]: /^(kernel|ramdisk)-id$/,
@@ -57,7 +55,6 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     [noOperator]: /^operator\./,
   },
   DescribeNetworkInterfaces: {
-    [noElastic]: /^association\.(allocation|association)-id$/,
     "nobody asks for interfaces on another's behalf": /^requester-id$/,
     [noIpv6]: /^ipv6-/,
     [noOperator]: /^operator\.principal$/,

@@ -53,6 +53,11 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     })),
   })
   const [first = "", second = ""] = Instances.map(({ InstanceId = "" }) => InstanceId)
+  const { AllocationId } = await ec2("AllocateAddress", {
+    TagSpecifications: [{ ResourceType: "elastic-ip", Tags: tags }],
+  })
+  await daemon.settled()
+  await ec2("AssociateAddress", { AllocationId, InstanceId: first })
   await ec2("CreateLaunchTemplate", {
     LaunchTemplateName: "filters",
     TagSpecifications: [{ ResourceType: "launch-template", Tags: tags }],

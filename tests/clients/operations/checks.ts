@@ -12,6 +12,7 @@ import { handlersOf as cloudtrailHandlers } from "#services/cloudtrail/service.t
 import { handlersOf as s3Handlers } from "#services/s3/service.ts"
 import { handlers as stsHandlers } from "#services/sts/service.ts"
 import type { Done, Ec2Operation, ServiceName, TestCloud } from "./cloud.ts"
+import { addresses } from "./addresses.ts"
 import { account } from "./account.ts"
 import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
@@ -19,6 +20,7 @@ import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
+import { idFormats } from "./id-formats.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
 import { instanceConnect } from "./instance-connect.ts"
@@ -41,6 +43,7 @@ export type Check = (cloud: TestCloud) => Promise<void>
 export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
+  ...addresses,
   ...capacityReservations,
   ...credits,
   ...ebsEncryption,
@@ -48,6 +51,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...fastLaunch,
   ...fixedLists,
   ...groups,
+  ...idFormats,
   ...instanceAttributes,
   ...instanceSettings,
   ...instances,

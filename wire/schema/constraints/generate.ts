@@ -23,8 +23,11 @@ const models: Readonly<Record<string, string>> = {
 const left: ReadonlySet<string> = new Set([
   // InvalidInstanceType and the like, after a catalogue of our own.
   "InstanceType",
+  // InvalidLaunchTemplateName.MalformedException.
+  "LaunchTemplateName",
   // "is not a valid taggable resource type", UnsupportedOperation.
   "TagSpecification.ResourceType",
+  "LaunchTemplateTagSpecificationRequest.ResourceType",
   // A filter's value: an attribute that is not there is refused as EC2 says it.
   "DescribeAccountAttributesRequest.AttributeNames",
   "DescribeVpcAttributeRequest.Attribute",

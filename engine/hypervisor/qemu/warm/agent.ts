@@ -13,6 +13,9 @@ export interface Agent {
   waiting(timeoutMs: number): Promise<void>
   /** Tells the guest who it is and what time it is, and resolves when it says that it is that. */
   tell(identity: FullIdentity, clock: Pick<Clock, "wallMs">, timeoutMs: number): Promise<void>
+  /** The same with an identity that is nobody's, any number of times before. Ended by `over`, which resolves when it waits again. */
+  rehearse(identity: FullIdentity, clock: Pick<Clock, "wallMs">, timeoutMs: number): Promise<void>
+  over(timeoutMs: number): Promise<void>
   /** What the guest then does may begin, and what time it is really. Resolves when it is said; ends the conversation. */
   go(): Promise<void>
   close(): void
@@ -39,7 +42,11 @@ export const isTellable = (identity: Identity): boolean =>
 const toNs = (wallMs: number) => `${BigInt(Math.round(wallMs * 1000)) * 1000n}`
 
 /** The message, with a new ed25519 host key and seed in it. Neither is kept here or anywhere else outside of the guest. */
-export function identityMessage(identity: FullIdentity, wallMs: number): Buffer {
+export function identityMessage(
+  identity: FullIdentity,
+  wallMs: number,
+  kind: "identity" | "rehearsal" = "identity",
+): Buffer {
   const { privateKey } = generateKeyPairSync("ed25519")
   const { d = "", x = "" } = privateKey.export({ format: "jwk" })
   const { authorizedKey, uuid, instance } = identity
@@ -66,7 +73,7 @@ export function identityMessage(identity: FullIdentity, wallMs: number): Buffer 
   })
   const body = Buffer.concat(parts)
   if (body.length > messageLimitBytes) throw new NotPersonalised("the identity is too long")
-  return Buffer.concat([Buffer.from(`identity 1 ${body.length}\n`), body])
+  return Buffer.concat([Buffer.from(`${kind} 1 ${body.length}\n`), body])
 }
 
 /** Connects to a guest's port. Rejects when nobody listens there. */
@@ -119,6 +126,14 @@ export async function connectAgent(path: string): Promise<Agent> {
       await hear("ready\n", timeoutMs)
       const heardMs = clock.wallMs()
       time = () => `time ${toNs(heardMs)} ${toNs(clock.wallMs())}\n`
+    },
+    async rehearse(identity, clock, timeoutMs) {
+      socket.write(identityMessage(identity, clock.wallMs(), "rehearsal"))
+      await hear("ready\n", timeoutMs)
+    },
+    async over(timeoutMs) {
+      socket.write("over\n")
+      await hear("waiting 1\n", timeoutMs)
     },
     async go() {
       if (time) socket.write(time())

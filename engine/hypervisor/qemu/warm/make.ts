@@ -36,7 +36,7 @@ export interface Making {
 }
 
 /** Of a machine that nobody reaches: an address for documentation. */
-const nobody: Identity = {
+export const nobody: Identity = {
   hostName: "template",
   authorizedKey: "",
   address: "192.0.2.2",

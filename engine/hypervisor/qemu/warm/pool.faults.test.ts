@@ -121,6 +121,9 @@ test(
   () =>
     withEngine(async (engine) => {
       const pool = engine.templates.pool ?? assert.fail()
+      newSpec()
+      // It may have been another clone's.
+      execFileSync("ip", ["-n", lab.prefix, "link", "del", "tap1"])
       const uids = { first: 2_099_700, count: 1 }
       const like = () => {
         const spec = newSpec()

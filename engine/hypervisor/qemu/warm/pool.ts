@@ -18,6 +18,7 @@ import { type Agent, connectAgent } from "./agent.ts"
 import { agentPath, type Clone, copyDisk, patienceOf } from "./clone.ts"
 import { removeNamespace } from "./make.ts"
 import { findNames, type HardwareNames, type NamedProcess } from "./process-names.ts"
+import { rehearse } from "./rehearsal.ts"
 import { loadState } from "./state.ts"
 import type { Template } from "./template-folder.ts"
 
@@ -107,6 +108,11 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     void release(member).catch((error: unknown) => log(`pool: ${member.id}: ${String(error)}`))
   }
 
+  /** Templates whose clones cannot be logged in to as nobody: they wait as they woke. */
+  const plain = new Set<string>()
+  const tried = new Set<string>()
+  const keyFolder = path.join(path.dirname(runDirectory), "pool-key")
+
   const start = async (like: MachineSpec, uid: number, number: number, name: string, template: Template) => {
     const [disk] = like.disks
     const [nic] = like.nics
@@ -146,8 +152,16 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       const machine = (open.machine = await startMachine(spec, directory, workshop, onChange, source))
       const pid = machine.state().pid
       if (pid === undefined || !open.agent) throw new Error("it ended at once")
-      open.process = findNames(pid, names)
-      const { agent, process } = open
+      const { agent } = open
+      if (like.boot.kind === "kernel" && !plain.has(name)) {
+        const { uuid, mac } = names
+        const where = { namespace: namespaceOf(number), device, keyFolder }
+        await rehearse({ agent, clock, agentMs, uuid, mac, ...where }).catch((error: unknown) => {
+          plain.add(name)
+          throw error
+        })
+      }
+      const process = (open.process = findNames(pid, names))
       return { id: names.id, number, template: name, uid, diskPath: disk.path, machine, agent, process }
     } catch (error) {
       open.agent?.close()
@@ -188,7 +202,13 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       starting.add(uid)
       numbers.add(number)
       try {
-        const member = await start(like, uid, number, name, template)
+        const begin = () => start(like, uid, number, name, template)
+        const member = await begin().catch((error: unknown) => {
+          if (!plain.has(name) || tried.has(name)) throw error
+          tried.add(name)
+          log(`pool: clones of ${name} are not rehearsed: ${String(error)}`)
+          return begin()
+        })
         members.set(member.id, member)
         if (closed || member.machine.state().phase === "exited") {
           await release(member)

@@ -52,6 +52,10 @@ export function createInstance(call: Call, launch: Launch): Launched {
   const networkInterface = createInterface(call, launch, id)
   const volumes = launch.devices.map((device) => ({ device, volume: createVolume(call, launch, id, device) }))
   const instance = call.draft.create(instanceKind, instanceRecord(call, launch, networkInterface, volumes), id)
+  const { standsFor } = launch.image.record
+  // `fractus why` tells it.
+  if (standsFor !== undefined)
+    call.draft.event("image-stand-in", id, { state: `launched of ${standsFor.name}, in place of ${launch.image.id}` })
   call.draft.claim(guestNumberScope, launch.number, id)
   if (launch.seat !== undefined) takeSeat(call, id, launch.seat)
   assignGuest(call, instance, [networkInterface])
@@ -129,7 +133,7 @@ function createVolume(call: Call, launch: Launch, instance: string, device: Devi
     kind: "volume",
     id: volume.id,
     sizeBytes: device.sizeGiB * 2 ** 30,
-    ...(device.root ? { image: image.id } : {}),
+    ...(device.root ? { image: image.record.standsFor?.id ?? image.id } : {}),
     ...(device.kmsKey && { key: device.kmsKey.id }),
   })
   return volume
@@ -147,6 +151,7 @@ function instanceRecord(
     reservation: launch.reservation,
     launchIndex: launch.launchIndex,
     image: image.id,
+    ...(image.record.standsFor && { launchedImage: image.record.standsFor.id }),
     type: machine.name,
     architecture: machine.architecture,
     ...(image.record.platform === undefined ? {} : { platform: image.record.platform }),

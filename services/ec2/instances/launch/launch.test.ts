@@ -209,21 +209,6 @@ test("where addresses are short, MaxCount is cut to those there are, and MinCoun
   assert.deepEqual(some.Instances?.map((each) => each.PrivateIpAddress).toSorted(), free.slice(0, 3).map(toAddress))
 })
 
-test("an unknown image is replaced where the home says so", async (t) => {
-  const rig = await rigWithImage(t)
-  const service = createEc2({ ...rig.cloud, settings: { ...rig.cloud.settings, unknownAmi: "substitute" } })
-  const info = {
-    requestId: "r",
-    operation: "RunInstances",
-    region: "us-east-1",
-    caller: { account: "123456789012", arn: "arn:aws:iam::123456789012:root", userId: "123456789012" },
-  }
-  const answer = (await service.dispatch("RunInstances", { ...base, ImageId: "ami-0c55b159cbfafe1f0" }, info)) as {
-    Instances: { ImageId: string }[]
-  }
-  assert.equal(answer.Instances[0]?.ImageId, image)
-})
-
 test("a limit of vCPUs holds launches and starts, for each group of types and each account by itself", async (t) => {
   const rig = await rigWithImage(t)
   const service = createEc2({ ...rig.cloud, settings: { ...rig.cloud.settings, vcpuLimit: 8 } })

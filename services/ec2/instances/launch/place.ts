@@ -5,6 +5,7 @@ import { raise } from "../../errors.ts"
 import { visibleImages } from "../../images/handlers.ts"
 import { byParameter, resolveImage } from "../../images/public-parameters.ts"
 import { type ImageRecord, imageKind } from "../../images/record.ts"
+import { standInFor } from "../../images/stand-ins.ts"
 import { findInstanceType } from "../../instance-types/data.ts"
 import { keyPairKind } from "../../key-pairs/record.ts"
 import { requireFewGroups } from "../../security-groups/quotas.ts"
@@ -20,11 +21,12 @@ export interface Machine {
   readonly architecture: "x86_64" | "arm64"
 }
 
-/** The image, by its id or by a public parameter ("resolve:ssm:NAME"), or with `--unknown-ami substitute` the first one that is available. */
-export async function findImage(call: Call, wanted: string): Promise<Resource<ImageRecord>> {
+/**
+ * The image, by its id or by a public parameter ("resolve:ssm:NAME"). With `--unknown-ami substitute` an id that is nobody's has one behind it,
+ * of an architecture of the type's.
+ */
+export async function findImage(call: Call, wanted: string, type: string): Promise<Resource<ImageRecord>> {
   const id = wanted.startsWith(byParameter) ? await resolved(call, wanted.slice(byParameter.length)) : wanted
-  const substitute = call.cloud.settings.unknownAmi === "substitute"
-  if (!substitute && !isId("ami", id)) throw raise("InvalidAMIID.Malformed", { id })
   const { accounts, regions } = visibleImages(call)
   const stored = (await call.store.getMany([id])).get(id)
   if (stored?.kind === imageKind.name && accounts.includes(stored.account) && regions.includes(stored.region)) {
@@ -32,16 +34,10 @@ export async function findImage(call: Call, wanted: string): Promise<Resource<Im
     if (image.record.state !== "available") throw raise("InvalidAMIID.Unavailable", { id, state: image.record.state })
     return image
   }
-  if (!substitute) throw notFound(imageKind, id)
-  const page = await call.store.query({
-    kind: imageKind.name,
-    accounts,
-    regions,
-    facets: [{ name: "state", values: ["available"] }],
-    limit: 1,
-  })
-  if (page.items[0] === undefined) throw notFound(imageKind, id)
-  return fromStored<ImageRecord>(page.items[0])
+  const standIn = await standInFor(call, id, findInstanceType(type)?.ProcessorInfo?.SupportedArchitectures)
+  if (standIn !== undefined) return standIn
+  if (!isId("ami", id)) throw raise("InvalidAMIID.Malformed", { id })
+  throw notFound(imageKind, id)
 }
 
 async function resolved(call: Call, name: string): Promise<string> {

@@ -37,7 +37,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const template = await findLaunchTemplate(call, input.LaunchTemplate)
   const read = readLaunch(template === undefined ? input : withTemplate(input, template.record.data), settings)
   const wish = template === undefined ? read : withTags(read, templateTags(template))
-  const image = await findImage(call, wish.image)
+  const image = await findImage(call, wish.image, wish.type)
   const machine = findMachine(call, wish.type, image)
   requireTypeSupport(wish.type, wish.attributes)
   const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)

@@ -1,0 +1,63 @@
+/**
+ * A clone that waits is logged in to once, as nobody: what that runs is translated then (QEMU's TCG), and the machine that takes the clone over
+ * answers in a tenth of the time. It has an identity for as long as that takes, which it forgets: images/agent.
+ */
+import { execFile } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import path from "node:path"
+import { promisify } from "node:util"
+import type { Clock } from "#lib/clock.ts"
+import type { Agent } from "./agent.ts"
+import { nobody } from "./make.ts"
+
+const run = promisify(execFile)
+/** An emulated machine that has never done it, on a busy host. */
+const loginMs = 30_000
+/** Of the images whose agent can rehearse. */
+const loginUser = "ec2-user"
+
+export interface Rehearsal {
+  readonly agent: Agent
+  readonly clock: Pick<Clock, "wallMs">
+  readonly agentMs: number
+  /** Where the tap stands, and nothing else does. */
+  readonly namespace: string
+  readonly device: string
+  readonly uuid: string
+  readonly mac: string
+  /** For a key that lets in to machines that are nobody; the superuser's alone. */
+  readonly keyFolder: string
+}
+
+/** Throws when the guest cannot, or this host has no ssh: the clone is of no use then. */
+export async function rehearse(rehearsal: Rehearsal): Promise<void> {
+  const { agent, clock, agentMs, namespace, device, uuid, mac, keyFolder } = rehearsal
+  const key = await keyIn(keyFolder)
+  const authorizedKey = readFileSync(`${key}.pub`, "utf8").trim()
+  await agent.rehearse({ ...nobody, authorizedKey, instance: "nobody", uuid, mac }, clock, agentMs)
+  const { gateway, address } = nobody
+  const ip = (...words: readonly string[]) => run("ip", ["-n", namespace, ...words], { timeout: 10_000 })
+  await ip("link", "set", device, "up")
+  await ip("addr", "add", `${gateway}/32`, "dev", device)
+  await ip("route", "add", `${address}/32`, "dev", device)
+  const settings = [
+    "BatchMode=yes",
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "GlobalKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+    "IdentitiesOnly=yes",
+  ].flatMap((each) => ["-o", each])
+  const login = ["ssh", "-F", "none", ...settings, "-i", key, `${loginUser}@${address}`, "true"]
+  await run("nsenter", [`--net=/run/netns/${namespace}`, ...login], { timeout: loginMs })
+  await agent.over(agentMs)
+}
+
+async function keyIn(folder: string): Promise<string> {
+  const key = path.join(folder, "key")
+  if (!existsSync(`${key}.pub`)) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "nobody", "-f", key], { timeout: 20_000 })
+  }
+  return key
+}

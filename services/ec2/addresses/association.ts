@@ -1,0 +1,178 @@
+/**
+ * AssociateAddress, DisassociateAddress: an Elastic IP is the public address of one network interface, stopped or not. The interface holds it
+ * (its host routes by that), the instance shows it, the address says where it is. An address that came with the launch goes back to the pool for it.
+ */
+import type { Call } from "#cloud/call.ts"
+import { newId, type Resource } from "#cloud/resources/kind.ts"
+import { raise } from "../errors.ts"
+import type { Handler, Input } from "../handler.ts"
+import { assignGuest, ownInterfaces } from "../instances/assignment.ts"
+import { notInState } from "../instances/lifecycle.ts"
+import { type InstanceRecord, instanceKind } from "../instances/record.ts"
+import { publicDnsName } from "../network-interfaces/names.ts"
+import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { toNumber } from "../vpcs/addresses.ts"
+import { internetGatewayKind } from "../vpcs/record.ts"
+import { requireAddress } from "./find.ts"
+import { freePublicAddresses, publicAddressScope } from "./pool.ts"
+import { type AddressRecord, addressKind } from "./record.ts"
+
+type Interface = Resource<NetworkInterfaceRecord>
+type Held = NonNullable<NetworkInterfaceRecord["publicAddress"]>
+
+/**
+ * An association that is there already is answered again. An address or an interface that has another one is moved, unless
+ * AllowReassociation is false: Resource.AlreadyAssociated.
+ */
+export const associateAddress: Handler<"AssociateAddress"> = async (input, call) => {
+  const address = await requireAddress(call, input.AllocationId, input.PublicIp)
+  const target = await findTarget(call, input)
+  call.authorize("ec2:AssociateAddress", address, target)
+  const { networkInterface: before, association: earlier } = address.record
+  if (before === target.id && earlier !== undefined) {
+    await call.commit()
+    return { AssociationId: earlier }
+  }
+  const held = target.record.publicAddress
+  if (input.AllowReassociation === false) refuseToMove(address, target)
+  if (before !== undefined) await releaseFrom(call, before)
+  if (held?.allocation !== undefined) await forget(call, held.allocation)
+  const association = newId("eipassoc")
+  call.draft.update(addressKind, address, {
+    address: address.record.address,
+    tags: address.record.tags,
+    association,
+    networkInterface: target.id,
+    privateAddress: target.record.address,
+    ...(target.record.attachment && { instance: target.record.attachment.instance }),
+  })
+  await hold(call, target, { address: address.record.address, allocation: address.id, association })
+  await call.commit()
+  return { AssociationId: association }
+}
+
+function refuseToMove({ id, record }: Resource<AddressRecord>, target: Interface): void {
+  if (record.association !== undefined)
+    throw raise("Resource.AlreadyAssociated", {
+      detail: `resource ${id} is already associated with associate-id ${record.association}`,
+    })
+  const held = target.record.publicAddress
+  if (held?.allocation !== undefined)
+    throw raise("Resource.AlreadyAssociated", {
+      detail: `resource ${target.id} and ${target.record.address} is already associated with public address ${held.address}`,
+    })
+}
+
+/** One that is not associated stays so, where it is named by itself. InvalidAssociationID.NotFound. */
+export const disassociateAddress: Handler<"DisassociateAddress"> = async (input, call) => {
+  const address = await findAssociated(call, input)
+  call.authorize("ec2:DisassociateAddress", address)
+  const { networkInterface } = address.record
+  if (networkInterface !== undefined) {
+    draftFree(call, address)
+    await releaseFrom(call, networkInterface)
+  }
+  await call.commit()
+  return {}
+}
+
+async function findAssociated(
+  call: Call,
+  { AssociationId: id, PublicIp: ip }: Input<"DisassociateAddress">,
+): Promise<Resource<AddressRecord>> {
+  if (id !== undefined && ip !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "You may specify public IP or association id, but not both in the same call",
+    })
+  if (id === undefined && ip === undefined) throw raise("MissingParameter", { name: "AssociationId" })
+  if (id === undefined) return requireAddress(call, undefined, ip)
+  const [found] = await call.list(addressKind, "association-id", id)
+  if (found === undefined) throw raise("InvalidAssociationID.NotFound", { id })
+  return found
+}
+
+/** The primary interface of an instance that runs or is stopped, or an interface. */
+async function findTarget(call: Call, input: Input<"AssociateAddress">): Promise<Interface> {
+  const { InstanceId, NetworkInterfaceId, PrivateIpAddress: address } = input
+  if (InstanceId !== undefined && NetworkInterfaceId !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "You may specify instance id or network interface id, but not both in the same call",
+    })
+  const target =
+    NetworkInterfaceId === undefined
+      ? await primaryOf(call, InstanceId)
+      : await call.require(networkInterfaceKind, NetworkInterfaceId)
+  if (address !== undefined && address !== target.record.address)
+    throw raise("InvalidParameterValue", {
+      detail: `The private IP address ${address} is not assigned to the network interface '${target.id}'.`,
+    })
+  const gateways = await call.list(internetGatewayKind, "attachment.vpc-id", target.record.vpc)
+  if (gateways.length === 0) throw raise("Gateway.NotAttached", { vpc: target.record.vpc })
+  return target
+}
+
+async function primaryOf(call: Call, id: string | undefined): Promise<Interface> {
+  const instance = await call.require(instanceKind, id, "InstanceId or NetworkInterfaceId")
+  const { state, networkInterfaces } = instance.record
+  if (state === "pending")
+    throw raise("InvalidInstanceID", {
+      detail: `The pending instance '${instance.id}' is not in a valid state for this operation.`,
+    })
+  if (state === "shutting-down" || state === "terminated") throw notInState(instance.id, "associated")
+  return call.require(networkInterfaceKind, networkInterfaces[0])
+}
+
+/** Takes its Elastic IP off an interface. One whose instance runs and was launched with a public address gets one of the pool again. */
+export async function releaseFrom(call: Call, id: string): Promise<void> {
+  const found = await call.find(networkInterfaceKind, id)
+  if (found?.record.publicAddress?.allocation === undefined) return
+  const instance = found.record.attachment && (await call.find(instanceKind, found.record.attachment.instance))
+  const runs = instance?.record.state === "running" || instance?.record.state === "pending"
+  const [address] = found.record.autoPublic && runs ? await freePublicAddresses(call, 1, 0) : []
+  if (address !== undefined) call.draft.claim(publicAddressScope, toNumber(address), found.id)
+  await hold(call, found, address === undefined ? undefined : { address })
+}
+
+/** The address of an allocation is nowhere any more. */
+export async function forget(call: Call, allocation: string): Promise<void> {
+  const address = await call.find(addressKind, allocation)
+  if (address !== undefined) draftFree(call, address)
+}
+
+/** The same of one whose interface outlives its instance, and keeps it. */
+export async function leaveInstance(call: Call, allocation: string): Promise<void> {
+  const address = await call.find(addressKind, allocation)
+  if (address === undefined) return
+  const { instance: _, ...record } = address.record
+  call.draft.update(addressKind, address, record)
+}
+
+function draftFree(call: Call, address: Resource<AddressRecord>): void {
+  call.draft.update(addressKind, address, { address: address.record.address, tags: address.record.tags })
+}
+
+/** The interface with this public address or none, its instance and what the host has to do, in the draft. */
+async function hold(call: Call, networkInterface: Interface, held: Held | undefined): Promise<void> {
+  const { publicAddress: before, ...record } = networkInterface.record
+  if (before !== undefined && before.allocation === undefined)
+    call.draft.release(publicAddressScope, toNumber(before.address))
+  const changed = call.draft.update(networkInterfaceKind, networkInterface, {
+    ...record,
+    ...(held && { publicAddress: held }),
+  })
+  const instance = record.attachment && (await call.find(instanceKind, record.attachment.instance))
+  if (instance === undefined || instance.record.state === "shutting-down" || instance.record.state === "terminated")
+    return
+  const shown =
+    instance.record.networkInterfaces[0] === changed.id
+      ? call.draft.update(instanceKind, instance, showing(call, instance.record, held))
+      : instance
+  const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
+  assignGuest(call, shown, ownInterfaces(shown, new Map(interfaces).set(changed.id, changed)))
+}
+
+function showing(call: Call, record: InstanceRecord, held: Held | undefined): InstanceRecord {
+  const { publicAddress: _address, publicDnsName: _name, ...rest } = record
+  if (held === undefined) return rest
+  return { ...rest, publicAddress: held.address, publicDnsName: publicDnsName(held.address, call.region) }
+}

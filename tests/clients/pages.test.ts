@@ -50,6 +50,7 @@ const identities: readonly (readonly string[])[] = [
   ["VpcId"],
   ["PublicIp"],
   ["InstanceType"],
+  ["Arn"],
 ]
 
 function identity(operation: string, row: Members): string {
@@ -99,7 +100,7 @@ async function leastOf(operation: string): Promise<number> {
   for (const MaxResults of [1, 5, 20, 100]) {
     const taken = await page(operation, { MaxResults }).then(
       () => true,
-      () => false,
+      (error: Error) => (error.name === "InvalidParameterValue" ? false : Promise.reject(error)),
     )
     if (taken) return MaxResults
   }

@@ -89,7 +89,7 @@ async function byPages(operation: string, MaxResults: number, between: (index: n
 /** The least that the operation takes. */
 async function leastOf(operation: string): Promise<number> {
   for (const MaxResults of [1, 5, 20, 100]) {
-    const taken = await cloud.ec2(operation as Ec2Operation, { MaxResults } as never).then(
+    const taken = await cloud.ec2(operation as Ec2Operation, { MaxResults }).then(
       () => true,
       () => false,
     )

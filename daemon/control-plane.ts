@@ -102,6 +102,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     onCall: (call) => recordCall(trail, call),
     log,
   })
+  // Loaded only where it is asked for: it costs memory.
+  if (config.tls) (await import("./tls/keep.ts")).showCertificate(server.server, config.home)
   const { port } = await server.listen(config.port, config.address)
   const endpoint = `http://${config.address}:${port}`
   const sweeper = setInterval(

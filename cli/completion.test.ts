@@ -64,6 +64,7 @@ test("every command of the contract is in the tree, and takes --home where it wo
     "--warm-pool",
     "--public-cidr",
     "--tls",
+    "--no-tls",
     "--foreground",
     "--yes",
     "--no-profile",

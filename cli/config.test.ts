@@ -69,11 +69,17 @@ test("what only makes sense on sim, and what is not built, is refused as usage",
     { auth: "off" },
     { auth: "off", engine: "qemu" },
     { simSpeed: 2 },
-    { tls: true },
     { demo: true, engine: "sim" },
   ] as const
   for (const options of refused) assert.throws(() => checkOptions(options), exits(2))
   checkOptions({ engine: "sim", auth: "off", simSpeed: 2 })
+})
+
+test("a home keeps TLS until it is told otherwise", () => {
+  const first = newConfig("/h", { tls: true }, undefined)
+  assert.equal(newConfig("/h", {}, first).tls, true)
+  assert.equal(newConfig("/h", { tls: false }, first).tls, false)
+  assert.deepEqual(differences({ tls: false }, first), ["--tls off (now on)"])
 })
 
 test("only options that were given and differ ask for a restart", () => {

@@ -7,7 +7,6 @@ const defaultPort = 4566
 /** Refuses what is wrong whatever the machine looks like. Usage errors, exit 2. */
 export const checkOptions = (options: UpOptions): void => {
   const help = `${program} up --help`
-  if (options.tls === true) throw new Failure(2, "not yet: --tls is not built in this release", `${program} up`)
   if (options.demo === true) throw new Failure(2, "not yet: --demo is not built in this release", `${program} up`)
   if (options.auth === "off" && options.engine !== "sim") {
     throw new Failure(2, "--auth off is only for --engine sim: it would open real machines to every web page", [
@@ -30,7 +29,7 @@ export const checkOptions = (options: UpOptions): void => {
 export const chosenEngine = (options: UpOptions): "qemu" | "sim" => (options.engine === "sim" ? "sim" : "qemu")
 
 /**
- * The config of a start. A home keeps its port, public addresses and limit from one start to the next; how requests are
+ * The config of a start. A home keeps its port, public addresses, limit and TLS from one start to the next; how requests are
  * checked and how fast the clock runs is said anew at each `up`, so that a relaxed start never lingers.
  */
 export const newConfig = (home: string, options: UpOptions, saved: Config | undefined): Config => {
@@ -49,7 +48,7 @@ export const newConfig = (home: string, options: UpOptions, saved: Config | unde
     ...(options.throttle === true && { throttle: true }),
     ...(publicCidr === undefined ? {} : { publicCidr }),
     ...(vcpuLimit === undefined ? {} : { vcpuLimit }),
-    tls: false,
+    tls: options.tls ?? saved?.tls ?? false,
     region: "us-east-1",
     account: "123456789012",
   }
@@ -64,6 +63,8 @@ export const checkEngineOfHome = (home: string, engine: "qemu" | "sim", saved: C
   ])
 }
 
+const onOff = (on: boolean) => (on ? "on" : "off")
+
 /** Options given now that the running daemon was not started with, as `--port 4567 (now 4566)`. */
 export const differences = (options: UpOptions, running: Config): string[] => {
   type Value = string | number | undefined
@@ -77,6 +78,7 @@ export const differences = (options: UpOptions, running: Config): string[] => {
     ["--warm-pool", options.warmPool, running.warmPool ?? "0"],
     ["--public-cidr", options.publicCidr, running.publicCidr],
     ["--vcpu-limit", options.vcpuLimit, running.vcpuLimit],
+    ["--tls", options.tls === undefined ? undefined : onOff(options.tls), onOff(running.tls)],
     ["--throttle", options.throttle && "on", running.throttle ? "on" : "off"],
   ]
   return given

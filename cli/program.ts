@@ -49,7 +49,8 @@ const addUp = (root: Command): void => {
         "first",
       ]),
     )
-    .option("--tls", "serve HTTPS (not yet)")
+    .option("--tls", "serve HTTPS beside HTTP on the one port, with a certificate authority of the home's own")
+    .option("--no-tls", "serve HTTP alone")
     .option("--foreground", "stay attached to the daemon")
     .addOption(
       new Option("--enable", "have systemd start it, now and at each boot").conflicts(["disable", "foreground"]),

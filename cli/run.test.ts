@@ -39,7 +39,6 @@ test("usage errors, and what is not built, exit 2 and say what to type", (contex
     ["up", "--public-cidr", "1.2.3.4/8"],
     ["up", "--wrong"],
     ["up", "extra"],
-    ["up", "--tls"],
     ["up", "--demo", "--engine", "sim"],
     ["up", "--home", ""],
     ["image", "remove", "ami-1"],

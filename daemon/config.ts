@@ -19,6 +19,8 @@ export interface Config {
   readonly warm?: "on" | "off"
   /** Clones that are kept waiting: "4", or "t3.micro=4,t3.small=1". */
   readonly warmPool?: string
+  /** Serves TLS too, on the same port. */
+  readonly tls?: boolean
   readonly region: string
   readonly account: string
 }
@@ -56,6 +58,7 @@ export function readConfig(path: string): Config {
     region: field("region", text),
     account: field("account", (v): v is string => text(v) && /^\d{12}$/.test(v)),
     ...("throttle" in value ? { throttle: field("throttle", (v): v is true => v === true) } : {}),
+    ...("tls" in value ? { tls: field("tls", (v) => typeof v === "boolean") } : {}),
     ...("warm" in value ? { warm: field("warm", among("on", "off")) } : {}),
     ...("warmPool" in value ? { warmPool: field("warmPool", (v): v is string => text(v) && poolWords.test(v)) } : {}),
     ...(text(publicCidr) ? { publicCidr } : {}),

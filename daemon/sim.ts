@@ -23,6 +23,7 @@ const imagesMadeMs = Date.UTC(2026, 10, 21)
 
 export async function runSim(config: Config): Promise<void> {
   const clock = systemClock(config.simSpeed)
+  if (config.tls) (await import("./tls/keep.ts")).keepCertificates(config.home, console.error)
   const images = catalog.map((image) => ({ ...image, createdMs: imagesMadeMs }))
   const [store, hypervisor, network, storage] = await Promise.all([
     openSqliteStore({ directory: homeFiles(config.home).store, upgrades }),

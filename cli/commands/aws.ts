@@ -4,7 +4,7 @@ import { requireDaemon } from "../daemon/require.ts"
 import { Failure, program } from "../failure.ts"
 import { existingHome } from "../home.ts"
 import { runAttached } from "../run-attached.ts"
-import { accessOf, type Access } from "./env.ts"
+import { accessOf, type Access, trust } from "./env.ts"
 
 /** The first program of that name in PATH. */
 export const findInPath = (name: string, path = process.env.PATH ?? ""): string | undefined =>
@@ -25,6 +25,7 @@ export const awsEnvironment = (access: Access, base: NodeJS.ProcessEnv = process
     AWS_DEFAULT_REGION: access.region,
     AWS_REGION: access.region,
     AWS_EC2_METADATA_DISABLED: "true",
+    ...trust(access),
   }
 }
 

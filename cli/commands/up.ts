@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import type { CatalogImage } from "#images/catalog.ts"
 import { checkEngineOfHome, checkOptions, differences, newConfig } from "../config.ts"
 import { codeFolder, nodeOf } from "../daemon/code.ts"
+import { accessOf } from "./env.ts"
 import { readStatus } from "../daemon/api.ts"
 import { capLog } from "../daemon/log.ts"
 import { runningDaemon, waitForStarting } from "../daemon/process.ts"
@@ -96,10 +97,8 @@ export const up = async (options: UpOptions, surroundings: Surroundings = {}): P
   const wait = (pid: number): void => note(`Another run (pid ${pid}) is working on ${home}; waiting for it ...`)
   const started = await withLock(homeFiles(home).lock, () => bringUp(config, options, surroundings), wait)
   const credentials = requireCredentials(home)
-  const { endpoint } = started.status
-  const { region, accessKeyId, secretAccessKey } = credentials
-  if (options.profile !== false) writeProfile({ endpoint, region, accessKeyId, secretAccessKey })
   const used = readConfig(home) ?? config
+  if (options.profile !== false) writeProfile(accessOf(home))
   // Before the report: whoever reads it may end us at once.
   const attached = options.foreground === true && started.child !== undefined ? stayAttached(started.child) : undefined
   attached?.catch(() => {})

@@ -6,7 +6,13 @@ import { setInSection, valueInSection } from "./section.ts"
 /** Name of the profile in the AWS files. */
 export const profileName = "fractus"
 
-export type Profile = { endpoint: string; region: string; accessKeyId: string; secretAccessKey: string }
+export type Profile = {
+  endpoint: string
+  region: string
+  accessKeyId: string
+  secretAccessKey: string
+  caBundle?: string
+}
 
 /** Where this user's AWS files are. */
 export const profileFiles = (
@@ -81,7 +87,7 @@ export const writeProfile = (
       aws_session_token: undefined, // a left-over token would make the keys useless
     }
     const credentialsChanged = edit(files.credentials, profileName, keys, true)
-    const place = { endpoint_url: profile.endpoint, region: profile.region }
+    const place = { endpoint_url: profile.endpoint, region: profile.region, ca_bundle: profile.caBundle }
     return edit(files.config, `profile ${profileName}`, place, false) || credentialsChanged
   })
 }

@@ -1,4 +1,5 @@
 import type { Status } from "../daemon/api.ts"
+import { secureEndpoint } from "../commands/env.ts"
 import { program } from "../failure.ts"
 import { type Config, type Credentials, homeWords } from "../home.ts"
 import { coloured, print, printJson, table } from "../terminal.ts"
@@ -29,7 +30,7 @@ export const upReport = (
   const image = status.images.find((candidate) => candidate.state === "available")
   const later = coming.filter(({ id }) => !status.images.some((listed) => listed.id === id))
   return {
-    endpoint: status.endpoint,
+    endpoint: secureEndpoint(status.endpoint, config),
     engine: status.engine,
     accelerator: status.accelerator,
     home: config.home,

@@ -38,6 +38,7 @@ export async function runHost(config: Config, { throwaway = false } = {}): Promi
   requireTun()
   const user = findUser("fractus")
   const credentials = ensureCredentials(config.home, config.account, config.region, user)
+  if (config.tls) (await import("../tls/keep.ts")).keepCertificates(config.home, log, user)
   mkdirSync(homeFiles(config.home).store, { recursive: true, mode: 0o700 })
   chownSync(homeFiles(config.home).store, user.uid, user.gid)
 

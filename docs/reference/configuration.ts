@@ -18,6 +18,7 @@ const members: Readonly<Record<keyof Config, string>> = {
   publicCidr: "pool of public addresses; may be left out",
   throttle: "`true`: calls beyond the rates that EC2 documents are refused; left out otherwise",
   vcpuLimit: "vCPUs that an account may run in a region, of each group of types with a quota of its own; any number if left out",
+  tls: "`true`: HTTPS is served beside HTTP on the port, with the certificate in the home's `tls` folder",
   region: "region of requests without a signature",
   account: "twelve digits: the first account",
 }

@@ -34,6 +34,11 @@ const identities: readonly (readonly string[])[] = [
   ["VolumeId"],
   ["NetworkInterfaceId"],
   ["SecurityGroupRuleId"],
+  ["LaunchTemplateId", "VersionNumber"],
+  ["LaunchTemplateId"],
+  ["PrefixListId"],
+  ["CapacityReservationId"],
+  ["HostId"],
   ["InstanceEventWindowId"],
   ["RouteTableId"],
   ["InternetGatewayId"],
@@ -45,6 +50,7 @@ const identities: readonly (readonly string[])[] = [
   ["VpcId"],
   ["PublicIp"],
   ["InstanceType"],
+  ["Arn"],
 ]
 
 function identity(operation: string, row: Members): string {
@@ -59,8 +65,11 @@ interface Page {
   readonly next: string | undefined
 }
 
+/** What an operation has to be told besides. */
+const also: Readonly<Record<string, Members>> = { DescribeLaunchTemplateVersions: { LaunchTemplateName: "filters" } }
+
 async function page(operation: string, input: Members): Promise<Page> {
-  const answer: Members = await cloud.ec2(operation as Ec2Operation, input)
+  const answer: Members = await cloud.ec2(operation as Ec2Operation, { ...also[operation], ...input })
   const list = Object.values(answer).find((member) => Array.isArray(member)) as readonly Members[] | undefined
   const rows = (list ?? []).flatMap((row) =>
     Array.isArray(row["Instances"]) ? (row["Instances"] as Members[]) : [row],
@@ -89,9 +98,9 @@ async function byPages(operation: string, MaxResults: number, between: (index: n
 /** The least that the operation takes. */
 async function leastOf(operation: string): Promise<number> {
   for (const MaxResults of [1, 5, 20, 100]) {
-    const taken = await cloud.ec2(operation as Ec2Operation, { MaxResults } as never).then(
+    const taken = await page(operation, { MaxResults }).then(
       () => true,
-      () => false,
+      (error: Error) => (error.name === "InvalidParameterValue" ? false : Promise.reject(error)),
     )
     if (taken) return MaxResults
   }

@@ -145,9 +145,11 @@ function watchStore(home: string): Watch {
   }
 }
 
+/** Blobs; the folders that they stand in stay when they go. */
 const filesIn = (folder: string) =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => !name.includes("sqlite"))
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.includes("sqlite"))
+    .map(({ name }) => name)
     .toSorted()
 
 const tries = 3

@@ -17,6 +17,8 @@ export interface SimOptions {
   readonly publicCidr?: string
   readonly vcpuLimit?: number
   readonly throttle?: true
+  /** Serves TLS beside HTTP. */
+  readonly tls?: boolean
   /** 0, a free one, unless given. A restart keeps the port. */
   readonly port?: number
   /** A home that is there already, to open it again. It is left where it is by `stop`. */
@@ -112,6 +114,7 @@ async function launch(home: string, port: number, options: SimOptions): Promise<
     simSpeed: options.simSpeed ?? 50,
     region,
     account,
+    ...(options.tls === true && { tls: true }),
     ...(options.publicCidr === undefined ? {} : { publicCidr: options.publicCidr }),
     ...(options.throttle && { throttle: true }),
     ...(options.vcpuLimit === undefined ? {} : { vcpuLimit: options.vcpuLimit }),

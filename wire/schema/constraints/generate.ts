@@ -86,6 +86,8 @@ function ruleOf(model: Model, name: string, service: string): Rule | undefined {
     const each = ruleOf(model, shape.member.shape, service)
     if (each) rule.each = each
   }
+  // EC2 has a code of its own for many a malformed name, and handlers know which.
+  if (service === "ec2" && type === "string") return rule.among ? { among: rule.among } : undefined
   // S3 says in its own words what is too long; and what stands in a list of values there is the handlers' to know.
   if (service === "s3") return rule.among ? { among: rule.among } : undefined
   return Object.keys(rule).length > 0 ? rule : undefined

@@ -1,8 +1,9 @@
 /**
- * `fractus bench launch [--json] [--pairs N] [--at-once N] [--sides cold,hand,warm,pool]`: from RunInstances to the ssh banner and to the end
- * of the first ssh command: of a guest that boots, of the same image started by hand in QEMU the same way, and of a clone of a warm
- * template, made for the launch or waiting in the pool, in interleaved turns; and each step of a launch. `--at-once`: so many by one call instead;
- * `--script`: the README's lines instead, so many times. Needs root and real guests.
+ * `fractus bench launch [--json] [--pairs N] [--at-once N] [--sides cold,hand,warm,pool,resume]`: from RunInstances to the ssh banner and
+ * to the end of the first ssh command: of a guest that boots, of the same image started by hand in QEMU the same way, and of a clone of a
+ * warm template, made for the launch or waiting in the pool, in interleaved turns; and each step of a launch. "resume": from StartInstances
+ * of a guest that hibernated. `--at-once`: so many by one call instead; `--script`: the README's lines instead, so many times. Needs root and
+ * real guests.
  */
 import { parseArgs } from "node:util"
 import { launchAtOnce } from "./launch/at-once.ts"
@@ -48,7 +49,7 @@ async function measure(): Promise<readonly Result[]> {
 
 async function takeTurns(): Promise<Readonly<Record<Side, readonly Turn[]>>> {
   const closers = openClosers()
-  const turns: Record<Side, Turn[]> = { cold: [], hand: [], warm: [], pool: [] }
+  const turns: Record<Side, Turn[]> = { cold: [], hand: [], warm: [], pool: [], resume: [] }
   try {
     const open = await openSides(chosen, closers)
     for (let at = 0; at < pairs; at++) {
@@ -91,7 +92,7 @@ function slowest(of: readonly number[]): Result {
   return { ...found, value: found.p95, ok: found.p95 <= limit }
 }
 
-function inTurns({ cold, hand, warm, pool }: Awaited<ReturnType<typeof takeTurns>>): readonly Result[] {
+function inTurns({ cold, hand, warm, pool, resume }: Awaited<ReturnType<typeof takeTurns>>): readonly Result[] {
   const commands = (turns: readonly Turn[]) => turns.map(({ commandMs }) => commandMs)
   const ratios = cold.flatMap((turn, at) => (hand[at] ? [turn.bannerMs / hand[at].bannerMs] : []))
   const ofCold = warm.flatMap((turn, at) => (cold[at] ? [turn.bannerMs / cold[at].bannerMs] : []))
@@ -117,6 +118,7 @@ function inTurns({ cold, hand, warm, pool }: Awaited<ReturnType<typeof takeTurns
     ["warm launch: RunInstances to the end of the first ssh command", "ms", 1000, commands(warm)],
     ["launch from the pool: RunInstances to ssh banner", "ms", 100, banners(pool), medianSteps(pool)],
     ["launch from the pool: RunInstances to the end of the first ssh command", "ms", 300, commands(pool)],
+    ["hibernated guest of 1 GiB: StartInstances to ssh banner", "ms", 2000, banners(resume)],
   ]
   const medians = measured.flatMap(([promise, unit, limit, of, detail]) =>
     of.length > 0 ? [result(promise, unit, limit, of, detail)] : [],

@@ -6,6 +6,7 @@ import { createAccount, keySource, rootOf } from "#cloud/identity/accounts.ts"
 import type { HostConnection, HostFacts } from "#host/protocol/types.ts"
 import type { Clock } from "#lib/clock.ts"
 import { sweepCapacityReservations } from "#services/ec2/capacity-reservations/handlers.ts"
+import { sweepHosts } from "#services/ec2/dedicated-hosts/handlers.ts"
 import { endingFastLaunches } from "#services/ec2/fast-launch/observe.ts"
 import { endingInstances, sweepTerminated } from "#services/ec2/instances/sweep.ts"
 import { type PublicImage, registerPublicImages } from "#services/ec2/images/register.ts"
@@ -108,6 +109,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const sweeper = setInterval(
     () => {
       void sweepTerminated(cloud).catch((error: unknown) => log("sweeping terminated instances", error))
+      void sweepHosts(cloud).catch((error: unknown) => log("forgetting released hosts", error))
       void sweepCapacityReservations(cloud).catch((error: unknown) => log("ending capacity reservations", error))
     },
     Math.max(1000, sweepEveryMs / clock.speed),

@@ -6,11 +6,11 @@ import { memoryOf } from "#host/memory.ts"
 import { openCloud, type RealCloud } from "./cloud.ts"
 import { openWarm, type Side } from "./sides.ts"
 
-/** One call for each side that a call can choose: "hand" and "pool" are passed over. */
+/** One call for each side that a call can choose: The others are passed over. */
 export async function launchAtOnce(count: number, chosen: readonly Side[]): Promise<readonly Result[]> {
   const results: Result[] = []
   for (const side of chosen) {
-    if (side === "hand" || side === "pool") continue
+    if (side !== "cold" && side !== "warm") continue
     const closers = openClosers()
     try {
       const cloud = side === "warm" ? await openWarm({ many: true }) : await openBooted()

@@ -18,6 +18,7 @@ import {
 import type { Why } from "#cli/commands/why.ts"
 import { readImage } from "#images/image-folder.ts"
 import { firstContact, type Contact, makeKey } from "./first-contact.ts"
+import { launchSleeper, type Sleeper } from "./resume.ts"
 
 const execute = promisify(execFile)
 const main = new URL("../../cli/main.ts", import.meta.url).pathname
@@ -59,6 +60,8 @@ export interface RealCloud {
   environment(): Promise<string>
   /** Resolves when the next launch is a clone. On a cloud that is warm alone. */
   warm(): Promise<void>
+  /** A guest that may hibernate. */
+  sleeper(): Promise<Sleeper>
   /** Resolves when as many clones wait as shall. On a cloud with a pool alone. */
   pooled(): Promise<void>
   /** Resolves once nothing of it is left. */
@@ -126,6 +129,7 @@ export async function openCloud(
       async warm() {
         await fractus("image", "warm", image, "--instance-type", instanceType)
       },
+      sleeper: () => launchSleeper(ec2, { image, keyName, key }),
       pooled: () => untilPooled(endpoint),
       async terminate(id) {
         await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))

@@ -5,7 +5,7 @@ import { openCloud, type RealCloud } from "./cloud.ts"
 import type { Contact } from "./first-contact.ts"
 import { stepTimes } from "./steps.ts"
 
-export const sides = ["cold", "hand", "warm", "pool"] as const
+export const sides = ["cold", "hand", "warm", "pool", "resume"] as const
 export type Side = (typeof sides)[number]
 export const isSide = (word: string): word is Side => sides.some((side) => side === word)
 
@@ -19,7 +19,13 @@ export async function openSides(
   closers: Closers,
 ): Promise<Readonly<Record<Side, () => Promise<Turn>>>> {
   const missing = () => Promise.reject(new Error("not asked for"))
-  const open: Record<Side, () => Promise<Turn>> = { cold: missing, hand: missing, warm: missing, pool: missing }
+  const open: Record<Side, () => Promise<Turn>> = {
+    cold: missing,
+    hand: missing,
+    warm: missing,
+    pool: missing,
+    resume: missing,
+  }
   if (chosen.includes("cold") || chosen.includes("hand")) {
     const cloud = await openCloud()
     closers.add(() => cloud.close())
@@ -44,6 +50,12 @@ export async function openSides(
       await cloud.pooled()
       return turn(cloud, "takes i-")
     }
+  }
+  if (chosen.includes("resume")) {
+    const cloud = await openCloud()
+    closers.add(() => cloud.close())
+    const sleeper = await cloud.sleeper()
+    open.resume = async () => ({ ...(await sleeper.resume()), steps: {} })
   }
   return open
 }

@@ -38,6 +38,7 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
       { name: "launch from the pool: RunInstances to ssh banner", limit: "100 ms" },
       { name: "launch from the pool: RunInstances to the end of the first ssh command", limit: "300 ms" },
       { name: "the README's lines,", limit: "" },
+      { name: "hibernated guest of 1 GiB: StartInstances to ssh banner", limit: "2000 ms" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },
       { name: "cold launch: RunInstances to the end of the first ssh command", limit: "" },
       { name: "by hand: start of QEMU to the end of the first ssh command", limit: "" },

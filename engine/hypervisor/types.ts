@@ -29,8 +29,6 @@ export interface Nic {
   /** The tap, and the network namespace it stands in when the machine is prepared (see NetworkEngine.createPort). */
   readonly device: string
   readonly namespace: string
-  /** Link address of the tap itself, where another tap may take its place (WarmPool); missing: the kernel's choice. */
-  readonly deviceMac?: string
 }
 
 /** What a guest is told that need not find out by booting, because it is a clone of a warm template. */
@@ -68,6 +66,8 @@ export interface MachineSpec {
   readonly machineVersion?: string
   /** Given where the machine may be a clone of a warm template: it is one when there is a template that fits and its disk is new. */
   readonly identity?: Identity
+  /** It takes over a clone of the pool, whose tap is its only card's; NoneWaits, with nothing done, where none fits. */
+  readonly fromPool?: true
   /** Memory of an earlier run (`hibernate`): it goes on where that stood. Never given to a second start: see `prepare`. */
   readonly resumeFrom?: MemoryImage
 }
@@ -104,10 +104,12 @@ export interface WarmPool {
    * process runs as the first user of `uids` who is free. Resolves with its id when it waits; rejects, with no process left, when it cannot.
    */
   add(like: MachineSpec, uids: Uids): Promise<string>
-  /** Those that wait now. */
+  /** Those that wait now, or are being taken. */
   members(): readonly WarmMember[]
   /** Ends one that waits. Its disk's file stays. Idempotent. */
   end(id: string): Promise<void>
+  /** Ends all that wait, and those that are being started; none is added any more. Idempotent. */
+  close(): Promise<void>
 }
 
 /** Numeric users that are the pool's: `first` and those that follow. */
@@ -126,6 +128,9 @@ export interface WarmMember {
 /** A clone did not become what it was told to be. Its machine has exited, "nameless"; started again without an identity, it boots. */
 export class NotPersonalised extends Error {}
 
+/** No clone of the pool can become this machine: it is to be started another way. */
+export class NoneWaits extends Error {}
+
 /**
  * `absent`: no process and no directory. `prepared`: process exists, no guest instruction has run yet; of a clone, nothing that the
  * guest itself does: it is becoming who it is to be.
@@ -137,6 +142,8 @@ export interface MachineState {
   readonly phase: MachinePhase
   readonly pid?: number
   readonly machineVersion?: string
+  /** Where its card's tap stands, of one that was taken from the pool, while it is prepared. */
+  readonly tap?: { readonly device: string; readonly namespace: string }
   /**
    * Why it exited or paused, where known. "nameless": a clone that ended before it was anybody. What it wrote is nobody's, and its disks
    * were new, so they should be made anew.

@@ -77,8 +77,15 @@ export interface NetworkEngine {
   removeNetwork(id: string): Promise<void>
   /** Make the tap, owned by `uid`, in the guest's own empty namespace. Idempotent; a plugged port stays where it is. */
   createPort(network: string, port: PortSpec, uid: number): Promise<PortHandle>
-  /** Move the opened tap into the network and let packets pass. Idempotent. */
-  plugPort(network: string, portId: string): Promise<void>
+  /**
+   * Move the opened tap into the network and let packets pass. Idempotent. `from`: the tap of a port that was not created, another's until
+   * now; it becomes the port's.
+   */
+  plugPort(
+    network: string,
+    portId: string,
+    from?: { readonly device: string; readonly namespace: string },
+  ): Promise<void>
   /**
    * Remove tap and guest namespace. Idempotent. `number`, the port's own, finds what a process that is gone made for a port that no
    * network's specification names any more.

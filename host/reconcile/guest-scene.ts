@@ -15,6 +15,8 @@ export interface Memory {
   document?: string
   /** Why it boots now: a clone did not become what it was told to be. */
   refused?: string
+  /** No clone of the pool fitted: it is started another way. */
+  noneWaits?: true
   /** Its memory is being written. Resolves with why it was not. */
   saving?: Promise<string | undefined>
   /** Nothing is held: ports, volumes and metadata were given back. */

@@ -1,6 +1,6 @@
 /** The steps from nothing to a running guest, in the order in which they must be made. All are looked at while it runs, too. */
 import { UnusableMemory } from "#engine/hypervisor/memory-image.ts"
-import { type Boot, type Disk, type Identity, type Nic, NotPersonalised } from "#engine/hypervisor/types.ts"
+import { type Boot, type Disk, type Identity, type Nic, NoneWaits, NotPersonalised } from "#engine/hypervisor/types.ts"
 import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
@@ -99,13 +99,23 @@ const nics: Step<Scene> = {
   name: "ports created",
   holds: (scene) => alive(scene) || scene.nics !== undefined,
   make: async (scene) => {
-    const made: Nic[] = []
-    for (const { network, port } of scene.wish.ports) {
+    const bare = nicOfPool(scene)
+    const made: Nic[] = bare ? [bare] : []
+    for (const { network, port } of bare ? [] : scene.wish.ports) {
       const handle = await scene.world.network.createPort(network, port, uidOf(scene))
       made.push({ id: port.id, mac: port.mac, ...handle })
     }
     scene.nics = made
   },
+}
+
+/** A clone of the pool brings its tap: a guest that may take one over has none made. */
+function nicOfPool(scene: Scene): Nic | undefined {
+  const { wish, world, memory, record } = scene
+  const [first, ...others] = wish.ports
+  const may = record?.starts === -1 && memory.refused === undefined && memory.noneWaits !== true
+  if (!first || others.length > 0 || !may || !world.pool?.waits(templateKind(scene))) return undefined
+  return { id: first.port.id, mac: first.port.mac, mtu: world.pool.mtu, device: "none", namespace: "none" }
 }
 
 const prepared: Step<Scene> = {
@@ -138,11 +148,15 @@ const prepared: Step<Scene> = {
       world.pool?.used(templateKind(scene))
     }
     try {
-      const how = { ...(identity && { identity }), ...(resumeFrom && { resumeFrom }) }
+      const fromPool = spec.nics.some(({ device }) => device === "none")
+      if (fromPool && !identity) throw new NoneWaits("it finds out by itself")
+      const how = { ...(identity && { identity }), ...(resumeFrom && { resumeFrom }), ...(fromPool && { fromPool }) }
       scene.machine = await world.hypervisor.prepare({ ...spec, ...how })
     } catch (error) {
       if (error instanceof UnusableMemory) return bootWithout(scene, error.message)
-      throw error
+      if (!(error instanceof NoneWaits)) throw error
+      scene.memory.noneWaits = true
+      return { kind: "again", delayMs: 0 }
     }
     delete scene.memory.pluggedPid
     delete scene.memory.document
@@ -189,7 +203,7 @@ const plugged: Step<Scene> = {
   name: "ports plugged",
   holds: ({ memory, machine }) => memory.pluggedPid !== undefined && memory.pluggedPid === (machine.pid ?? 0),
   make: async ({ wish, memory, machine, world }) => {
-    for (const { network, port } of wish.ports) await world.network.plugPort(network, port.id)
+    for (const { network, port } of wish.ports) await world.network.plugPort(network, port.id, machine.tap)
     memory.pluggedPid = machine.pid ?? 0
   },
 }

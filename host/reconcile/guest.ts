@@ -163,6 +163,7 @@ async function release(scene: Scene): Promise<void> {
   delete memory.pluggedPid
   delete memory.askedMs
   delete memory.refused
+  delete memory.noneWaits
   memory.released = true
 }
 

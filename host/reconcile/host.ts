@@ -72,6 +72,7 @@ export function createHost(options: HostOptions): Host {
       availableMiB,
       floorMiB: poolFloorMiB(),
       ...options.templates.pool,
+      mtu: options.templates.mtu,
       path: join(options.stateDirectory, "pool-kinds.json"),
       timer,
       pending: () => (synced ? queue.pending() : 1),

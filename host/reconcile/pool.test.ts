@@ -25,6 +25,7 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
       add: () => assert.fail("by the maker alone"),
       members: () => [...members.keys()].map((id) => ({ id, template: members.get(id)!, pid: 1 })),
       end: async (id) => void members.delete(id),
+      close: async () => members.clear(),
     },
     maker: {
       async spare(kind) {
@@ -42,6 +43,7 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
       find: async (id) => (id === "ami-gone" ? undefined : { architecture: "x86_64", boot: { kind: "firmware" } }),
     },
     uids: { first: 1, count: 90 },
+    mtu: 9001,
     targets,
     path: join(folder, "kinds.json"),
     everyMs: 1000,
@@ -75,6 +77,8 @@ test("one is added at each look until there are as many as shall be, and one tha
   await look(3)
   assert.equal(members.size, 2)
   assert.deepEqual(pool.state(), { wanted: 2, members: [1, 1] })
+  assert.ok(pool.waits({ ...micro, sizeBytes: 2 ** 30 }))
+  assert.ok(!pool.waits(small))
   members.delete("member-1")
   await look()
   assert.deepEqual([...members.keys()], ["member-2", "member-3"])

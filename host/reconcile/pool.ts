@@ -10,6 +10,10 @@ import type { HostOptions, Log, PoolTarget, Timer } from "../types.ts"
 import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./template-maker.ts"
 
 export interface Pool {
+  /** Of the cards of those that wait. */
+  readonly mtu: number
+  /** Whether one waits that a guest of this kind may take over: a hint. */
+  waits(kind: TemplateKind): boolean
   /** A guest of this kind is launched. */
   used(kind: TemplateKind): void
   /** So many of the kind are wished by this resource from now on; undefined: none any more. */
@@ -24,6 +28,7 @@ export interface PoolOptions {
   readonly maker: Pick<TemplateMaker, "spare" | "forget">
   readonly images: Pick<HostOptions["images"], "list" | "find">
   readonly uids: Uids
+  readonly mtu: number
   readonly targets: readonly PoolTarget[]
   /** Holds the kinds that were launched last. */
   readonly path: string
@@ -45,6 +50,7 @@ const besideMiB = 64
 
 interface Kept {
   readonly kind: string
+  readonly of: TemplateKind
   readonly volume: string
 }
 
@@ -132,7 +138,7 @@ export function keepPool(options: PoolOptions): Pool {
     try {
       const { member, volume } = await maker.spare(kind, uids)
       failed.delete(name)
-      kept.set(member, { kind: name, volume })
+      kept.set(member, { kind: name, of: kind, volume })
     } catch (error) {
       failed.set(name, looks)
       if (!closed) log("host: no clone for the pool", { image: kind.image, why: String(error).slice(0, 500) })
@@ -150,7 +156,17 @@ export function keepPool(options: PoolOptions): Pool {
   }
   later()
 
+  /** The size of a volume may be said or not. */
+  const alike = (one: TemplateKind, two: TemplateKind) =>
+    nameOf({ ...one, sizeBytes: one.sizeBytes ?? two.sizeBytes ?? 0 }) ===
+    nameOf({ ...two, sizeBytes: two.sizeBytes ?? one.sizeBytes ?? 0 })
+
   return {
+    mtu: options.mtu,
+    waits(kind) {
+      const waiting = new Set(engine.members().map(({ id }) => id))
+      return [...kept].some(([member, { of }]) => waiting.has(member) && alike(of, kind))
+    },
     used(kind) {
       if (targets.length === 0) return later()
       if (nameOf(launched.at(-1) ?? kind) !== nameOf(kind) || launched.length === 0) {
@@ -171,11 +187,9 @@ export function keepPool(options: PoolOptions): Pool {
     async close() {
       closed = true
       cancel?.()
+      await engine.close()
       await working
-      for (const [member, { volume }] of kept) {
-        await engine.end(member)
-        await maker.forget(volume)
-      }
+      for (const { volume } of kept.values()) await maker.forget(volume)
     },
   }
 }

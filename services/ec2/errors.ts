@@ -6,6 +6,11 @@ export const errors = {
   AddressLimitExceeded: [400, "The maximum number of addresses has been reached."],
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
   "Gateway.NotAttached": [400, "Network {vpc} is not attached to any internet gateway"],
+  HostLimitExceeded: [400, "The maximum number of Dedicated Hosts ({limit}) for this Region has been reached."],
+  IncompatibleHostRequirements: [
+    400,
+    "There are no available or compatible Dedicated Hosts available on which to launch or start the instance.",
+  ],
   IncorrectInstanceState: [400, "{detail}"],
   IncorrectState: [400, "{detail}"],
   "InstanceCreditSpecification.NotSupported": [400, "{detail}"],
@@ -18,10 +23,15 @@ export const errors = {
     "You have requested more instances ({wanted}) than your current instance limit of {limit} allows.",
   ],
   InsufficientAddressCapacity: [500, "Not enough available addresses to satisfy your request."],
+  InsufficientCapacityOnHost: [
+    400,
+    "There is not enough capacity on the Dedicated Host to launch or start the instance.",
+  ],
   InsufficientFreeAddressesInSubnet: [
     400,
     "There are not enough free addresses in subnet '{id}' to satisfy the requested number of instances.",
   ],
+  InsufficientHostCapacity: [500, "There is not enough capacity to fulfill your Dedicated Host request: {why}."],
   InsufficientInstanceCapacity: [
     500,
     "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}): {why}.",
@@ -33,8 +43,13 @@ export const errors = {
   InvalidBlockDeviceMapping: [400, "{detail}"],
   "InvalidGroup.Duplicate": [400, "The security group '{name}' already exists for VPC '{vpc}'"],
   "InvalidGroup.NotFound": [400, "The security group '{name}' does not exist{where}"],
+  "InvalidHost.Occupied": [
+    400,
+    "The host '{id}' has instances on it, or stopped ones that start on it only: they have to be terminated first.",
+  ],
   "InvalidHostID.Malformed": [400, 'Invalid id: "{id}"'],
   "InvalidHostID.NotFound": [400, "The host ID '{id}' does not exist"],
+  InvalidHostState: [400, "{detail}"],
   InvalidID: [400, "The ID '{id}' is not valid"],
   "InvalidIPAddress.InUse": [400, "Address {address} is in use."],
   InvalidInstanceAttributeValue: [400, "{detail}"],

@@ -7,6 +7,7 @@ import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
+import { handlers as dedicatedHosts } from "./dedicated-hosts/handlers.ts"
 import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import { handlers as fastLaunch } from "./fast-launch/handlers.ts"
@@ -37,6 +38,7 @@ export const handlers = {
   ...addresses,
   ...capacityReservations,
   ...credits,
+  ...dedicatedHosts,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,

@@ -28,6 +28,7 @@ const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, 
   CapacityReservationIds: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
   GroupIds: ["sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"],
   "DescribePlacementGroups GroupIds": ["pg", "InvalidPlacementGroupId.Malformed", "InvalidPlacementGroup.Unknown"],
+  HostIds: ["h", "InvalidHostID.Malformed", "InvalidHostID.NotFound"],
   ImageIds: ["ami", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound"],
   InstanceEventWindowIds: ["iew", "InvalidInstanceEventWindowID.Malformed", "InvalidInstanceEventWindowID.NotFound"],
   InstanceIds: ["i", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"],
@@ -62,15 +63,15 @@ for (const operation of Object.keys(handlers).filter((name) => name.startsWith("
       const said = await refusal(operation, { ...besides[operation], ...input })
       assert.ok(said.startsWith(want), `${JSON.stringify(input).slice(0, 200)}: ${said}`)
     }
-    if (parameters.includes("Filters")) {
-      await refused(
-        { Filters: [{ Name: "nope", Values: ["x"] }] },
-        "InvalidParameterValue: The filter 'nope' is invalid",
-      )
-      await refused({ Filters: [{ Name: "tag-key" }] }, "InvalidParameterValue: The filter 'tag-key' has no values")
-      await refused({ Filters: [{ Values: ["x"] }] }, "MissingParameter")
+    // DescribeHosts calls them "Filter".
+    const filters = parameters.find((name) => name === "Filters" || name === "Filter")
+    if (filters !== undefined) {
+      const filtered = (filter: object, want: string) => refused({ [filters]: [filter] }, want)
+      await filtered({ Name: "nope", Values: ["x"] }, "InvalidParameterValue: The filter 'nope' is invalid")
+      await filtered({ Name: "tag-key" }, "InvalidParameterValue: The filter 'tag-key' has no values")
+      await filtered({ Values: ["x"] }, "MissingParameter")
       const Values = Array.from({ length: 201 }, String)
-      await refused({ Filters: [{ Name: "tag-key", Values }] }, "InvalidParameterValue: The maximum number of filter")
+      await filtered({ Name: "tag-key", Values }, "InvalidParameterValue: The maximum number of filter")
     }
     if (parameters.includes("MaxResults"))
       for (const MaxResults of [-1, 0, 1001, 2 ** 31 - 1]) await refused({ MaxResults }, "InvalidParameterValue")

@@ -6,7 +6,7 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import type { DescribeInstancesResult } from "@aws-sdk/client-ec2"
 import { handlers } from "#services/ec2/service.ts"
-import { documentedFilters } from "./filters/documented.ts"
+import { documentedFilters, parametersOf } from "./filters/documented.ts"
 import { emptyHere } from "./filters/empty.ts"
 import { furnish } from "./filters/furnish.ts"
 import { type Ec2Operation, openTestCloud, type TestCloud } from "./operations/cloud.ts"
@@ -29,7 +29,9 @@ const also: Readonly<Record<string, Members>> = {
 const valuesAtOnce = 200
 
 async function answer(operation: string, ...Filters: readonly object[]): Promise<Members> {
-  return cloud.ec2(operation as Ec2Operation, { ...also[operation], Filters } as never)
+  // DescribeHosts calls them "Filter".
+  const name = parametersOf(operation).includes("Filter") ? "Filter" : "Filters"
+  return cloud.ec2(operation as Ec2Operation, { ...also[operation], [name]: Filters })
 }
 
 /** How many rows the filter leaves. */

@@ -6,9 +6,11 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import * as sdk from "@aws-sdk/client-ec2"
 import { openTestCloud, type TestCloud } from "./operations/cloud.ts"
+import { elasticIp } from "./terraform/elastic-ip.ts"
 import { instance, instanceOfTemplate } from "./terraform/instance.ts"
 import { keyPair } from "./terraform/key-pair.ts"
 import { launchTemplate } from "./terraform/launch-template.ts"
+import { managedPrefixList } from "./terraform/managed-prefix-list.ts"
 import { placementGroup } from "./terraform/placement-group.ts"
 import { replay } from "./terraform/replay.ts"
 import { egressRule, ingressRule } from "./terraform/security-group-rule.ts"
@@ -24,6 +26,7 @@ after(() => cloud?.close())
 const resources = [
   keyPair,
   launchTemplate,
+  managedPrefixList,
   placementGroup,
   securityGroup,
   securityGroupRule,
@@ -31,6 +34,7 @@ const resources = [
   egressRule,
   bucket,
   object,
+  elasticIp,
   instance,
 ]
 for (const each of resources)

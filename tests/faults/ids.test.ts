@@ -23,6 +23,7 @@ const rows = {
   routeTable: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   internetGateway: ["igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"],
   eventWindow: ["iew", "InvalidInstanceEventWindowID.Malformed", "InvalidInstanceEventWindowID.NotFound"],
+  reservation: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
   allocation: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
 } as const
 type Row = (typeof rows)[keyof typeof rows]
@@ -49,16 +50,22 @@ const kinds: Readonly<Record<string, Row>> = {
   RouteTableIds: rows.routeTable,
   InternetGatewayIds: rows.internetGateway,
   AllocationIds: rows.allocation,
+  CapacityReservationId: rows.reservation,
+  CapacityReservationIds: rows.reservation,
   InstanceEventWindowId: rows.eventWindow,
   InstanceEventWindowIds: rows.eventWindow,
 }
 
 /** Parameters whose name says another kind than their operation means. */
-const ofAnotherKind: ReadonlySet<string> = new Set(["ModifyInstancePlacement GroupId"])
+const ofAnotherKind: ReadonlySet<string> = new Set([
+  "DescribePlacementGroups GroupIds",
+  "ModifyInstancePlacement GroupId",
+])
 
 interface Scene {
   readonly instance: string
   readonly group: string
+  readonly allocation: string
 }
 type Others = Readonly<Record<string, string>>
 
@@ -66,9 +73,10 @@ const launch = { ImageId: microImage.id, InstanceType: "t3.micro", MinCount: "1"
 const rule = { IpProtocol: "tcp", FromPort: "1", ToPort: "1", CidrIp: "192.0.2.0/24" }
 
 /** What else an operation needs before it looks at the id: by operation, or by operation and parameter. */
-function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>> {
+function othersFor({ instance, group, allocation }: Scene): Readonly<Record<string, Others>> {
   return {
     RunInstances: launch,
+    AssociateAddress: { AllocationId: allocation },
     AuthorizeSecurityGroupIngress: rule,
     RevokeSecurityGroupIngress: rule,
     "RevokeSecurityGroupIngress SecurityGroupRuleId.1": { GroupId: group },
@@ -80,6 +88,10 @@ function othersFor({ instance, group }: Scene): Readonly<Record<string, Others>>
     AssociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
     DisassociateInstanceEventWindow: { "AssociationTarget.InstanceTag.1.Key": "a" },
     ModifyInstanceEventWindow: { Name: "x" },
+    ModifyCapacityReservation: { InstanceCount: "1" },
+    ModifyInstanceCapacityReservationAttributes: {
+      "CapacityReservationSpecification.CapacityReservationPreference": "none",
+    },
     ModifyInstanceMaintenanceOptions: { AutoRecovery: "disabled" },
     ModifyInstancePlacement: { Affinity: "default" },
     ResetInstanceAttribute: { Attribute: "sourceDestCheck" },
@@ -103,8 +115,9 @@ test("ids that are none and ids of nothing are refused by name, everywhere, and 
   t.after(() => client.close())
   const [instance] = findAll(await client.ok("RunInstances", launch), "instanceId")
   const [group] = findAll(await client.ok("DescribeSecurityGroups"), "groupId")
-  assert.ok(instance !== undefined && group !== undefined)
-  const others = othersFor({ instance: instance.text, group: group.text })
+  const [allocation] = findAll(await client.ok("AllocateAddress"), "allocationId")
+  assert.ok(instance !== undefined && group !== undefined && allocation !== undefined)
+  const others = othersFor({ instance: instance.text, group: group.text, allocation: allocation.text })
   await daemon.settled()
   const everything = async () => {
     const answers = [await client.ok("DescribeInstances"), await client.ok("DescribeSecurityGroups")]

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { availableParallelism, totalmem } from "node:os"
 import path from "node:path"
 import type { Clock } from "#lib/clock.ts"
-import type { HypervisorEngine, MachineSpec, MachineState } from "../types.ts"
+import { type HypervisorEngine, type MachineSpec, type MachineState, NoneWaits } from "../types.ts"
 import { findAccelerator } from "./accelerator.ts"
 import { openCgroups } from "./cgroup.ts"
 import { checkSpec, isMachineId } from "./check.ts"
@@ -72,6 +72,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
 
   const machines = new Map<string, Machine>()
   const queues = new Map<string, Promise<unknown>>()
+  /** Clones that wait for their first instruction. */
+  const clones = new Map<string, Clone>()
   const listeners = new Set<(id: string) => void>()
   const tell = (id: string) => {
     for (const listener of listeners) listener(id)
@@ -88,7 +90,9 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
   const exists = (id: string) => isMachineId(id) && existsSync(directoryOf(id))
   const stateOf = (id: string): MachineState => {
     if (!exists(id)) return { phase: "absent" }
-    return machines.get(id)?.state() ?? endedState(directoryOf(id), bootId())
+    const tap = clones.get(id)?.tap
+    const state = machines.get(id)?.state() ?? endedState(directoryOf(id), bootId())
+    return tap && state.phase === "prepared" ? { ...state, tap } : state
   }
   const needLive = (id: string): Machine => {
     const { phase } = stateOf(id)
@@ -139,15 +143,18 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     pool: { runDirectory: path.join(runDirectory, "pool"), guests, namespace: `${options.prefix}-pool` },
     agentMs,
   })
-  /** Clones that wait for their first instruction. */
-  const clones = new Map<string, Clone>()
+  const forget = (id: string) => {
+    clones.get(id)?.left?.()
+    clones.delete(id)
+  }
   const start = async (spec: MachineSpec): Promise<Machine> => {
-    clones.delete(spec.id)
+    forget(spec.id)
     // Its last process came from the pool; the next one has a group of its own.
     if (cgroupOf(spec.id) !== spec.id) await cgroups.remove(cgroupOf(spec.id))
     const onChange = () => tell(spec.id)
     if (spec.resumeFrom) return resumeMachine(spec, directoryOf(spec.id), workshop, onChange, spec.resumeFrom)
     const clone = await templates.clone(spec, directoryOf(spec.id), onChange)
+    if (!clone && spec.fromPool) throw new NoneWaits("no clone of the pool fits")
     if (!clone) return startMachine(spec, directoryOf(spec.id), workshop, onChange)
     clones.set(spec.id, clone)
     return clone.machine
@@ -156,16 +163,16 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
   const discard = async (id: string) => {
     await machines.get(id)?.detach()
     machines.delete(id)
-    clones.delete(id)
+    forget(id)
     await cgroups.remove(cgroupOf(id))
     rmSync(directoryOf(id), { recursive: true, force: true })
   }
   const personalise = async (id: string, clone: Clone) => {
-    clones.delete(id)
+    forget(id)
     try {
       await clone.personalise()
     } catch (error) {
-      if (!clone.pooled) templates.distrust(clone.template)
+      if (!clone.tap) templates.distrust(clone.template)
       await clone.machine.finish("killed")
       throw error
     }

@@ -20,6 +20,7 @@ import {
   ipJson,
   nft,
   quietSysctls,
+  setAndBatch,
   sysctl,
 } from "./namespaces.ts"
 
@@ -214,19 +215,9 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
     if (ports.length === 0) return
     const taps = ports.map((port) => names.tap(port.number))
     // The router answers for every address, and at once: the default keeps a guest waiting for up to 0.8 s.
-    await sysctl(
-      namespace,
-      Object.fromEntries(
-        taps.flatMap((tap) => [
-          [`net.ipv4.conf.${tap}.proxy_arp`, 1],
-          [`net.ipv4.neigh.${tap}.proxy_delay`, 0],
-        ]),
-      ),
-    )
-    await ipBatch(
-      namespace,
-      ports.flatMap((port) => tapLines(port, names.tap(port.number))),
-    )
+    const settings = taps.flatMap((tap) => [`ipv4/conf/${tap}/proxy_arp=1`, `ipv4/neigh/${tap}/proxy_delay=0`])
+    const lines = ports.flatMap((port) => tapLines(port, names.tap(port.number)))
+    await setAndBatch(namespace, settings, lines)
   }
   const applyPorts = async () => {
     const present = spec.ports.filter((port) => plugged.has(names.tap(port.number)))

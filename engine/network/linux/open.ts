@@ -13,7 +13,7 @@ import { ensureInfrastructure } from "./infrastructure.ts"
 import { insideMtu, linkOf, namesOf } from "./names.ts"
 import { deleteNamespace, namespaces } from "./namespaces.ts"
 import { type Network, type NetworkPlace, networkOf, removeNetwork } from "./network.ts"
-import { makeTap, moveTap, type PortKind, removeTap } from "./ports.ts"
+import { makeTap, moveTap, type PortKind, removeTap, takeTap } from "./ports.ts"
 
 export interface LinuxNetworkOptions {
   /** "fr0": the start of every name. At most 6 letters and digits. */
@@ -181,14 +181,15 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         if (!network.plugged.has(device)) await makeTap(port, uid, portKind, names)
         return handle
       }),
-    plugPort: (id, portId) =>
+    plugPort: (id, portId, from) =>
       inTurn(id, async () => {
         mustStay()
         const network = find(id)
         const port = portOf(network, portId)
         if (port === undefined) throw new Error(`${portId} is no port of ${id}: say so by ensureNetwork first`)
         if (network.plugged.has(names.tap(port.number))) return
-        await moveTap(port.number, network.namespace, names)
+        if (from) await takeTap(port.number, from, network.namespace, names)
+        else await moveTap(port.number, network.namespace, names)
         await network.wire(port)
       }),
     removePort: (id, portId, number) =>

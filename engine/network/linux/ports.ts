@@ -30,6 +30,20 @@ export async function moveTap(portNumber: number, to: string, names: Names): Pro
   })
 }
 
+/** As `moveTap`, of a tap that has another name elsewhere. */
+export async function takeTap(
+  portNumber: number,
+  from: { readonly device: string; readonly namespace: string },
+  to: string,
+  names: Names,
+): Promise<void> {
+  const tap = names.tap(portNumber)
+  const words = ["link", "set", from.device, "address", routerMac, "mtu", `${insideMtu}`, "netns", to, "name", tap]
+  await ip(from.namespace, ...words).catch(async (error: unknown) => {
+    if (!(await linkNames(to)).has(tap)) throw error
+  })
+}
+
 /** Remove tap and guest namespace, also while a process still holds them. `network` is where it may be plugged. */
 export async function removeTap(portNumber: number, network: string | undefined, names: Names): Promise<void> {
   const tap = names.tap(portNumber)

@@ -91,15 +91,14 @@ async function findAssociated(
   return found
 }
 
-/** The primary interface of an instance that runs or is stopped, or an interface. */
+/**
+ * The primary interface of an instance that runs or is stopped, or an interface. The API reference takes either of them; Terraform's provider
+ * sends, when an address moves, the new instance and the interface of the one before, and EC2 goes by the instance.
+ */
 async function findTarget(call: Call, input: Input<"AssociateAddress">): Promise<Interface> {
   const { InstanceId, NetworkInterfaceId, PrivateIpAddress: address } = input
-  if (InstanceId !== undefined && NetworkInterfaceId !== undefined)
-    throw raise("InvalidParameterCombination", {
-      detail: "You may specify instance id or network interface id, but not both in the same call",
-    })
   const target =
-    NetworkInterfaceId === undefined
+    NetworkInterfaceId === undefined || InstanceId !== undefined
       ? await primaryOf(call, InstanceId)
       : await call.require(networkInterfaceKind, NetworkInterfaceId)
   if (address !== undefined && address !== target.record.address)

@@ -160,11 +160,11 @@ const modifyInstanceCapacityReservationAttributes: Handler<"ModifyInstanceCapaci
   input,
   call,
 ) => {
+  const instance = await call.require(instanceKind, input.InstanceId, "InstanceId")
+  call.authorize("ec2:ModifyInstanceCapacityReservationAttributes", instance)
   if (input.CapacityReservationSpecification === undefined)
     throw raise("MissingParameter", { name: "CapacityReservationSpecification" })
   const wish = readCapacityWish(input.CapacityReservationSpecification)
-  const instance = await call.require(instanceKind, input.InstanceId, "InstanceId")
-  call.authorize("ec2:ModifyInstanceCapacityReservationAttributes", instance)
   requireStopped(instance)
   await requireTarget(call, wish, instance.record)
   const { capacity: _, ...record } = instance.record

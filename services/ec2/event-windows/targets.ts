@@ -16,13 +16,16 @@ interface Given {
   readonly DedicatedHostIds?: readonly string[] | undefined
 }
 
-/** Exactly one sort of target; tags that the system makes may be named, though nobody can set them. There are no Dedicated Hosts: their ids are of nothing. */
+/** Exactly one sort of target; tags that the system makes may be named, though nobody can set them. Windows of Dedicated Hosts are not done. */
 export function readTargets(given: Given | undefined): Targets {
   const { InstanceIds: ids = [], InstanceTags: tags = [], DedicatedHostIds: hosts = [] } = given ?? {}
   const sorts = [ids, tags, hosts].filter((list) => list.length > 0).length
   if (sorts === 0) throw raise("MissingParameter", { name: "AssociationTarget" })
   if (sorts > 1) throw oneSort()
-  for (const id of hosts) throw raise(isId("h", id) ? "InvalidHostID.NotFound" : "InvalidHostID.Malformed", { id })
+  for (const id of hosts) {
+    if (!isId("h", id)) throw raise("InvalidHostID.Malformed", { id })
+    throw raise("UnsupportedOperation", { operation: "AssociateInstanceEventWindow with DedicatedHostIds" })
+  }
   return {
     instances: [...new Set(ids)],
     instanceTags: unique(tags.map(({ Key, Value = "" }) => readTag({ Key, Value }, true))),

@@ -1,4 +1,4 @@
-/** DescribeInstanceTypes and DescribeInstanceTypeOfferings. Every type is offered in every zone of every region. */
+/** DescribeInstanceTypes, DescribeInstanceTypeOfferings and GetInstanceTypesFromInstanceRequirements. Every type is offered in every zone of every region. */
 import type { LocationType } from "@aws-sdk/client-ec2"
 import { type Filter, filterList, pageOf } from "#cloud/resources/describe.ts"
 import { pure } from "#cloud/service.ts"
@@ -8,6 +8,7 @@ import type { Handler, Handlers } from "../handler.ts"
 import { zonesOf } from "../regions/data.ts"
 import { instanceTypeNames, isInstanceType, readInstanceTypes } from "./data.ts"
 import { filterNames, filterValues } from "./filters.ts"
+import { getInstanceTypesFromInstanceRequirements } from "./requirements.ts"
 
 /** Rows of one answer, and names in one request. */
 const maxTypes = 100
@@ -101,4 +102,5 @@ function locationsOf(kind: LocationType, region: string): readonly string[] {
 export const handlers = {
   DescribeInstanceTypes: pure(describeInstanceTypes),
   DescribeInstanceTypeOfferings: pure(describeInstanceTypeOfferings),
+  GetInstanceTypesFromInstanceRequirements: pure(getInstanceTypesFromInstanceRequirements),
 } satisfies Handlers

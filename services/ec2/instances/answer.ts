@@ -15,7 +15,7 @@ import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
 import { toMetadataOptions } from "./metadata-options.ts"
-import { type InstanceRecord, type InstanceState, stateCodes, stateReasonOf } from "./record.ts"
+import { type InstanceRecord, type InstanceState, stateCodes, stateReasonOf, tenancyOf } from "./record.ts"
 
 type Interfaces = ReadonlyMap<string, Resource<NetworkInterfaceRecord>>
 
@@ -95,7 +95,8 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
       AvailabilityZone: record.zone,
       AvailabilityZoneId: record.zoneId,
       GroupName: record.placement?.name ?? "",
-      Tenancy: "default",
+      Tenancy: tenancyOf(record),
+      ...(record.host && { HostId: record.host.id, Affinity: record.host.affinity }),
       ...(record.placement === undefined ? {} : { GroupId: record.placement.group }),
       ...(record.placement?.partition === undefined ? {} : { PartitionNumber: record.placement.partition }),
     },

@@ -8,6 +8,7 @@ import { localHost } from "#cloud/hosts/local.ts"
 import { freePublicAddresses, publicAddressScope } from "../addresses/pool.ts"
 import { createUsher, type Seat, takeSeat } from "../capacity-reservations/seats.ts"
 import { mayRunAnywhere, noSeat, requireTarget } from "../capacity-reservations/wish.ts"
+import { createPlacer, noRoomOnHost } from "../dedicated-hosts/room.ts"
 import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
 import { publicDnsName } from "../network-interfaces/names.ts"
@@ -33,10 +34,12 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
     throw notInState(id, "started")
   })
   for (const { record } of stopped) requireTypeSupport(record.type, record.attributes)
-  const seats = await seatsOnStart(call, stopped)
+  const hosts = await hostsOnStart(call, stopped)
+  const shared = stopped.filter(({ id }) => !hosts.has(id))
+  const seats = await seatsOnStart(call, shared)
   await requireRoom(
     call,
-    stopped.map(({ id, record }) => ({ record, seated: seats.has(id) })),
+    shared.map(({ id, record }) => ({ record, seated: seats.has(id) })),
   )
   await requirePlaces(
     call,
@@ -48,7 +51,10 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
   const addresses = needing.length === 0 ? [] : await freePublicAddresses(call, needing.length)
   const given = new Map(needing.map((networkInterface, index) => [networkInterface.id, addresses[index] as string]))
   for (const instance of stopped)
-    startOne(call, instance, ownInterfaces(instance, interfaces), given, seats.get(instance.id))
+    startOne(call, instance, ownInterfaces(instance, interfaces), given, {
+      ...(seats.has(instance.id) && { seat: seats.get(instance.id) }),
+      ...(hosts.has(instance.id) && { host: hosts.get(instance.id) }),
+    })
   await call.commit()
   return {
     StartingInstances: instances.map(({ id, record }) =>
@@ -57,12 +63,18 @@ export const startInstances: Handler<"StartInstances"> = async (input, call) => 
   }
 }
 
+/** In a capacity reservation or on a Dedicated Host. */
+interface Room {
+  readonly seat?: Seat | undefined
+  readonly host?: string | undefined
+}
+
 function startOne(
   call: Call,
   instance: InstanceResource,
   own: readonly Resource<NetworkInterfaceRecord>[],
   given: ReadonlyMap<string, string>,
-  seat: Seat | undefined,
+  room: Room,
 ): void {
   const interfaces = own.map((networkInterface) => {
     const address = given.get(networkInterface.id)
@@ -81,11 +93,26 @@ function startOne(
     transitionReason: "",
     launchedMs: call.nowMs,
     starts: record.starts + 1,
-    ...(seat && { seat }),
+    ...(room.seat && { seat: room.seat }),
+    ...(room.host && record.host && { host: { ...record.host, id: room.host } }),
     ...(publicAddress === undefined ? {} : { publicAddress, publicDnsName: publicDnsName(publicAddress, call.region) }),
   })
-  if (seat !== undefined) takeSeat(call, instance.id, seat)
+  if (room.seat !== undefined) takeSeat(call, instance.id, room.seat)
   assignGuest(call, started, interfaces)
+}
+
+/** Dedicated Hosts for instances of that tenancy that start, by instance: where they were, or where there is room if they may go. */
+async function hostsOnStart(call: Call, stopped: readonly InstanceResource[]): Promise<ReadonlyMap<string, string>> {
+  const placer = createPlacer(call)
+  const hosts = new Map<string, string>()
+  for (const { id, record } of stopped) {
+    if (record.host === undefined) continue
+    const wish = { affinity: record.host.affinity }
+    const host = await placer.place(record, wish, record.host.id)
+    if (host === undefined) throw noRoomOnHost(wish)
+    hosts.set(id, host)
+  }
+  return hosts
 }
 
 /** Seats in capacity reservations for instances that start, by instance; an instance is matched anew at each start. */

@@ -1,9 +1,12 @@
 /**
- * ModifyInstancePlacement: into a placement group, another partition, or out of it (an empty name). There are no Dedicated Hosts here, so that
- * what the request says of them is either what an instance has anyway, or refused as EC2 refuses it: a tenancy cannot leave "default".
+ * ModifyInstancePlacement: into a placement group, another partition, or out of it (an empty name); for an instance with a tenancy of "host" to
+ * another Dedicated Host, or bound to its own. A tenancy cannot leave "default", nor become it.
  */
 import type { Call } from "#cloud/call.ts"
-import { isId, type Resource } from "#cloud/resources/kind.ts"
+import type { Resource } from "#cloud/resources/kind.ts"
+import { dedicatedHostKind } from "../dedicated-hosts/record.ts"
+import { requireHost } from "../dedicated-hosts/room.ts"
+import { requireOneOf } from "../dedicated-hosts/wish.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Input } from "../handler.ts"
 import { requireStopped } from "./attributes/modify.ts"
@@ -15,14 +18,16 @@ import {
   requirePlacementGroup,
 } from "../placement-groups/members.ts"
 import { reassignGuest } from "./assignment.ts"
-import { instanceKind, type InstanceRecord, type Placement } from "./record.ts"
+import { instanceKind, type InstanceRecord, type Placement, tenancyOf } from "./record.ts"
 
 export const modifyInstancePlacement: Handler<"ModifyInstancePlacement"> = async (input, call) => {
   requireSomething(input)
   const instance = await call.require(instanceKind, input.InstanceId, "InstanceId")
   call.authorize("ec2:ModifyInstancePlacement", instance)
   requireStopped(instance)
-  refuseWhatIsNot(input)
+  if (input.HostId !== undefined && input.HostId !== "") await call.require(dedicatedHostKind, input.HostId)
+  refuseWhatIsNot(instance, input)
+  await moveToHost(call, instance, input)
   await move(call, instance, input)
   await call.commit()
   return { Return: true }
@@ -37,17 +42,35 @@ function requireSomething(input: Input<"ModifyInstancePlacement">): void {
   requireOneOf("Affinity", Affinity, ["default", "host"])
 }
 
-function refuseWhatIsNot(input: Input<"ModifyInstancePlacement">): void {
-  if (input.HostId !== undefined && input.HostId !== "")
-    throw raise(isId("h", input.HostId) ? "InvalidHostID.NotFound" : "InvalidHostID.Malformed", { id: input.HostId })
-  if (input.Tenancy === "dedicated" || input.Tenancy === "host")
+function refuseWhatIsNot({ record }: Resource<InstanceRecord>, input: Input<"ModifyInstancePlacement">): void {
+  const { Tenancy, HostId, Affinity, HostResourceGroupArn } = input
+  const tenancy = tenancyOf(record)
+  if (Tenancy !== undefined && Tenancy !== tenancy)
     throw raise("InvalidRequest", {
-      detail: `The tenancy of an instance cannot be changed from 'default' to '${input.Tenancy}'.`,
+      detail: `The tenancy of an instance cannot be changed from '${tenancy}' to '${Tenancy}'.`,
     })
-  if (input.Affinity === "host" || (input.HostResourceGroupArn ?? "") !== "")
+  const ofHosts = (HostId ?? "") !== "" || Affinity === "host"
+  if ((ofHosts && tenancy !== "host") || (HostResourceGroupArn ?? "") !== "")
     throw raise("InvalidParameterCombination", {
-      detail: "Affinity and host resource groups are for instances with a tenancy of 'host'.",
+      detail: "Affinity, hosts and host resource groups are for instances with a tenancy of 'host'.",
     })
+  if (tenancy === "host" && (input.GroupName || input.GroupId))
+    throw raise("InvalidParameterCombination", {
+      detail: "A placement group cannot be used with a tenancy of 'host' here.",
+    })
+}
+
+/** Takes room on the host at the next start. */
+async function moveToHost(
+  call: Call,
+  instance: Resource<InstanceRecord>,
+  { HostId: id, Affinity: affinity }: Input<"ModifyInstancePlacement">,
+): Promise<void> {
+  const { host } = instance.record
+  if (host === undefined) return
+  if (id !== undefined && id !== "") await requireHost(call, { id, affinity: "host" }, instance.record)
+  const changed = { id: id || host.id, affinity: affinity ?? host.affinity }
+  call.draft.update(instanceKind, instance, { ...instance.record, host: changed })
 }
 
 /** A place that is the instance's own already is no change. */
@@ -82,11 +105,4 @@ async function findPlace(
         [joinStopped(call, group, type)]
       : await findPlaces(call, group, { type, zone, partition: wish.partition }, { min: 1, max: 1 }, instance.id)
   return place
-}
-
-function requireOneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
-  if (value !== undefined && !allowed.includes(value))
-    throw raise("InvalidParameterValue", {
-      detail: `Value (${value}) for parameter ${name} is invalid. Expected: ${allowed.join(", ")}.`,
-    })
 }

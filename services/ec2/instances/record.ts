@@ -47,6 +47,8 @@ export interface InstanceRecord extends Tagged {
   readonly subnet: string
   readonly zone: string
   readonly zoneId: string
+  /** Of a tenancy of "host": where it is, or was when it last ran. */
+  readonly host?: { readonly id: string; readonly affinity: "default" | "host" }
   /** The placement group that it is in. */
   readonly placement?: Placement
   readonly uuid: string
@@ -133,6 +135,8 @@ export interface MaintenanceOptions {
   readonly rebootMigration: "default" | "disabled"
 }
 
+export const tenancyOf = ({ host }: InstanceRecord) => (host === undefined ? "default" : "host")
+
 /** Why an instance is in its state. One that is on its way up says so in both parts, as EC2 does. */
 export function stateReasonOf(record: InstanceRecord): InstanceRecord["stateReason"] {
   return record.state === "pending" ? { code: "pending", message: "pending" } : record.stateReason
@@ -175,7 +179,9 @@ export const instanceKind = defineKind<InstanceRecord>({
     "root-device-type": "ebs",
     hypervisor: "xen",
     "virtualization-type": "hvm",
-    tenancy: "default",
+    affinity: record.host?.affinity,
+    "host-id": record.host?.id,
+    tenancy: tenancyOf(record),
     "monitoring-state": record.attributes.monitoring,
     "capacity-reservation-id": record.seat?.reservation,
     "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": record.capacity?.target,

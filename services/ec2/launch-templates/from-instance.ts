@@ -8,7 +8,7 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { notInState } from "../instances/lifecycle.ts"
-import { type InstanceRecord, instanceKind } from "../instances/record.ts"
+import { type InstanceRecord, instanceKind, tenancyOf } from "../instances/record.ts"
 import { toCapacitySpecification } from "../capacity-reservations/wish.ts"
 import { creditsOf } from "../credits/families.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
@@ -49,7 +49,7 @@ function dataOf(record: InstanceRecord): ResponseLaunchTemplateData {
     Placement: {
       AvailabilityZone: record.zone,
       GroupName: record.placement?.name ?? "",
-      Tenancy: "default",
+      Tenancy: tenancyOf(record),
       ...(record.placement?.partition === undefined ? {} : { PartitionNumber: record.placement.partition }),
     },
     CapacityReservationSpecification: toCapacitySpecification(record.capacity),

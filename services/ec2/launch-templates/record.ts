@@ -59,7 +59,7 @@ export const launchTemplateVersionKind = defineKind<LaunchTemplateVersionRecord>
     const metadata = data.MetadataOptions
     return {
       template: record.template,
-      number: record.number,
+      number: numberTerms(record.number),
       alias: [isLatest ? aliases.latest : undefined, isDefault ? aliases.default : undefined],
       "create-time": new Date(record.createdMs).toISOString(),
       "ebs-optimized": data.EbsOptimized,
@@ -78,6 +78,26 @@ export const launchTemplateVersionKind = defineKind<LaunchTemplateVersionRecord>
     }
   },
 })
+
+/** Numbers by hundreds and by ten thousands, so that a range of many is found by few terms. */
+const blockSizes = [10_000, 100, 1] as const
+const termOf = (size: number, block: number) => (size === 1 ? String(block) : `${block} of ${size}`)
+
+/** What a version of this number is found by. */
+function numberTerms(number: number): readonly string[] {
+  return blockSizes.map((size) => termOf(size, Math.floor(number / size)))
+}
+
+/** Terms that together find all versions from `min` to `max`, both included: at most some 400, and one more for each 10,000. */
+export function rangeTerms(min: number, max: number): readonly string[] {
+  const terms: string[] = []
+  for (let number = min; number <= max;) {
+    const size = blockSizes.find((each) => number % each === 0 && number + each - 1 <= max) ?? 1
+    terms.push(termOf(size, number / size))
+    number += size
+  }
+  return terms
+}
 
 /** Id of a template's version in the store. */
 export const versionId = (template: string, number: number) => `${template}:${number}`

@@ -28,6 +28,7 @@ import {
   launchTemplateVersionKind,
   type LaunchTemplateVersionRecord,
   maxTokenLength,
+  rangeTerms,
   versionId,
 } from "./record.ts"
 
@@ -75,7 +76,7 @@ async function requireRoom(call: Call, template: LaunchTemplate): Promise<void> 
 }
 
 /** Claims of the versions that there are, to be counted. */
-const versionScope = (template: string) => `launch-template-version:${template}`
+export const versionScope = (template: string) => `launch-template-version:${template}`
 
 type NewVersion = Pick<LaunchTemplateVersionRecord, "number" | "isDefault" | "description" | "data">
 
@@ -159,17 +160,13 @@ async function askedVersions(
   const template = await requireTemplate(call, input)
   const ofTemplate = { name: "template", values: [template.id] }
   if (!isRange && versions.length === 0) return [ofTemplate]
-  const numbers = isRange
-    ? range(min === undefined ? 1 : readNumber(min), max === undefined ? Infinity : readNumber(max), template)
-    : versions.map((version) => versionNumber(template, version))
-  if (!isRange) await requireVersions(call, template, numbers)
+  if (isRange) {
+    const last = Math.min(max === undefined ? Infinity : readNumber(max), template.record.lastNumber)
+    return [ofTemplate, { name: "number", values: rangeTerms(min === undefined ? 1 : readNumber(min), last) }]
+  }
+  const numbers = versions.map((version) => versionNumber(template, version))
+  await requireVersions(call, template, numbers)
   return [ofTemplate, { name: "number", values: numbers.map(String) }]
-}
-
-/** Both ends belong to it. */
-function range(min: number, max: number, { record }: LaunchTemplate): readonly number[] {
-  const length = Math.max(0, Math.min(max, record.lastNumber) - min + 1)
-  return Array.from({ length }, (_, index) => min + index)
 }
 
 /** Each version for itself: those that are not there, and the default one, are told and the others go. */
@@ -233,8 +230,12 @@ async function greatestBelow(
 ): Promise<LaunchTemplateVersion | undefined> {
   const step = 500
   for (let to = template.record.latestVersion; to > 0; to -= step) {
-    const numbers = range(Math.max(1, to - step + 1), to, template).filter((number) => !gone.has(number))
-    const found = await findVersions(call, template, numbers)
+    const numbers = Array.from({ length: Math.min(step, to) }, (_, index) => to - index)
+    const found = await findVersions(
+      call,
+      template,
+      numbers.filter((number) => !gone.has(number)),
+    )
     if (found.size > 0) return found.get(Math.max(...found.keys()))
   }
   return undefined

@@ -24,7 +24,7 @@ export function parametersOf(operation: string): readonly string[] {
 
 /** Names as documented, "tag:<key>" among them. Undefined for an operation without filters. */
 export function documentedFilters(operation: string): readonly string[] | undefined {
-  const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*Filters\?:/.exec(inputOf(operation))?.[1]
+  const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*Filters?\?:/.exec(inputOf(operation))?.[1]
   return comment === undefined ? undefined : [...namesIn(comment), ...olderNamesIn(comment)]
 }
 

@@ -31,9 +31,9 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     [noKernel]: /^(kernel|ramdisk)-id$/,
     [noProduct]: /^product-code/,
   },
-  DescribeInstanceEventWindows: { "there are no Dedicated Hosts": /^dedicated-host-id$/ },
+  DescribeHosts: { "nothing is sold here": /^host-reservation-id$/ },
+  DescribeInstanceEventWindows: { "windows are of no Dedicated Hosts": /^dedicated-host-id$/ },
   DescribeInstances: {
-    "there are no Dedicated Hosts": /^(affinity|host-id)$/,
     "there are no resource groups": /^capacity-reservation-specification\..*-resource-group-arn$/,
     "there is no IAM yet": /^iam-instance-profile\./,
     "there are no Spot and scheduled instances": /^(instance-lifecycle|spot-instance-request-id)$/,

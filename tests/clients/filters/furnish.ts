@@ -91,6 +91,7 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   await ec2("StopInstances", { InstanceIds: [second] })
   await daemon.settled()
   await reserve(ec2, first, second)
+  await useHost(ec2, image)
   const { Vpcs = [] } = await ec2("DescribeVpcs", {})
   const { Subnets = [] } = await ec2("DescribeSubnets", {})
   const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
@@ -118,4 +119,24 @@ async function reserve(ec2: TestCloud["ec2"], running: string, stopped: string):
   const CapacityReservationTarget = { CapacityReservationId: CapacityReservation?.CapacityReservationId ?? "" }
   const CapacityReservationSpecification = { CapacityReservationTarget }
   await ec2("ModifyInstanceCapacityReservationAttributes", { InstanceId: stopped, CapacityReservationSpecification })
+}
+
+/** An instance on a Dedicated Host of one type. */
+async function useHost(ec2: TestCloud["ec2"], ImageId: string): Promise<void> {
+  const { Subnets: [subnet] = [] } = await ec2("DescribeSubnets", {})
+  const { HostIds: [HostId] = [] } = await ec2("AllocateHosts", {
+    InstanceType: "m5.large",
+    Quantity: 1,
+    AvailabilityZone: subnet?.AvailabilityZone ?? "",
+    ClientToken: "filters",
+    TagSpecifications: [{ ResourceType: "dedicated-host", Tags: tags }],
+  })
+  await ec2("RunInstances", {
+    ImageId,
+    InstanceType: "m5.large",
+    MinCount: 1,
+    MaxCount: 1,
+    SubnetId: subnet?.SubnetId ?? "",
+    Placement: { Tenancy: "host", HostId: HostId ?? "" },
+  })
 }

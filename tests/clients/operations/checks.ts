@@ -16,6 +16,7 @@ import { addresses } from "./addresses.ts"
 import { account } from "./account.ts"
 import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
+import { dedicatedHosts } from "./dedicated-hosts.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
@@ -46,6 +47,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...addresses,
   ...capacityReservations,
   ...credits,
+  ...dedicatedHosts,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,

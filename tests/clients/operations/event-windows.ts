@@ -158,7 +158,7 @@ export const eventWindows = {
     assert.equal(await refused({ ...tags, InstanceIds: [first] }), "400 InvalidParameterCombination")
     assert.equal(await refused({}), "400 MissingParameter")
     assert.equal(await refused({ InstanceIds: ["i-00000000000000000"] }), "400 InvalidInstanceID.NotFound")
-    assert.equal(await refused({ DedicatedHostIds: ["h-0123456789abcdef0"] }), "400 InvalidHostID.NotFound")
+    assert.equal(await refused({ DedicatedHostIds: ["h-0123456789abcdef0"] }), "400 UnsupportedOperation")
     assert.equal(await refused({ InstanceIds: [first] }, { DryRun: true }), "412 DryRunOperation")
     const other = { InstanceEventWindowId: await newWindow(cloud) }
     assert.equal(await refused({ InstanceIds: [first] }, other), "400 Resource.AlreadyAssociated")

@@ -56,6 +56,35 @@ export const fixedLists = {
     assert.equal(await refusal("DescribeInstanceTypeOfferings", bad), "400 InvalidParameterValue")
   },
 
+  async GetInstanceTypesFromInstanceRequirements({ ec2, refusal }) {
+    const operation = "GetInstanceTypesFromInstanceRequirements"
+    const input = { ArchitectureTypes: ["x86_64" as const], VirtualizationTypes: ["hvm" as const] }
+    const small = { VCpuCount: { Min: 2, Max: 2 }, MemoryMiB: { Min: 1024, Max: 1024 } }
+    const find = async (InstanceRequirements: object) => {
+      const { InstanceTypes = [] } = await ec2(operation, {
+        ...input,
+        InstanceRequirements: { ...small, ...InstanceRequirements },
+      })
+      return InstanceTypes.map(({ InstanceType }) => InstanceType)
+    }
+    assert.deepEqual(await find({ BurstablePerformance: "required" }), ["t3.micro", "t3a.micro"])
+    assert.deepEqual(await find({}), [])
+    const all = { ...input, InstanceRequirements: { VCpuCount: { Min: 0 }, MemoryMiB: { Min: 0 } } }
+    const { InstanceTypes: [first] = [], NextToken } = await ec2(operation, { ...all, MaxResults: 1 })
+    const { InstanceTypes: [second] = [] } = await ec2(operation, { ...all, MaxResults: 1, NextToken })
+    assert.ok((first?.InstanceType ?? "") < (second?.InstanceType ?? ""))
+    const refused = (requirements: object, more = {}) =>
+      refusal(operation, { ...input, InstanceRequirements: { ...small, ...requirements }, ...more })
+    assert.equal(await refused({}, { ArchitectureTypes: [] }), "400 MissingParameter")
+    assert.equal(await refused({ MemoryMiB: {} }), "400 MissingParameter")
+    assert.equal(await refused({ BareMetal: "always" }), "400 InvalidParameterValue")
+    assert.equal(await refused({ VCpuCount: { Min: 4, Max: 2 } }), "400 InvalidParameterValue")
+    assert.equal(await refused({ SpotMaxPricePercentageOverLowestPrice: 5 }), "400 InvalidParameterValue")
+    const both = { AllowedInstanceTypes: ["t3.*"], ExcludedInstanceTypes: ["t2.*"] }
+    assert.equal(await refused(both), "400 InvalidParameterCombination")
+    assert.equal(await refused({}, { DryRun: true }), "412 DryRunOperation")
+  },
+
   async DescribeImages({ ec2, refusal, image }) {
     const { Images = [] } = await ec2("DescribeImages", { ImageIds: [image] })
     assert.equal(Images[0]?.State, "available")

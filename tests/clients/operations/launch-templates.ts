@@ -180,6 +180,8 @@ export const launchTemplates = {
     assert.deepEqual(await numbers({ Versions: ["$Latest", "$Default", "1", "1"] }), [1, 2, 5])
     assert.deepEqual(await numbers({ MinVersion: "2", MaxVersion: "3" }), [2, 3])
     assert.deepEqual(await numbers({ MinVersion: "4" }), [4, 5])
+    assert.deepEqual(await numbers({ MinVersion: "4", MaxVersion: "3" }), [])
+    assert.deepEqual(await numbers({ MinVersion: "6" }), [])
     assert.deepEqual(await numbers({ MaxVersion: "9999999999" }), [1, 2, 3, 4, 5])
     assert.deepEqual(await numbers({ Filters: [{ Name: "is-default-version", Values: ["true"] }] }), [2])
     assert.deepEqual(await numbers({ Filters: [{ Name: "image-id", Values: ["ami-0000000[0-3]"] }] }), [])

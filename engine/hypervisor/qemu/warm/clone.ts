@@ -14,8 +14,10 @@ export interface Clone {
   /** "prepared", until it is personalised. */
   readonly machine: Machine
   readonly template: string
-  /** It waited in the pool: what goes wrong says nothing of its template. */
-  readonly pooled?: true
+  /** It waited in the pool, and brings its tap: what goes wrong says nothing of its template. */
+  readonly tap?: { readonly device: string; readonly namespace: string }
+  /** It is somebody, or nobody any more: its tap has been moved, or is not needed. */
+  readonly left?: () => void
   /** Resolves when it is who it is to be, and can go on. Throws NotPersonalised; it is to be ended then. */
   personalise(): Promise<void>
 }

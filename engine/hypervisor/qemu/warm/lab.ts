@@ -25,6 +25,8 @@ export interface Lab {
   open(agentMs?: number): Promise<WarmEngine>
   /** A machine with a new disk of the image, the number-th tap and address, and an identity. */
   spec(number: number, id: string, userData?: string): MachineSpec & { readonly identity: Identity }
+  /** Gives the number-th machine another tap in place of its own. */
+  plug(number: number, tap: { readonly device: string; readonly namespace: string } | undefined): void
   /** Runs a program in the namespace that the taps stand in. */
   readonly inside: (...command: string[]) => Promise<string>
   readonly ssh: (number: number, command: string) => Promise<string>
@@ -120,6 +122,15 @@ export async function warmLab(name: string, changeDisk?: (disk: string) => void)
           userData: Buffer.from(userData),
         },
       }
+    },
+    plug(number, tap) {
+      if (!tap) throw new Error("it brings no tap")
+      const [device, address] = [`tap${number}`, `192.0.2.${10 + number}`]
+      if (ip("-n", prefix, "link", "show").includes(`${device}:`)) ip("-n", prefix, "link", "del", device)
+      ip("-n", tap.namespace, "link", "set", tap.device, "netns", prefix, "name", device)
+      ip("-n", prefix, "link", "set", device, "up")
+      ip("-n", prefix, "addr", "add", `${gateway}/32`, "dev", device)
+      ip("-n", prefix, "route", "add", `${address}/32`, "dev", device)
     },
     ssh: async (number, command) => {
       const [program, ...words] = sshWords(number, command)

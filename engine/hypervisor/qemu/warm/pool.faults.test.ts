@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { after, test } from "node:test"
 import { setTimeout as sleep } from "node:timers/promises"
+import { NoneWaits } from "../../types.ts"
 import { identify } from "../process.ts"
 import { endAll, prepareTraced, templateUid, type WarmEngine, warmLab } from "./lab.ts"
 
@@ -17,7 +18,13 @@ function newSpec() {
   const made = lab.spec(1, id)
   const disks = made.disks.map((disk) => ({ ...disk, serial: "vol0123456789abcdef0" }))
   copyFileSync(disks[0]!.path, `${disks[0]!.path}.spare`)
-  return { ...made, disks }
+  return { ...made, disks, fromPool: true as const }
+}
+
+const ip = (...words: readonly string[]) => execFileSync("ip", ["-n", lab.prefix, ...words], { encoding: "utf8" })
+/** The machine brings one. */
+function removeTap() {
+  if (ip("link", "show").includes("tap1:")) ip("link", "del", "tap1")
 }
 
 /** Pids of processes of this home's machines. */
@@ -38,6 +45,7 @@ const machines = () =>
 async function killed(what: "pool" | "wait", delayMs: number): Promise<boolean> {
   const { identity, ...spec } = newSpec()
   const text = JSON.stringify({ ...spec, identity: { ...identity, userData: [...identity.userData] } })
+  removeTap()
   const script = path.join(import.meta.dirname, "testing", "killed.ts")
   const child = spawn(process.execPath, ["--experimental-ffi", script, lab.home, lab.prefix, what, text], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -106,7 +114,7 @@ test(
             "addr replace 192.0.2.1/32 dev tap1",
             "route replace 192.0.2.11/32 dev tap1",
           ])
-            execFileSync("ip", ["-n", lab.prefix, ...words.split(" ")])
+            ip(...words.split(" "))
           assert.equal((await lab.ssh(1, "hostname")).trim(), "clone-1")
         } else assert.deepEqual(machines(), [])
       })
@@ -121,9 +129,6 @@ test(
   () =>
     withEngine(async (engine) => {
       const pool = engine.templates.pool ?? assert.fail()
-      newSpec()
-      // It may have been another clone's.
-      execFileSync("ip", ["-n", lab.prefix, "link", "del", "tap1"])
       const uids = { first: 2_099_700, count: 1 }
       const like = () => {
         const spec = newSpec()
@@ -138,13 +143,14 @@ test(
         assert.ok(performance.now() < end, "it is still there")
         await sleep(20)
       }
-      const [member] = [await pool.add(like(), uids)]
-      assert.equal(pool.members()[0]?.id, member)
-      // Its serial is of another length: the machine goes another way, as if there were no pool.
-      const spec = newSpec()
+      const member = await pool.add(like(), uids)
+      // Its serial is of another length: it goes another way, as if there were no pool.
+      removeTap()
+      const { fromPool: _, ...spec } = newSpec()
       const disks = spec.disks.map((disk) => ({ ...disk, serial: "short" }))
+      await assert.rejects(engine.prepare({ ...spec, disks, fromPool: true }), NoneWaits)
+      assert.equal(pool.members()[0]?.id, member)
       assert.match(await prepareTraced(engine, { ...spec, disks }), /^clones template [0-9a-f]{32}$/)
-      assert.deepEqual(pool.members(), [])
       await engine.resume(id)
       assert.equal((await lab.ssh(1, "hostname")).trim(), "clone-1")
     }),

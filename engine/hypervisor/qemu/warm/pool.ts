@@ -48,14 +48,13 @@ interface Member {
   readonly process: NamedProcess
 }
 
-export interface Pool extends Pick<WarmPool, "members" | "end"> {
+export interface Pool extends Pick<WarmPool, "members" | "end" | "close"> {
   /** One more of this template; see WarmPool. `name` is of the template. */
   add(like: MachineSpec, uids: Uids, name: string, template: Template): Promise<string>
   /** Makes the machine of one that waits. Undefined: none fits or it could not be, and nothing of it is left; the trace says why. */
   take(name: string, spec: MachineSpec, directory: string, onChange: () => void): Promise<Clone | undefined>
   /** Ends all of a template. */
   drop(name: string): void
-  close(): Promise<void>
 }
 
 /** Names that stand nowhere else, of the lengths that an instance's have. */
@@ -75,7 +74,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   const taking = new Set<Member>()
   /** Numbers of members that are being made or end; a number is a namespace. */
   const numbers = new Set<number>()
-  let closed = false
+  const closing = new AbortController()
+  const adding = new Set<Promise<unknown>>()
 
   const ownerOf = (folder: string) => statSync(path.join(folder, "sockets"), { throwIfNoEntry: false })?.uid
   /** The first user of ours that no process is of: a machine keeps the user that it had here. */
@@ -128,7 +128,9 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       nics: [{ id: "nic", mac: names.mac, mtu: nic.mtu, device, namespace: namespaceOf(number) }],
     }
     const directory = folderOf(number)
-    const open: { machine?: Machine; agent?: Agent; process?: NamedProcess; closed?: true } = {}
+    const open: { machine?: Machine; agent?: Agent; process?: NamedProcess } = {}
+    const abandon = () => void open.machine?.finish("killed")
+    closing.signal.addEventListener("abort", abandon)
     try {
       await removeNamespace(namespaceOf(number))
       await run("ip", ["netns", "add", namespaceOf(number)], { timeout: 10_000 })
@@ -137,6 +139,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       if (template.diskPath !== undefined) await copyDisk(template.diskPath, spec)
       chownSync(disk.path, uid, uid)
       const load = async (started: Machine, fd: number) => {
+        open.machine = started
+        closing.signal.throwIfAborted()
         open.agent = await connectAgent(agentPath(directory))
         await loadState(started, fd)
         await started.resume()
@@ -149,14 +153,15 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
         const member = members.get(names.id)
         if (member) forget(member, "its process is not as it was")
       }
-      const machine = (open.machine = await startMachine(spec, directory, workshop, onChange, source))
+      const machine = await startMachine(spec, directory, workshop, onChange, source)
       const pid = machine.state().pid
       if (pid === undefined || !open.agent) throw new Error("it ended at once")
       const { agent } = open
       if (like.boot.kind === "kernel" && !plain.has(name)) {
         const { uuid, mac } = names
         const where = { namespace: namespaceOf(number), device, keyFolder }
-        await rehearse({ agent, clock, agentMs, uuid, mac, ...where }).catch((error: unknown) => {
+        const { signal } = closing
+        await rehearse({ agent, clock, agentMs, uuid, mac, signal, ...where }).catch((error: unknown) => {
           plain.add(name)
           throw error
         })
@@ -171,56 +176,66 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       rmSync(directory, { recursive: true, force: true })
       await removeNamespace(namespaceOf(number))
       throw error
+    } finally {
+      closing.signal.removeEventListener("abort", abandon)
     }
+  }
+
+  /** What it cannot become leaves it where it is. */
+  const mayBecome = ({ diskPath, id, process }: Member, spec: MachineSpec, directory: string) => {
+    const [[disk], [nic]] = [spec.disks, spec.nics]
+    if (!disk || disk.secret || !nic || existsSync(directory) || spec.id.length !== id.length) return false
+    const names = { id: spec.id, uuid: spec.uuid, serial: disk.serial, mac: nic.mac }
+    return process.fits(names) && statSync(disk.path).dev === statSync(diskPath).dev
   }
 
   /** Up to the moment when it is told who it is, from which on it is nobody else's. */
   const hand = async (member: Member, spec: MachineSpec, directory: string, onChange: () => void) => {
-    const [disk] = spec.disks
-    const [nic] = spec.nics
-    const { id, number, machine, process } = member
-    if (!disk || disk.secret || !nic) throw new Error("its disk is encrypted")
-    if (existsSync(directory)) throw new Error("it was a machine before")
-    if (statSync(disk.path).dev !== statSync(member.diskPath).dev) throw new Error("its disk is on another file system")
+    const [[disk], [nic]] = [spec.disks, spec.nics]
+    const { id, machine, process } = member
+    if (!disk || !nic) throw new Error("a clone has one disk and one card")
     cgroups.ensure(id, limitsOf(spec, workshop.host.accelerator))
     machine.become({ directory, onChange }, { id: spec.id, cgroup: id })
     process.rename({ id: spec.id, uuid: spec.uuid, serial: disk.serial, mac: nic.mac })
-    await run("ip", ["-n", nic.namespace, "link", "del", nic.device], { timeout: 10_000 })
-    const address = nic.deviceMac === undefined ? [] : ["address", nic.deviceMac]
-    const words = ["link", "set", device, "mtu", `${nic.mtu}`, ...address, "netns", nic.namespace, "name", nic.device]
-    await run("ip", ["-n", namespaceOf(number), ...words], { timeout: 10_000 })
     // Last: its own one, untouched too, is still there until now.
     renameSync(member.diskPath, disk.path)
   }
 
+  const add = async (like: MachineSpec, uids: Uids, name: string, template: Template) => {
+    closing.signal.throwIfAborted()
+    if (members.size + starting.size >= memberLimit) throw new Error(`the pool holds at most ${memberLimit}`)
+    const uid = freeUser(uids, starting)
+    const number = Array.from({ length: 2 * memberLimit }, (_, at) => at).find((each) => !numbers.has(each))
+    if (number === undefined) throw new Error("all namespaces of the pool are in use")
+    starting.add(uid)
+    numbers.add(number)
+    try {
+      const begin = () => start(like, uid, number, name, template)
+      const member = await begin().catch((error: unknown) => {
+        if (!plain.has(name) || tried.has(name) || closing.signal.aborted) throw error
+        tried.add(name)
+        log(`pool: clones of ${name} are not rehearsed: ${String(error)}`)
+        return begin()
+      })
+      members.set(member.id, member)
+      if (!closing.signal.aborted && member.machine.state().phase !== "exited") return member.id
+      await release(member)
+      throw new Error("it ended at once")
+    } catch (error) {
+      numbers.delete(number)
+      throw error
+    } finally {
+      starting.delete(uid)
+    }
+  }
+
   return {
-    async add(like, uids, name, template) {
-      if (closed) throw new Error("the pool is closed")
-      if (members.size + starting.size >= memberLimit) throw new Error(`the pool holds at most ${memberLimit}`)
-      const uid = freeUser(uids, starting)
-      const number = Array.from({ length: 2 * memberLimit }, (_, at) => at).find((each) => !numbers.has(each))!
-      starting.add(uid)
-      numbers.add(number)
-      try {
-        const begin = () => start(like, uid, number, name, template)
-        const member = await begin().catch((error: unknown) => {
-          if (!plain.has(name) || tried.has(name)) throw error
-          tried.add(name)
-          log(`pool: clones of ${name} are not rehearsed: ${String(error)}`)
-          return begin()
-        })
-        members.set(member.id, member)
-        if (closed || member.machine.state().phase === "exited") {
-          await release(member)
-          throw new Error("it ended at once")
-        }
-        return member.id
-      } catch (error) {
-        numbers.delete(number)
-        throw error
-      } finally {
-        starting.delete(uid)
-      }
+    add(like, uids, name, template) {
+      const work = add(like, uids, name, template)
+      adding.add(work)
+      const gone = () => adding.delete(work)
+      work.then(gone, gone)
+      return work
     },
     members: () =>
       [...members.values(), ...taking].map(({ id, template, machine }): WarmMember => ({
@@ -233,7 +248,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       if (member) await release(member)
     },
     async take(name, spec, directory, onChange) {
-      const member = [...members.values()].find(({ template }) => template === name)
+      const member = [...members.values()].find((each) => each.template === name && mayBecome(each, spec, directory))
       if (!member) return undefined
       members.delete(member.id)
       taking.add(member)
@@ -264,7 +279,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       // Told to whoever personalises it.
       named.catch(() => {})
       // Its process stands in it without its name.
-      void removeNamespace(namespaceOf(number)).then(() => numbers.delete(number))
+      const left = () => void removeNamespace(namespaceOf(number)).then(() => numbers.delete(number))
       const personalise = async () => {
         try {
           await named
@@ -276,13 +291,14 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
           throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })
         }
       }
-      return { machine, template: name, pooled: true, personalise }
+      return { machine, template: name, tap: { device, namespace: namespaceOf(number) }, left, personalise }
     },
     drop(name) {
       for (const member of members.values()) if (member.template === name) forget(member, "its template is gone")
     },
     async close() {
-      closed = true
+      closing.abort(new Error("the pool is closed"))
+      await Promise.allSettled(adding)
       await Promise.allSettled([...members.values()].map(release))
     },
   }

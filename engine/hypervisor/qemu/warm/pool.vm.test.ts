@@ -1,6 +1,5 @@
 /** A clone that waited becomes the machine that it is taken for: seen in the guest, on the host, and by the next engine. */
 import assert from "node:assert/strict"
-import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
 import { after, test } from "node:test"
@@ -15,15 +14,7 @@ const ids = ["i-0123456789abcdef0", "i-0fedcba9876543210", "i-00000000000000001"
 function spec(number: number, userData = "") {
   const made = lab.spec(number, ids[number - 1]!, userData)
   const disks = made.disks.map((disk) => ({ ...disk, serial: `vol0123456789abcde${number}f`.padEnd(20, "0") }))
-  return { ...made, disks, nics: made.nics.map((nic) => ({ ...nic, deviceMac: "02:fc:00:00:00:03" })) }
-}
-const ip = (...words: readonly string[]) => execFileSync("ip", ["-n", lab.prefix, ...words], { encoding: "utf8" })
-/** The tap is another one now. */
-function route(number: number) {
-  const [device, address] = [`tap${number}`, `192.0.2.${10 + number}`]
-  ip("link", "set", device, "up")
-  ip("addr", "add", "192.0.2.1/32", "dev", device)
-  ip("route", "add", `${address}/32`, "dev", device)
+  return { ...made, disks, fromPool: true as const }
 }
 const pools = () => readdirSync("/run/netns").filter((name) => name.startsWith(`${lab.prefix}-pool`))
 const words = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")
@@ -44,10 +35,11 @@ test(
       assert.deepEqual(await engine.list(), [], "it is no machine")
       const guest = spec(1, "#!/bin/sh\necho ran >>/ran\n")
       assert.match(await prepareTraced(engine, guest), /^clones template [0-9a-f]{32}, from the pool$/)
-      route(1)
+      lab.plug(1, (await engine.inspect(guest.id)).tap)
       await engine.resume(guest.id)
       assert.deepEqual(pool.members(), [])
       const { pid = 0, phase } = await engine.inspect(guest.id)
+      assert.equal((await engine.inspect(guest.id)).tap, undefined)
       assert.deepEqual([pid, phase], [member.pid, "running"])
       assert.equal(existsSync(like.disks[0]!.path), false, "its disk is the machine's now")
       assert.equal(statSync(guest.disks[0]!.path).uid, uids.first)
@@ -55,6 +47,12 @@ test(
         "cat /sys/class/dmi/id/board_asset_tag /sys/block/vda/serial; echo; cat /sys/class/net/eth0/address; sudo cat /sys/class/dmi/id/product_uuid; hostname"
       const told = (await lab.ssh(1, asked)).split(/\s+/).filter(Boolean)
       assert.deepEqual(told, [guest.id, guest.disks[0]!.serial, guest.nics[0]!.mac, guest.uuid, "clone-1"])
+      // Of the login of nobody that warmed it up, nothing is left.
+      const left = "sudo cat /home/ec2-user/.ssh/authorized_keys; ip -4 -o addr; ip route"
+      const { authorizedKey } = guest.identity
+      const lines = (await lab.ssh(1, left)).trim().split("\n")
+      assert.equal(lines[0], authorizedKey)
+      assert.doesNotMatch(lines.slice(1).join(), /nobody|ssh-|192\.0\.2\.2[ /]/)
       for (const name of [guest.id, guest.uuid, guest.disks[0]!.serial, guest.nics[0]!.mac])
         assert.ok(words(pid).includes(name), `${name} is no argument: ${words(pid)}`)
       assert.ok(!words(pid).includes(id))

@@ -17,7 +17,9 @@ export interface HardwareNames {
 }
 
 export interface NamedProcess {
-  /** Throws, and has changed nothing, when a name has another length or one of the old names is not where it was. */
+  /** Whether they have the lengths that those of before have. */
+  fits(to: HardwareNames): boolean
+  /** Throws, and has changed nothing, when they do not fit or one of the old names is not where it was. */
   rename(to: HardwareNames): void
   close(): void
 }
@@ -116,11 +118,12 @@ export function findNames(pid: number, names: HardwareNames): NamedProcess {
     const places = current(find(fd, pid, old))
     // Whether it may be written to is known before anybody relies on it.
     replace(places, old)
+    const fits = (to: HardwareNames) => forms.every(({ bytes }, index) => bytes(to).length === old[index]!.length)
     return {
+      fits,
       rename(to) {
+        if (!fits(to)) throw new Error("its names have other lengths")
         const wanted = forms.map(({ bytes }) => bytes(to))
-        for (const [index, bytes] of wanted.entries())
-          if (bytes.length !== old[index]!.length) throw new Error(`its ${forms[index]!.of} has another length`)
         replace(current(places), wanted)
       },
       close: () => closeSync(fd),

@@ -27,11 +27,13 @@ export interface Rehearsal {
   readonly mac: string
   /** For a key that lets in to machines that are nobody; the superuser's alone. */
   readonly keyFolder: string
+  /** Ends it early. */
+  readonly signal: AbortSignal
 }
 
 /** Throws when the guest cannot, or this host has no ssh: the clone is of no use then. */
 export async function rehearse(rehearsal: Rehearsal): Promise<void> {
-  const { agent, clock, agentMs, namespace, device, uuid, mac, keyFolder } = rehearsal
+  const { agent, clock, agentMs, namespace, device, uuid, mac, keyFolder, signal } = rehearsal
   const key = await keyIn(keyFolder)
   const authorizedKey = readFileSync(`${key}.pub`, "utf8").trim()
   await agent.rehearse({ ...nobody, authorizedKey, instance: "nobody", uuid, mac }, clock, agentMs)
@@ -49,7 +51,7 @@ export async function rehearse(rehearsal: Rehearsal): Promise<void> {
     "IdentitiesOnly=yes",
   ].flatMap((each) => ["-o", each])
   const login = ["ssh", "-F", "none", ...settings, "-i", key, `${loginUser}@${address}`, "true"]
-  await run("nsenter", [`--net=/run/netns/${namespace}`, ...login], { timeout: loginMs })
+  await run("nsenter", [`--net=/run/netns/${namespace}`, ...login], { timeout: loginMs, signal })
   await agent.over(agentMs)
 }
 

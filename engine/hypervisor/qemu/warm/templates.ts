@@ -169,7 +169,8 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const found = find(spec)
       if (typeof found === "string") return why(found)
       if (!isUntouched(spec)) return why("its disk has been written to")
-      const pooled = await pool.take(found.key, spec, place, onChange)
+      const pooled = spec.fromPool && (await pool.take(found.key, spec, place, onChange))
+      if (spec.fromPool && !pooled) return undefined
       if (pooled)
         return timed(
           "command",
@@ -199,6 +200,7 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       },
       members: pool.members,
       end: pool.end,
+      close: pool.close,
     },
     distrust: (key) => drop(key, "a clone of it did not take its identity"),
     async close() {

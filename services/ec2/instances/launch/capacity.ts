@@ -1,10 +1,11 @@
 /**
  * How many of a machine may run, and fit. vCPUs are capped by the type's share of CPU, not counted against the host; memory is, and so is what
- * capacity reservations hold of it. On sim nothing is short.
+ * capacity reservations and Dedicated Hosts hold of it. On sim nothing is short.
  */
 import type { Call } from "#cloud/call.ts"
 import { fromStored } from "#cloud/resources/kind.ts"
 import { unusedSeats } from "../../capacity-reservations/seats.ts"
+import { heldByHosts } from "../../dedicated-hosts/room.ts"
 import { raise } from "../../errors.ts"
 import { instanceKind, type InstanceRecord, type InstanceState } from "../record.ts"
 import { quotaOf, vcpuLimitOf } from "../../quotas.ts"
@@ -12,7 +13,7 @@ import type { Machine } from "./place.ts"
 import type { LaunchWish } from "./wish.ts"
 
 /** Kept for the host itself and for what QEMU needs beside each guest's memory. */
-const reserve = { hostMiB: 1024, perGuestMiB: 128 }
+export const reserve = { hostMiB: 1024, perGuestMiB: 128 }
 
 type Counts = Pick<LaunchWish, "min" | "max">
 
@@ -86,12 +87,18 @@ async function memoryInUse(call: Call, also: readonly InstanceRecord[]): Promise
   return sum
 }
 
-/** What all capacity reservations hold and nobody runs in. */
+/** What all capacity reservations and Dedicated Hosts hold and nobody runs in. */
 async function memoryReserved(call: Call): Promise<number> {
-  return (await unusedSeats(call, "all")).reduce(
+  const seats = (await unusedSeats(call, "all")).reduce(
     (sum, { reservation: { record }, count }) => sum + count * (record.memoryMiB + reserve.perGuestMiB),
     0,
   )
+  return seats + (await heldByHosts(call, reserve.perGuestMiB)).memoryMiB
+}
+
+/** Memory of a machine with so much of it that nothing uses or holds, in MiB; below zero where more was promised than there is. */
+export async function freeMemory(call: Call, machineMiB: number): Promise<number> {
+  return machineMiB - reserve.hostMiB - (await memoryInUse(call, [])) - (await memoryReserved(call))
 }
 
 /** Of the caller's account and region only, or of all there are. */
@@ -127,8 +134,8 @@ async function withinQuota(
   const limit = await vcpuLimitOf(call, quota)
   if (limit === undefined) return max
   let used = also.filter(({ type }) => quotaOf(type) === quota).reduce((all, { vcpus }) => all + vcpus, 0)
-  for await (const { type, vcpus } of instancesIn(call, ["pending", "running"], true))
-    if (quotaOf(type) === quota) used += vcpus
+  for await (const { type, vcpus, host } of instancesIn(call, ["pending", "running"], true))
+    if (host === undefined && quotaOf(type) === quota) used += vcpus
   // Unused reservations count as if they ran: so those seats are paid for already.
   for (const { reservation, count } of await unusedSeats(call, "own"))
     if (quotaOf(reservation.record.type) === quota) used += count * reservation.record.vcpus

@@ -39,6 +39,8 @@ export interface Launch {
   readonly publicAddress: string | undefined
   readonly publicKey: string | undefined
   readonly seat: Seat | undefined
+  /** Of a Dedicated Host. */
+  readonly host: string | undefined
   readonly placement: Placement | undefined
 }
 
@@ -183,6 +185,7 @@ function instanceRecord(
     attributes: wish.attributes,
     ...(wish.capacity && { capacity: wish.capacity }),
     ...(launch.seat && { seat: launch.seat }),
+    ...(launch.host && { host: { id: launch.host, affinity: wish.host?.affinity ?? "default" } }),
     ...(launch.placement && { placement: launch.placement }),
     ...(wish.hibernation && { hibernationConfigured: true }),
     tags: wish.tags.instance,

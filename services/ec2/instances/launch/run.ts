@@ -9,6 +9,8 @@ import type { Call } from "#cloud/call.ts"
 import { readSettings, type SettingsRecord } from "../../account/settings.ts"
 import { createUsher, type Seat, type Sitter } from "../../capacity-reservations/seats.ts"
 import { mayRunAnywhere, noSeat, requireTarget } from "../../capacity-reservations/wish.ts"
+import { createPlacer, type Guest, noRoomOnHost, requireHost } from "../../dedicated-hosts/room.ts"
+import type { HostWish } from "../../dedicated-hosts/wish.ts"
 import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
@@ -55,9 +57,10 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const associate = wish.network.associatePublicAddress ?? subnet.record.mapPublicIpOnLaunch
   const { zone } = subnet.record
   const sitter = { type: machine.name, platform: image.record.platform, zone }
-  const seats = await seatsFor(call, sitter, wish)
+  const hosts = wish.host && (await hostsFor(call, { ...machine, type: machine.name, zone }, wish.host, wish))
+  const seats = hosts === undefined ? await seatsFor(call, sitter, wish) : []
   const counts = mayRunAnywhere(wish.capacity) ? wish : { min: wish.min, max: seats.length }
-  const room = { min: wish.min, max: await roomFor(call, machine, counts, zone, seats.length) }
+  const room = { min: wish.min, max: hosts?.length ?? (await roomFor(call, machine, counts, zone, seats.length)) }
   const places =
     group && (await findPlaces(call, group, { type: wish.type, zone, partition: wish.group?.partition }, room))
   const most = places?.length ?? room.max
@@ -82,6 +85,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       publicAddress: publicAddresses[launchIndex],
       publicKey,
       seat: seats[launchIndex],
+      host: hosts?.[launchIndex],
       placement: places?.[launchIndex],
     }),
   )
@@ -100,6 +104,24 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
 /** Its instances have these tags besides. */
 function withTags(wish: LaunchWish, added: readonly Tag[]): LaunchWish {
   return { ...wish, tags: { ...wish.tags, instance: [...wish.tags.instance, ...added] } }
+}
+
+/** Dedicated Hosts, one for each instance, as many as there is room for. What runs there takes no other room, and counts against no quota. */
+async function hostsFor(call: Call, guest: Guest, host: HostWish, wish: LaunchWish): Promise<readonly string[]> {
+  if (wish.capacity?.preference !== "none" && wish.capacity !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "An instance with a tenancy of 'host' cannot run in a Capacity Reservation.",
+    })
+  await requireHost(call, host, guest)
+  const placer = createPlacer(call)
+  const hosts: string[] = []
+  while (hosts.length < wish.max) {
+    const id = await placer.place(guest, host)
+    if (id === undefined) break
+    hosts.push(id)
+  }
+  if (hosts.length < wish.min) throw noRoomOnHost(host)
+  return hosts
 }
 
 /** Seats in capacity reservations, at most one for each instance. Throws ReservationCapacityExceeded where they have to be enough and are not. */

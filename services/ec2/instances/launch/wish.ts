@@ -4,6 +4,7 @@
  */
 import type { SettingsRecord } from "../../account/settings.ts"
 import { type CapacityWish, readCapacityWish } from "../../capacity-reservations/wish.ts"
+import { type HostWish, readHostWish } from "../../dedicated-hosts/wish.ts"
 import { defaultCredits, readCredits } from "../../credits/defaults.ts"
 import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
@@ -34,6 +35,7 @@ export interface LaunchWish {
   readonly clientToken?: string
   readonly hibernation: boolean
   readonly capacity?: CapacityWish
+  readonly host?: HostWish
   readonly tags: {
     readonly instance: readonly Tag[]
     readonly volume: readonly Tag[]
@@ -172,19 +174,26 @@ export function readUserData(text: string): string {
   return bytes.toString("base64")
 }
 
-function readPlacement(placement: Run["Placement"]): Pick<LaunchWish, "zone" | "group"> {
+function readPlacement(placement: Run["Placement"]): Pick<LaunchWish, "zone" | "group" | "host"> {
   if (placement === undefined) return {}
   const { AvailabilityZone: zone, AvailabilityZoneId: zoneId, Tenancy: tenancy, ...others } = placement
-  const { GroupName: name, GroupId: id, PartitionNumber: partition, ...rest } = others
+  const { GroupName: name, GroupId: id, PartitionNumber: partition, HostId, Affinity, ...rest } = others
   const other = Object.entries(rest).find(([, value]) => value !== undefined)
   if (other !== undefined) throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.${other[0]}` })
-  if (tenancy !== undefined && tenancy !== "default")
-    throw raise("UnsupportedOperation", { operation: `RunInstances with Placement.Tenancy=${tenancy}` })
+  const host = readHostWish({ Tenancy: tenancy, HostId, Affinity })
   if (zone !== undefined && zoneId !== undefined)
     throw raise("InvalidParameterCombination", {
       detail: "The parameters AvailabilityZone and AvailabilityZoneId may not be specified on the same request",
     })
   const wanted = zone ?? zoneId
   const group = readGroupWish(name, id, partition)
-  return { ...(wanted ? { zone: wanted } : {}), ...(group === undefined ? {} : { group }) }
+  if (host !== undefined && group !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "A placement group cannot be used with a tenancy of 'host' here.",
+    })
+  return {
+    ...(wanted ? { zone: wanted } : {}),
+    ...(group === undefined ? {} : { group }),
+    ...(host === undefined ? {} : { host }),
+  }
 }

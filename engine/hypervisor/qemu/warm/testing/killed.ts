@@ -1,4 +1,5 @@
 /** For the fault tests: a process that makes a template or a clone until it is killed, or until it would tell a clone to go on. "pool" gives it one that waits, "wait" makes that. Arguments: home, prefix, what, specification. */
+import { execFileSync } from "node:child_process"
 import { Socket } from "node:net"
 import path from "node:path"
 import { systemClock } from "#lib/clock.ts"
@@ -31,7 +32,9 @@ process.stdout.write("ready\n")
 if (what === "wait") await wait()
 else if (what === "make") await engine.templates?.make(spec, 2_099_990)
 else {
-  await engine.prepare(spec)
+  const { tap } = await engine.prepare(spec)
+  // Of one from the pool: into the tests' namespace, as a host plugs it.
+  if (tap) execFileSync("ip", ["-n", tap.namespace, "link", "set", tap.device, "netns", prefix, "name", "tap1"])
   await engine.resume(spec.id)
 }
 process.stdout.write("done\n")

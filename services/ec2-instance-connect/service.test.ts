@@ -51,4 +51,8 @@ test("a key stands in the metadata under its user for 60 seconds, beside others,
   await send("root", second)
   assert.deepEqual(await keys(), [[path("root"), asKept(second, "root"), 1_120_000]])
   await assert.rejects(send("root", second, "210987654321"), /was not found/)
+  for (let sent = 1; sent < 20; sent++) await send("root", newKey("more"))
+  await assert.rejects(send("root", newKey("more")), /has 20 keys that did not expire yet/)
+  nowMs += 60_000
+  await send("root", newKey("more"))
 })

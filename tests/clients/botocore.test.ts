@@ -68,6 +68,7 @@ async function furnish(): Promise<typeof made> {
   }
   await ec2("EnableFastLaunch", { ImageId: image })
   for (let index = 0; index < 41; index++) await ec2("CreateInstanceEventWindow", { CronExpression: "* 0-4 * * SUN" })
+  await furnishSettings(group)
   await daemon.settled()
   const partsOf = async (operation: string, list: string, id: string, instance: string) => {
     const found = await ec2(operation, { Filters: [{ Name: "attachment.instance-id", Values: [instance] }] })
@@ -80,6 +81,29 @@ async function furnish(): Promise<typeof made> {
   await ec2("TerminateInstances", { InstanceIds: [terminated, keeper] })
   await daemon.settled()
   return { running, stopped, terminated, image, group, keptInterface, keptVolume }
+}
+
+/** What operations have to show that do not know instances. */
+async function furnishSettings(group: string): Promise<void> {
+  const LaunchTemplateData = { InstanceType: "t3.micro" }
+  for (let index = 0; index < 11; index++) {
+    await ec2("CreateLaunchTemplate", { LaunchTemplateName: `pages-${index}`, LaunchTemplateData })
+    await ec2("CreateLaunchTemplateVersion", { LaunchTemplateName: "pages-0", LaunchTemplateData })
+  }
+  for (let index = 0; index < 3; index++) {
+    const reserved = { InstanceType: "t3.micro", InstancePlatform: "Linux/UNIX", InstanceCount: 1 }
+    await ec2("CreateCapacityReservation", { ...reserved, AvailabilityZone: "us-east-1a" })
+  }
+  await ec2("AllocateHosts", { AvailabilityZone: "us-east-1a", InstanceType: "m5.large", Quantity: 1 })
+  await ec2("AllocateAddress")
+  const Entries = Array.from({ length: 11 }, (_, index) => ({ Cidr: `192.0.2.${index}/32` }))
+  const listed = { PrefixListName: "pages", AddressFamily: "IPv4", MaxEntries: 11, Entries }
+  const { PrefixList } = await ec2("CreateManagedPrefixList", listed)
+  const { PrefixListId } = PrefixList as Members
+  const permission = { IpProtocol: "tcp", FromPort: 443, ToPort: 443, PrefixListIds: [{ PrefixListId }] }
+  await ec2("AuthorizeSecurityGroupIngress", { GroupId: group, IpPermissions: [permission] })
+  narrowed["GetManagedPrefixListEntries"] = { PrefixListId }
+  narrowed["GetManagedPrefixListAssociations"] = { PrefixListId }
 }
 
 /** Waiter -> the input with which it must succeed. */
@@ -169,6 +193,8 @@ const severalPages: Readonly<Record<string, number>> = {
   DescribeInstanceStatus: 3,
   DescribeInstanceTypeOfferings: 3,
   DescribeInstanceTypes: 3,
+  DescribeLaunchTemplates: 3,
+  DescribeLaunchTemplateVersions: 3,
   DescribeNetworkInterfaces: 3,
   DescribeSecurityGroupRules: 5,
   DescribeSecurityGroups: 3,
@@ -176,8 +202,14 @@ const severalPages: Readonly<Record<string, number>> = {
   DescribeTags: 3,
   DescribeVolumes: 3,
 }
-/** Two of the operations list all types there are: one family of them is enough. */
-const narrowed: Readonly<Record<string, Members>> = {
+/** What an operation has to be told; and of those that list all types there are, one family is enough. */
+const narrowed: Record<string, Members> = {
+  DescribeLaunchTemplateVersions: { LaunchTemplateName: "pages-0" },
+  GetInstanceTypesFromInstanceRequirements: {
+    ArchitectureTypes: ["x86_64"],
+    VirtualizationTypes: ["hvm"],
+    InstanceRequirements: { VCpuCount: { Min: 2, Max: 2 }, MemoryMiB: { Min: 1024 }, AllowedInstanceTypes: ["m5*"] },
+  },
   DescribeInstanceTypes: { Filters: [{ Name: "instance-type", Values: ["m5*"] }] },
   DescribeInstanceTypeOfferings: { Filters: [{ Name: "instance-type", Values: ["m5*"] }] },
 }
@@ -225,11 +257,13 @@ test("page tokens that are broken, or of another query, are refused", options, a
     return "error" in answer ? answer.error.code : "served"
   }
   for (const operation of Object.keys(paginators).filter(isDone)) {
-    assert.equal(await refusal(operation, { NextToken: "bm90IGEgdG9rZW4" }), "InvalidNextToken", operation)
-    assert.equal(await refusal(operation, { NextToken: "\u00e9 <&>" }), "InvalidNextToken", operation)
+    const least = narrowed[operation]
+    assert.equal(await refusal(operation, { ...least, NextToken: "bm90IGEgdG9rZW4" }), "InvalidNextToken", operation)
+    assert.equal(await refusal(operation, { ...least, NextToken: "\u00e9 <&>" }), "InvalidNextToken", operation)
     if (severalPages[operation] === undefined) continue
     const { NextToken } = await ec2(operation, { ...narrowed[operation], MaxResults: leastPage[operation] ?? pageSize })
     const other = {
+      ...least,
       Filters: [{ Name: operation.includes("InstanceType") ? "instance-type" : "tag-key", Values: ["x"] }],
     }
     assert.equal(await refusal(operation, { ...other, NextToken }), "InvalidNextToken", operation)

@@ -44,6 +44,16 @@ async function run(count: number, image: string, more: Members = {}): Promise<re
   return (Instances as { InstanceId: string }[]).map((instance) => instance.InstanceId)
 }
 
+/** Of three pages of entries, and in a rule of the group. */
+async function newPrefixList(GroupId: string): Promise<string> {
+  const Entries = Array.from({ length: 11 }, (_, index) => ({ Cidr: `10.${index}.0.0/16` }))
+  const asked = { PrefixListName: "pages", AddressFamily: "IPv4", MaxEntries: 11, Entries }
+  const { PrefixListId } = (await ec2("CreateManagedPrefixList", asked))["PrefixList"] as Members
+  const IpPermissions = [{ IpProtocol: "-1", PrefixListIds: [{ PrefixListId }] }]
+  await ec2("AuthorizeSecurityGroupIngress", { GroupId, IpPermissions })
+  return String(PrefixListId)
+}
+
 async function furnish(): Promise<typeof made> {
   const [{ ImageId: image = "" } = {}] = (await ec2("DescribeImages"))["Images"] as { ImageId?: string }[]
   const TagSpecifications = [{ ResourceType: "instance", Tags: [{ Key: "batch", Value: "many" }] }]
@@ -67,6 +77,13 @@ async function furnish(): Promise<typeof made> {
     await ec2("AuthorizeSecurityGroupIngress", { GroupId: group, IpPermissions })
   }
   await ec2("EnableFastLaunch", { ImageId: image })
+  await ec2("CreateLaunchTemplate", { LaunchTemplateName: "pages", LaunchTemplateData: { ImageId: image } })
+  await ec2("AllocateAddress")
+  const room = { InstanceType: "m5.large", AvailabilityZone: "us-east-1a" }
+  await ec2("CreateCapacityReservation", { ...room, InstancePlatform: "Linux/UNIX", InstanceCount: 1 })
+  await ec2("AllocateHosts", { ...room, Quantity: 1 })
+  narrowed["GetManagedPrefixListEntries"] = { PrefixListId: await newPrefixList(group) }
+  narrowed["GetManagedPrefixListAssociations"] = narrowed["GetManagedPrefixListEntries"]
   for (let index = 0; index < 41; index++) await ec2("CreateInstanceEventWindow", { CronExpression: "* 0-4 * * SUN" })
   await daemon.settled()
   const partsOf = async (operation: string, list: string, id: string, instance: string) => {
@@ -175,9 +192,16 @@ const severalPages: Readonly<Record<string, number>> = {
   DescribeSubnets: 2,
   DescribeTags: 3,
   DescribeVolumes: 3,
+  GetManagedPrefixListEntries: 3,
 }
-/** Two of the operations list all types there are: one family of them is enough. */
-const narrowed: Readonly<Record<string, Members>> = {
+/** What an operation has to be told; and of those that list all types there are one family is enough. */
+const narrowed: Record<string, Members | undefined> = {
+  DescribeLaunchTemplateVersions: { LaunchTemplateName: "pages" },
+  GetInstanceTypesFromInstanceRequirements: {
+    ArchitectureTypes: ["x86_64"],
+    VirtualizationTypes: ["hvm"],
+    InstanceRequirements: { VCpuCount: { Min: 0 }, MemoryMiB: { Min: 0 }, AllowedInstanceTypes: ["m5*"] },
+  },
   DescribeInstanceTypes: { Filters: [{ Name: "instance-type", Values: ["m5*"] }] },
   DescribeInstanceTypeOfferings: { Filters: [{ Name: "instance-type", Values: ["m5*"] }] },
 }
@@ -225,9 +249,17 @@ test("page tokens that are broken, or of another query, are refused", options, a
     return "error" in answer ? answer.error.code : "served"
   }
   for (const operation of Object.keys(paginators).filter(isDone)) {
-    assert.equal(await refusal(operation, { NextToken: "bm90IGEgdG9rZW4" }), "InvalidNextToken", operation)
-    assert.equal(await refusal(operation, { NextToken: "\u00e9 <&>" }), "InvalidNextToken", operation)
-    if (severalPages[operation] === undefined) continue
+    assert.equal(
+      await refusal(operation, { ...narrowed[operation], NextToken: "bm90IGEgdG9rZW4" }),
+      "InvalidNextToken",
+      operation,
+    )
+    assert.equal(
+      await refusal(operation, { ...narrowed[operation], NextToken: "\u00e9 <&>" }),
+      "InvalidNextToken",
+      operation,
+    )
+    if (severalPages[operation] === undefined || !operation.startsWith("Describe")) continue
     const { NextToken } = await ec2(operation, { ...narrowed[operation], MaxResults: leastPage[operation] ?? pageSize })
     const other = {
       Filters: [{ Name: operation.includes("InstanceType") ? "instance-type" : "tag-key", Values: ["x"] }],

@@ -92,9 +92,11 @@ test("it is of what was launched last, of a size where one is said, and remember
   first.pool.used({ ...micro, image: "ami-gone" })
   first.pool.used(small)
   await first.look(2)
+  assert.deepEqual(first.kinds(), [], "a launch is left alone")
+  await first.look(2)
   assert.deepEqual(first.kinds(), [nameOf(small)])
   first.pool.used({ ...micro, image: "ami-9" })
-  await first.look(2)
+  await first.look(4)
   assert.deepEqual(first.kinds(), [nameOf({ ...micro, image: "ami-9" })], "those of another kind make room")
   await first.pool.close()
   const second = scene(t, [{ count: 1, size: { vcpus: 2, memoryMiB: 2048 } }], first.folder)
@@ -109,7 +111,7 @@ test("nothing is added while something is to be done, and what failed is left al
   assert.equal(now.tries, 0)
   now.pending = 0
   now.fails = true
-  await look(30)
+  await look(32)
   assert.equal(now.tries, 1)
   now.fails = false
   await look(60)

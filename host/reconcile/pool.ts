@@ -45,6 +45,8 @@ export interface PoolOptions {
 const kindLimit = 8
 /** A kind of which none could be added is left alone for so many looks. */
 const patienceLooks = 60
+/** Launches come in rows, and whoever waits for one shares the CPUs: nothing is added for so many looks after the last. */
+const quietLooks = 3
 /** What a member takes beside its guest's RAM, of which it may come to use all. */
 const besideMiB = 64
 
@@ -61,6 +63,7 @@ export function keepPool(options: PoolOptions): Pool {
   const kept = new Map<string, Kept>()
   const failed = new Map<string, number>()
   let looks = 0
+  let usedAt = -quietLooks
   let wantedCount = 0
   let short = false
   let closed = false
@@ -124,7 +127,8 @@ export function keepPool(options: PoolOptions): Pool {
       return end([...kept.keys()].at(-1)!)
     }
     // Launches come first.
-    if (pending() > 0 || closed) return
+    if (pending() > 0) usedAt = looks
+    if (looks - usedAt < quietLooks || closed) return
     for (const [name, { kind, count }] of all) {
       const has = [...kept.values()].filter((each) => each.kind === name).length
       if (has >= count || looks - (failed.get(name) ?? -patienceLooks) < patienceLooks) continue
@@ -168,6 +172,7 @@ export function keepPool(options: PoolOptions): Pool {
       return [...kept].some(([member, { of }]) => waiting.has(member) && alike(of, kind))
     },
     used(kind) {
+      usedAt = looks
       if (targets.length === 0) return later()
       if (nameOf(launched.at(-1) ?? kind) !== nameOf(kind) || launched.length === 0) {
         const at = launched.findIndex((each) => nameOf(each) === nameOf(kind))

@@ -18,6 +18,7 @@ import { handlers as images } from "./images/handlers.ts"
 import { handlers as instanceTypes } from "./instance-types/handlers.ts"
 import { handlers as instances } from "./instances/handlers.ts"
 import { observeGuest, observeVolume } from "./instances/observe.ts"
+import { roomInTurn } from "./instances/launch/in-turn.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
 import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
@@ -65,7 +66,10 @@ export interface Ec2 extends Dispatcher {
 
 export function createEc2(cloud: Cloud): Ec2 {
   const defaultVpcs = createDefaultVpcs()
-  const dispatcher = createDispatcher(cloud, handlers, (cloud, info) => defaultVpcs.ensure(cloud, info))
+  const dispatcher = roomInTurn(
+    createDispatcher(cloud, handlers, (cloud, info) => defaultVpcs.ensure(cloud, info)),
+    cloud,
+  )
   const limited = cloud.settings.throttle === true ? throttled(dispatcher, cloud.clock) : dispatcher
   return { ...limited, forget: () => defaultVpcs.forget() }
 }

@@ -97,7 +97,7 @@ const trailerStart = "x-amz-checksum-"
 
 /**
  * The content, held to its length, to Content-MD5 and to the checksums that its headers or trailers say. It throws at its end, and so before
- * anything is made of it: BadDigest, InvalidDigest, InvalidRequest, IncompleteBody.
+ * anything is made of it: BadDigest, InvalidDigest, InvalidRequest, IncompleteBody, MalformedTrailerError for one that was announced and did not come.
  */
 export function checked(body: StreamBody, input: object): Checked {
   const given = input as Given
@@ -121,6 +121,8 @@ export function checked(body: StreamBody, input: object): Checked {
     }
     if (body.sizeBytes !== undefined && body.sizeBytes !== sizeBytes) throw raise("IncompleteBody")
     if (md5Sum && md5Sum.digest("base64") !== md5) throw raise("BadDigest", { what: "Content-MD5" })
+    if (body.trailerNames.some((name) => name.startsWith(trailerStart) && !body.trailers.has(name)))
+      throw raise("MalformedTrailerError")
     const wanted = { ...said, ...trailing(body.trailers) }
     for (const [name, value] of Object.entries(wanted) as [Algorithm, string][]) {
       const sum = running.get(name)

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { homeFiles } from "#daemon/config.ts"
+import type { AddressRecord } from "#services/ec2/addresses/record.ts"
 import type { InstanceRecord } from "#services/ec2/instances/record.ts"
 import type { NetworkInterfaceRecord } from "#services/ec2/network-interfaces/record.ts"
 import type { VolumeRecord } from "#services/ec2/volumes/record.ts"
@@ -12,6 +13,8 @@ interface Contents {
   readonly instances: ReadonlyMap<string, InstanceRecord>
   readonly interfaces: ReadonlyMap<string, NetworkInterfaceRecord>
   readonly volumes: ReadonlyMap<string, VolumeRecord>
+  /** Elastic IP addresses, by allocation. */
+  readonly addresses: ReadonlyMap<string, AddressRecord>
   readonly tags: ReadonlyMap<string, { readonly resource: string }>
   readonly ids: ReadonlySet<string>
   /** "scope key" -> owner. */
@@ -71,12 +74,13 @@ function checkInterface({ instances, claims }: Contents, id: string, it: Network
   must(claims.get(`port-number ${it.number}`) === id, `${id} does not hold its number`)
   must(claims.get(`${subnetScope(it.subnet)} ${toNumber(it.address)}`) === id, `${id} does not hold ${it.address}`)
   if (it.publicAddress === undefined) return
-  const { address } = it.publicAddress
-  must(claims.get(`public-address ${toNumber(address)}`) === id, `${id} does not hold ${address}`)
+  // An Elastic IP address is its allocation's.
+  const { address, allocation = id } = it.publicAddress
+  must(claims.get(`public-address ${toNumber(address)}`) === allocation, `${allocation} does not hold ${address}`)
 }
 
 function checkLeftovers(contents: Contents, must: Must) {
-  const { instances, interfaces, tags, ids, claims, assigned, references } = contents
+  const { addresses, instances, interfaces, tags, ids, claims, assigned, references } = contents
   for (const [id, { resource }] of tags)
     must(ids.has(resource) || resource.startsWith("sgr-"), `${id} tags what is not there`)
   for (const { from, to, role } of references)
@@ -90,7 +94,7 @@ function checkLeftovers(contents: Contents, must: Must) {
     if (scope.startsWith("subnet/"))
       must(holder !== undefined && toNumber(holder.address) === Number(key), `${name} is left over`)
     if (scope === "public-address") {
-      const address = holder?.publicAddress?.address
+      const address = addresses.get(owner)?.address ?? holder?.publicAddress?.address
       must(address !== undefined && toNumber(address) === Number(key), `${name} is left over`)
     }
   }
@@ -120,6 +124,7 @@ function readContents(db: DatabaseSync): Contents {
     instances: ofKind<InstanceRecord>("instance"),
     interfaces: ofKind<NetworkInterfaceRecord>("network-interface"),
     volumes: ofKind<VolumeRecord>("volume"),
+    addresses: ofKind<AddressRecord>("elastic-ip"),
     tags: ofKind<{ resource: string }>("tag"),
     ids: new Set(resources.map((row) => row["id"] as string)),
     claims: new Map(

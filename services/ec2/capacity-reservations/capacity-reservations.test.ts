@@ -225,3 +225,16 @@ test("many launches at once never get one seat twice", async (t) => {
   assert.ok(served > 0 && served <= 3)
   for (const outcome of outcomes) assert.match(outcome, /^(served|ReservationCapacityExceeded|RequestLimitExceeded)$/)
 })
+
+test("of many calls at once as many get room as there is, whichever they are", async (t) => {
+  const host = await openHost(t)
+  const outcomes = await Promise.all([
+    ...Array.from({ length: 4 }, () => host.refusedLaunch({}, other)),
+    ...Array.from({ length: 4 }, () =>
+      host.refused("CreateCapacityReservation", { ...reserve, InstanceCount: 1, InstanceMatchCriteria: "targeted" }),
+    ),
+  ])
+  assert.equal(outcomes.filter((outcome) => outcome === "served").length, 3, outcomes.join(" "))
+  const others = outcomes.filter((outcome) => outcome !== "served")
+  assert.deepEqual([...new Set(others)], ["InsufficientInstanceCapacity"])
+})

@@ -1,0 +1,28 @@
+/**
+ * Calls that take room of the host, or of a quota, one after the other: each counts what is there before it commits, and of two at once both
+ * would count the same. Other calls go on beside them; where nothing is short, so do these.
+ */
+import type { Cloud } from "#cloud/call.ts"
+import type { Dispatcher } from "#cloud/service.ts"
+import { inTurn } from "#cloud/turns.ts"
+
+const takeRoom: ReadonlySet<string> = new Set([
+  "AllocateHosts",
+  "CreateCapacityReservation",
+  "ModifyCapacityReservation",
+  "RunInstances",
+  "StartInstances",
+])
+
+/** The same dispatcher, with turns. One process serves a home, so that they are kept in its memory. */
+export function roomInTurn(dispatcher: Dispatcher, { settings, store }: Cloud): Dispatcher {
+  if (settings.capacity === undefined && settings.vcpuLimit === undefined) return dispatcher
+  return {
+    handles: (operation) => dispatcher.handles(operation),
+    isPure: (operation) => dispatcher.isPure(operation),
+    dispatch(operation, input, info) {
+      const work = () => dispatcher.dispatch(operation, input, info)
+      return takeRoom.has(operation) ? inTurn(store, "room", work) : work()
+    },
+  }
+}

@@ -132,9 +132,10 @@ export function createTrail(
   const write = (history: History): void => {
     const batch = waiting
     waiting = []
-    for (const [series, some] of Map.groupBy(batch, ({ call: { caller, region } }) =>
-      seriesOf({ account: caller.account, region }),
-    )) {
+    const [first] = batch
+    if (batch.length <= callsInRow && first && batch.every((each) => isSameScope(each, first)))
+      return append(history, seriesOf(scopeOf(first)), batch)
+    for (const [series, some] of Map.groupBy(batch, (each) => seriesOf(scopeOf(each)))) {
       for (let at = 0; at < some.length; at += callsInRow) {
         append(history, series, some.slice(at, at + callsInRow))
       }
@@ -182,6 +183,9 @@ export function createTrail(
   }
 }
 
+const scopeOf = ({ call: { caller, region } }: Waiting): Scope => ({ account: caller.account, region })
+const isSameScope = (one: Waiting, other: Waiting) =>
+  one.call.region === other.call.region && one.call.caller.account === other.call.caller.account
 const seriesOf = ({ account, region }: Scope) => `calls ${account} ${region}`
 /** Texts of strangers, cut to what a line may hold. */
 const cut = (text: string) => (text.length > longestText ? text.slice(0, longestText).toWellFormed() : text)

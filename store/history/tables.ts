@@ -21,6 +21,8 @@ export function historyTables(db: DatabaseSync) {
   const addSeries = db.prepare("insert into series (name) values (?)")
   const insert = db.prepare("insert into entry (series, at_ms, detail) values (?, ?, ?)")
   const oldest = "select id from entry order by id limit"
+  // Asked first: looking for old ones among thousands with every batch would cost more than writing it.
+  const oldestMsOf = numbers(db, "select at_ms from entry order by id limit 1")
   const dropOld = db.prepare(`delete from entry where id in (${oldest} ${trimRows}) and at_ms < ?`)
   const dropOldest = db.prepare(`delete from entry where id in (${oldest} max(?, ${trimRows}))`)
   const range = rows<{ at_ms: number; detail: string }>(
@@ -42,7 +44,7 @@ export function historyTables(db: DatabaseSync) {
       db.exec("begin immediate")
       try {
         for (const { series, atMs, text } of batch) insert.run(idOf(series), atMs, text)
-        dropOld.run(oldestMs)
+        if ((oldestMsOf()[0] ?? oldestMs) < oldestMs) dropOld.run(oldestMs)
         if ((pages()[0] ?? 0) * pageSize > maxBytes) dropOldest.run(batch.length * 2)
         db.exec("commit")
       } catch (error) {

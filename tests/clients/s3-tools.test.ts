@@ -115,8 +115,8 @@ function rclone(): Tool {
 
 /** What boto3 sees in a bucket: key -> size and SHA-256, and whether it came in parts. */
 const look = `
-import boto3, hashlib, json, sys
-s3 = boto3.client("s3")
+import boto3, hashlib, json, os, sys
+s3 = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
 seen = {}
 for each in s3.list_objects_v2(Bucket=sys.argv[1]).get("Contents", []):
     got = s3.get_object(Bucket=sys.argv[1], Key=each["Key"])

@@ -20,7 +20,7 @@ import { countFrom, seeded, seedFrom } from "./random.ts"
 import { type Shot, shotOf, type Speaker } from "./speakers.ts"
 import { wireSpeakers } from "./wire-speakers.ts"
 
-const requests = countFrom("FRACTUS_FUZZ", 3000)
+const requests = countFrom("FRACTUS_FUZZ", 2000)
 const seed = seedFrom("FRACTUS_FUZZ_SEED", 1_220_438_459)
 const lot = 500
 /** Of each lot, how many are sent one by one, between two looks at the store. */

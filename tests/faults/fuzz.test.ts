@@ -14,7 +14,7 @@ import { createGenerator, type FuzzRequest, type Known } from "./requests.ts"
 import { brokenIn } from "./whole.ts"
 import { findAll } from "./xml.ts"
 
-const requests = countFrom("FRACTUS_FUZZ", 3000)
+const requests = countFrom("FRACTUS_FUZZ", 2000)
 const seed = seedFrom("FRACTUS_FUZZ_SEED", 1_220_438_459)
 /** After so many requests the cloud is emptied: the requests are looked at, not what hundreds of instances cost. */
 const lot = 500

@@ -59,7 +59,7 @@ function templateScript(): string {
 
 function agentWithout(step: string): string {
   const source = readFileSync(agentSource, "utf8")
-  const changed = source.replace(new RegExp(`^  \\{ "${step}", \\w+ \\},\\n`, "m"), "")
+  const changed = source.replace(new RegExp(`^  \\{ "${step}", [^}]*\\},\\n`, "m"), "")
   if (changed === source) throw new Error(`the agent has no step "${step}"`)
   return changed
 }

@@ -1,9 +1,10 @@
-/** Compiles the agent of `agent/`, which makes a clone of a warm template the machine that it is to be. */
+/** Compiles the programs of `agent/`: the agent, which makes a clone of a warm template the machine that it is to be, and `temporary-keys`. */
 import { mkdir } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { ImageError, run } from "./command.ts"
 
-export const agentSource = join(import.meta.dirname, "agent/agent.c")
+const sourceOf = (name: string) => join(import.meta.dirname, "agent", `${name}.c`)
+export const agentSource = sourceOf("agent")
 
 /**
  * A static program of one C file at `target`, by the compiler and the C library among the unpacked `packages`: tcc and musl are 0.9 MB
@@ -24,5 +25,7 @@ export async function buildStatic(packages: string, source: string, target: stri
   )
 }
 
-export const buildAgent = (packages: string, target: string): Promise<void> =>
-  buildStatic(packages, agentSource, target)
+/** Into a folder of the image. */
+export async function buildPrograms(packages: string, folder: string): Promise<void> {
+  for (const name of ["agent", "temporary-keys"]) await buildStatic(packages, sourceOf(name), join(folder, name))
+}

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import { type Claim, clearVoid, readClaim, takeClaim } from "#lib/claim.ts"
 import { systemClock } from "#lib/clock.ts"
 import type { Clock } from "#lib/clock.ts"
-import { buildAgent } from "./agent.ts"
+import { buildPrograms } from "./agent.ts"
 import { installBoot, installBootOfDistribution } from "./boot-loader.ts"
 import { imageIdOf } from "./catalog.ts"
 import { ImageError } from "./command.ts"
@@ -203,7 +203,7 @@ async function fillPrograms(recipe: ProgramsRecipe, parts: Parts): Promise<strin
   onProgress({ step: "root", fraction: 0.8, message: "putting the root file system together" })
   const kernel = await findKernel(unpacked)
   await buildRootTree(recipe, unpacked, kernel, root)
-  await buildAgent(unpacked, join(root, "usr/lib/fractus/agent"))
+  await buildPrograms(unpacked, join(root, "usr/lib/fractus"))
   const initrd = await buildInitrd(recipe, unpacked, kernel)
   await writeFile(join(work, "initrd"), initrd)
   await copyFile(kernel.imagePath, join(work, "vmlinuz"))

@@ -116,8 +116,8 @@ function inTurns({ cold, hand, warm, pool, resume }: Awaited<ReturnType<typeof t
     ["warm launch: RunInstances to ssh banner, against a cold one in turn", "times", null, ofCold],
     ["warm launch: RunInstances to ssh banner", "ms", 700, banners(warm), medianSteps(warm)],
     ["warm launch: RunInstances to the end of the first ssh command", "ms", 1000, commands(warm)],
-    ["launch from the pool: RunInstances to ssh banner", "ms", 100, banners(pool), medianSteps(pool)],
-    ["launch from the pool: RunInstances to the end of the first ssh command", "ms", 300, commands(pool)],
+    ["launch from the pool: RunInstances to ssh banner", "ms", 300, banners(pool), medianSteps(pool)],
+    ["launch from the pool: RunInstances to the end of the first ssh command", "ms", 700, commands(pool)],
     ["hibernated guest of 1 GiB: StartInstances to ssh banner", "ms", 2000, banners(resume)],
   ]
   const medians = measured.flatMap(([promise, unit, limit, of, detail]) =>

@@ -181,6 +181,7 @@ const addWork = (root: Command): void => {
     .argument("[name]")
     .option("--pairs <n>", "how many pairs, of those that measure in pairs (launch: 20, others: 15)")
     .option("--at-once <n>", "launch: that many by one call, instead of one after the other")
+    .option("--script <n>", "launch: the README's lines instead, so many times")
     .option("--sides <names>", "launch: some of cold,hand,warm,pool,resume, all if missing")
     .addOption(jsonOption())
     .action(async (name: string | undefined, options: Home & BenchOptions) =>

@@ -29,19 +29,22 @@ export interface BenchOptions {
   readonly pairs?: string
   /** Of `launch` alone, as `sides`. */
   readonly atOnce?: string
+  readonly script?: string
   readonly sides?: string
 }
 
 /** Those of `launch`, checked as far as they could break a command line; the benchmark knows the rest. */
-const launchWords = (name: string | undefined, { atOnce, sides }: BenchOptions): string[] => {
-  if (atOnce === undefined && sides === undefined) return []
-  const good =
-    (atOnce === undefined || /^[1-9]\d{0,2}$/.test(atOnce)) && (sides === undefined || /^[a-z,]+$/.test(sides))
-  if (name !== "launch" || !good) {
-    const words = "--at-once is 1 to 999, --sides some of cold,hand,warm; both for launch alone"
-    throw new Failure(2, words, `${program} bench launch --at-once 25 --sides warm`)
+const launchWords = (name: string | undefined, { atOnce, script, sides }: BenchOptions): string[] => {
+  const given = { "--at-once": atOnce, "--script": script, "--sides": sides }
+  const words = Object.entries(given).flatMap(([option, value]) => (value === undefined ? [] : [[option, value]]))
+  if (words.length === 0) return []
+  const isGood = ([option, value = ""]: readonly string[]) =>
+    (option === "--sides" ? /^[a-z,]+$/ : /^[1-9]\d{0,2}$/).test(value)
+  if (name !== "launch" || !words.every(isGood)) {
+    const rule = "--at-once and --script are 1 to 999, --sides some of cold,hand,warm,pool,resume; all for launch alone"
+    throw new Failure(2, rule, `${program} bench launch --at-once 25 --sides warm`)
   }
-  return [...(atOnce === undefined ? [] : ["--at-once", atOnce]), ...(sides === undefined ? [] : ["--sides", sides])]
+  return words.flat()
 }
 
 /** `fractus bench [NAME]`: one benchmark of bench/, or all in turn. --json reaches it; all together are one object by name. */

@@ -1,15 +1,16 @@
 /**
  * `fractus bench api [--json]`: CPU, times and memory of the API on a simulated cloud. Progress goes to stderr, the report to stdout.
- * `node bench/api.ts --only compare,start,crowd,reset` runs parts of it.
+ * `node bench/api.ts --only compare,rate,start,crowd,reset` runs parts of it.
  */
 import { parseArgs } from "node:util"
 import { compareAll } from "./api/compare.ts"
 import { measureCrowd } from "./api/crowd.ts"
+import { measureRate } from "./api/rate.ts"
 import { measureReset } from "./api/reset.ts"
 import { measureStart } from "./api/start.ts"
 import { line, loadAverage, machineFacts, type Report, type Result } from "./report/result.ts"
 
-const parts = { compare: compareAll, start: measureStart, crowd: measureCrowd, reset: measureReset }
+const parts = { compare: compareAll, rate: measureRate, start: measureStart, crowd: measureCrowd, reset: measureReset }
 
 const { values } = parseArgs({ options: { json: { type: "boolean" }, only: { type: "string" } } })
 const only = values.only?.split(",") ?? Object.keys(parts)

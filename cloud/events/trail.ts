@@ -251,6 +251,8 @@ const isSameCaller = (one: TrailCall, other: TrailCall): boolean =>
 /** The calls of a row, newest first. */
 function eventsOf({ id, atMs: rowMs, detail }: PlacedEntry): readonly PlacedEvent[] {
   const row = detail as unknown as Row
+  // A home that is older may have rows of another form: they are passed over.
+  if (typeof row.requestIds !== "string") return []
   const errors = new Map(row.errors.map(([index, code, message]) => [index, { code, message }]))
   return row.requestIds
     .split("\n")

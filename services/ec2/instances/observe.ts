@@ -87,6 +87,19 @@ async function becomeRunning(call: Call, instance: InstanceResource, status: Gue
   await call.commit()
 }
 
+/** The record without what only a running instance has; its seat in a reservation is free with the commit. */
+function afterRunning(call: Call, instance: InstanceResource) {
+  const {
+    publicAddress: _a,
+    publicDnsName: _d,
+    runningMs: _r,
+    impaired: _i,
+    checks: _c,
+    ...found
+  } = withoutSeat(call, instance.record)
+  return found
+}
+
 /** `memoryKept`: what the host keeps of it stays until it runs again. */
 async function becomeStopped(
   call: Call,
@@ -96,14 +109,7 @@ async function becomeStopped(
 ): Promise<void> {
   const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
   const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
-  const {
-    publicAddress: _a,
-    publicDnsName: _d,
-    runningMs: _r,
-    impaired: _i,
-    checks: _c,
-    ...found
-  } = withoutSeat(call, instance.record)
+  const found = afterRunning(call, instance)
   const { hibernate: _h, ...record } = found
   const kept = own[0]?.record.publicAddress?.address
   const stopped = call.draft.update(instanceKind, instance, {
@@ -171,15 +177,7 @@ async function failStart(call: Call, instance: InstanceResource, { code, message
 /** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
 async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
   const { draft } = call
-  const {
-    publicAddress: _a,
-    publicDnsName: _d,
-    runningMs: _r,
-    impaired: _i,
-    checks: _c,
-    ...found
-  } = withoutSeat(call, instance.record)
-  const { hibernate: _h, ...record } = found
+  const { hibernate: _h, ...record } = afterRunning(call, instance)
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
     const { allocation } = resource.record.publicAddress ?? {}

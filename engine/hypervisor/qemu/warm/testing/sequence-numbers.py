@@ -11,7 +11,8 @@ device, ours, theirs = sys.argv[1:]
 packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
 packets.bind((device, 0x0800))
 packets.settimeout(20)
-for port in range(40000, 40004):
+# Below the ports that the kernel takes for others' connections.
+for port in range(20000, 20004):
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Reset at the end: the four ports are free for the next machine.

@@ -67,7 +67,8 @@ export function createNetworkReconciler(): (pass: Pass) => Promise<Outcome> {
       written.delete(entry.resource)
       return removed(pass)
     }
-    const spec = world.networkSpec(entry.wish)
+    const { wish } = entry
+    const spec = world.networkSpec(wish)
     const nowMs = world.clock.monotonicMs()
     // A full look takes a tenth of a second and more, for which a launch would wait: it is for a pass that nobody asked for, and for
     // those that mend. One that is long overdue is taken all the same.
@@ -81,7 +82,10 @@ export function createNetworkReconciler(): (pass: Pass) => Promise<Outcome> {
     if (common) commonMs = nowMs
     if (full) looks.set(spec.id, nowMs)
     const parts = [...spec.groups, ...spec.ports]
-    entry.applied = new Map(parts.map((part) => [part.id, JSON.stringify(part)]))
+    entry.applied = new Map([
+      [entry.resource, JSON.stringify(wish)] as const,
+      ...parts.map((part) => [part.id, JSON.stringify(part)] as const),
+    ])
     report({ kind: "network", phase: "ready" })
     world.wake(entry.resource)
     return outcome

@@ -14,6 +14,7 @@ import { platformDetails, toPlatform, usageOperation } from "../images/platform.
 import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
+import { toCpuOptions } from "./cpu-options.ts"
 import { toMetadataOptions } from "./metadata-options.ts"
 import { type InstanceRecord, type InstanceState, stateCodes, stateReasonOf, tenancyOf } from "./record.ts"
 
@@ -74,7 +75,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     CapacityReservationSpecification: toCapacitySpecification(record.capacity),
     ClientToken: record.clientToken ?? "",
-    CpuOptions: { CoreCount: record.vcpus, ThreadsPerCore: 1 },
+    CpuOptions: toCpuOptions(record),
     CurrentInstanceBootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     EbsOptimized: record.attributes.ebsOptimized,
     EnaSupport: record.attributes.enaSupport,

@@ -157,6 +157,7 @@ function instanceRecord(
     architecture: machine.architecture,
     ...(image.record.platform === undefined ? {} : { platform: image.record.platform }),
     vcpus: machine.vcpus,
+    ...(wish.cpu && { cpu: wish.cpu }),
     memoryMiB: machine.memoryMiB,
     vpc: subnet.record.vpc,
     subnet: subnet.id,

@@ -10,7 +10,9 @@ import { inTurn } from "#cloud/turns.ts"
 const takeRoom: ReadonlySet<string> = new Set([
   "AllocateHosts",
   "CreateCapacityReservation",
+  "CreateCapacityReservationBySplitting",
   "ModifyCapacityReservation",
+  "MoveCapacityReservationInstances",
   "RunInstances",
   "StartInstances",
 ])

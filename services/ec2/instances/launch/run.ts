@@ -42,7 +42,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const read = readLaunch(template === undefined ? input : withTemplate(input, template.record.data), settings)
   const wish = template === undefined ? read : withTags(read, templateTags(template))
   const image = await findImage(call, wish.image, wish.type)
-  const machine = findMachine(call, wish.type, image)
+  const machine = findMachine(call, wish.type, image, wish.cpu)
   requireTypeSupport(wish.type, wish.attributes)
   const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)
   const subnet = await findSubnet(call, wish, group && (await zoneOfCluster(call, group)))

@@ -2,6 +2,9 @@
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
 import { privateDnsName, publicDnsName } from "./names.ts"
 
+/** Claims on the numbers of all interfaces of the home. */
+export const portNumberScope = "port-number"
+
 export interface NetworkInterfaceRecord extends Tagged {
   /** Unique in the home: its tap and its infrastructure address follow from it. */
   readonly number: number

@@ -7,7 +7,7 @@ import { publicAddressScope } from "../../addresses/pool.ts"
 import { type Seat, takeSeat } from "../../capacity-reservations/seats.ts"
 import type { ImageRecord } from "../../images/record.ts"
 import { privateDnsName, publicDnsName } from "../../network-interfaces/names.ts"
-import { type NetworkInterfaceRecord, networkInterfaceKind } from "../../network-interfaces/record.ts"
+import { networkInterfaceKind, type NetworkInterfaceRecord, portNumberScope } from "../../network-interfaces/record.ts"
 import type { SecurityGroupRecord } from "../../security-groups/record.ts"
 import { type VolumeRecord, volumeKind } from "../../volumes/record.ts"
 import { toNumber } from "../../vpcs/addresses.ts"
@@ -20,7 +20,6 @@ import type { Device } from "./run.ts"
 import type { LaunchWish } from "./wish.ts"
 
 export const guestNumberScope = "guest-number"
-export const portNumberScope = "port-number"
 
 export interface Launch {
   readonly wish: LaunchWish

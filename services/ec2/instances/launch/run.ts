@@ -20,12 +20,14 @@ import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.t
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
+import { roomForInterfaces } from "../../network-interfaces/quotas.ts"
+import { portNumberScope } from "../../network-interfaces/record.ts"
 import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placement-groups/members.ts"
 import { vpcKind } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
 import { roomFor } from "./capacity.ts"
-import { createInstance, guestNumberScope, portNumberScope } from "./create.ts"
+import { createInstance, guestNumberScope } from "./create.ts"
 import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
 import { type DeviceWish, volumeSettings } from "./devices.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
@@ -195,15 +197,16 @@ const lastPort = 4_194_303
 /** On a host every guest has a user of its own, out of its home's ten thousand. */
 const lastGuest = { qemu: 9_899, sim: lastPort }
 
-/** Between MinCount and `most`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
+/** Between MinCount and `wanted`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
 async function takeNumbers(
   call: Call,
   subnet: Parameters<typeof createInstance>[1]["subnet"],
   wish: LaunchWish,
-  most: number,
+  wanted: number,
   associate: boolean,
 ) {
   const { store, cloud } = call
+  const most = await roomForInterfaces(call, subnet.record.vpc, wanted, wish.min)
   const last = lastGuest[cloud.settings.engine]
   const guests = await findSomeNumbers(store, guestNumberScope, 1, last, most)
   const ports = await findSomeNumbers(store, portNumberScope, 1, lastPort, most)

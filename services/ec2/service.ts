@@ -8,6 +8,7 @@ import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
 import { handlers as dedicatedHosts } from "./dedicated-hosts/handlers.ts"
+import { handlers as dhcpOptions } from "./dhcp-options/handlers.ts"
 import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import { handlers as fastLaunch } from "./fast-launch/handlers.ts"
@@ -40,6 +41,7 @@ export const handlers = {
   ...capacityReservations,
   ...credits,
   ...dedicatedHosts,
+  ...dhcpOptions,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,

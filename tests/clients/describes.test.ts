@@ -26,6 +26,7 @@ async function refusal(operation: string, input: Members): Promise<string> {
 const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, missing: string]>> = {
   AllocationIds: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
   CapacityReservationIds: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
+  DhcpOptionsIds: ["dopt", "InvalidDhcpOptionsId.Malformed", "InvalidDhcpOptionID.NotFound"],
   GroupIds: ["sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"],
   "DescribePlacementGroups GroupIds": ["pg", "InvalidPlacementGroupId.Malformed", "InvalidPlacementGroup.Unknown"],
   HostIds: ["h", "InvalidHostID.Malformed", "InvalidHostID.NotFound"],

@@ -4,6 +4,7 @@ import type { Kind, Resource, Tag, Tagged } from "#cloud/resources/kind.ts"
 import { addressKind } from "../addresses/record.ts"
 import { capacityReservationKind } from "../capacity-reservations/record.ts"
 import { dedicatedHostKind } from "../dedicated-hosts/record.ts"
+import { dhcpOptionsKind } from "../dhcp-options/record.ts"
 import { eventWindowKind } from "../event-windows/record.ts"
 import { imageKind } from "../images/record.ts"
 import { showTags } from "../instances/assignment.ts"
@@ -45,6 +46,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(addressKind),
     taggable(capacityReservationKind),
     taggable(dedicatedHostKind),
+    taggable(dhcpOptionsKind),
     taggable(eventWindowKind),
     taggable(imageKind),
     taggable(instanceKind, showTags),

@@ -11,6 +11,10 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     Description: "every kind of rule",
     TagSpecifications: [{ ResourceType: "security-group", Tags: tags }],
   })
+  await ec2("CreateDhcpOptions", {
+    DhcpConfigurations: [{ Key: "ntp-servers", Values: ["192.0.2.1"] }],
+    TagSpecifications: [{ ResourceType: "dhcp-options", Tags: tags }],
+  })
   const { PrefixList } = await ec2("CreateManagedPrefixList", {
     PrefixListName: "filters",
     AddressFamily: "IPv4",

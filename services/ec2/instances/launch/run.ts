@@ -21,7 +21,8 @@ import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
 import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placement-groups/members.ts"
-import { vpcKind } from "../../vpcs/record.ts"
+import { usualDnsName } from "../../network-interfaces/names.ts"
+import { vpcKind, vpcNamesOf } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
 import { roomFor } from "./capacity.ts"
@@ -79,6 +80,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       launchIndex,
       address,
       vpcCidr: vpc.record.cidr,
+      vpcNames: vpcNamesOf(vpc.record),
+      privateDnsName: { ...usualDnsName, ...subnet.record.privateDnsName, ...wish.privateDnsName },
       number: guests[launchIndex] as number,
       portNumber: ports[launchIndex] as number,
       autoPublic: associate,
@@ -92,6 +95,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const first = instances[0]
   if (first !== undefined) rememberToken(call, token, parameters, first.instance.id)
   call.draft.expect(subnet)
+  call.draft.expect(vpc)
   for (const group of groups) call.draft.expect(group)
   await call.commit()
   const interfaces = new Map(instances.map(({ networkInterface }) => [networkInterface.id, networkInterface]))

@@ -6,6 +6,7 @@ import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
+import { handlers as cidrReservations } from "./cidr-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
 import { handlers as dedicatedHosts } from "./dedicated-hosts/handlers.ts"
 import { handlers as dhcpOptions } from "./dhcp-options/handlers.ts"
@@ -23,6 +24,7 @@ import { roomInTurn } from "./instances/launch/in-turn.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
 import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
+import { handlers as networkAcls } from "./network-acls/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
 import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
@@ -39,6 +41,7 @@ export const handlers = {
   ...account,
   ...addresses,
   ...capacityReservations,
+  ...cidrReservations,
   ...credits,
   ...dedicatedHosts,
   ...dhcpOptions,
@@ -51,6 +54,7 @@ export const handlers = {
   ...keyPairs,
   ...launchTemplates,
   ...metadataDefaults,
+  ...networkAcls,
   ...networkInterfaces,
   ...placementGroups,
   ...prefixLists,

@@ -8,6 +8,7 @@ import { raise } from "#cloud/errors.ts"
 import { newId, type Resource } from "#cloud/resources/kind.ts"
 import { findNumbers } from "#cloud/resources/numbers.ts"
 import { defaultOptions, dhcpOptionsKind } from "../dhcp-options/record.ts"
+import { createDefaultAcl, networkAclKind } from "../network-acls/record.ts"
 import { zonesOf } from "../regions/data.ts"
 import { createDefaultGroup } from "../security-groups/default.ts"
 import { toAddress, toNumber } from "./addresses.ts"
@@ -90,6 +91,11 @@ async function makeDefaultVpc(call: Call, scope: string): Promise<void> {
   )
   for (const subnet of subnets) draft.link(subnet.id, vpc.id, "blocks")
   createDefaultGroup(call, vpc.id)
+  createDefaultAcl(
+    call,
+    vpc.id,
+    subnets.map((subnet) => subnet.id),
+  )
   assignNetwork(call, vpc, subnets, options.record)
   await call.commit()
 }
@@ -102,6 +108,14 @@ async function completeDefaultVpc(call: Call): Promise<void> {
   if (id !== "default" && (await call.find(dhcpOptionsKind, id)) === undefined) {
     call.draft.create(dhcpOptionsKind, defaultOptions(call.region), id)
     call.draft.link(vpc.id, id, "blocks")
+  }
+  if ((await call.list(networkAclKind, "vpc-id", vpc.id)).length === 0) {
+    const subnets = await call.list(subnetKind, "vpc-id", vpc.id)
+    createDefaultAcl(
+      call,
+      vpc.id,
+      subnets.map((subnet) => subnet.id),
+    )
   }
   await call.commit()
 }

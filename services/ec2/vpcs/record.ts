@@ -51,6 +51,8 @@ export interface SubnetRecord extends Tagged {
   readonly zoneId: string
   readonly defaultForZone: boolean
   readonly mapPublicIpOnLaunch: boolean
+  /** CIDRs that are given to nobody by themselves. */
+  readonly reserved?: readonly string[]
   /** Of instances that are launched in it. */
   readonly privateDnsName?: PrivateDnsName
   readonly state: "pending" | "available"

@@ -100,7 +100,9 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   const { Subnets = [] } = await ec2("DescribeSubnets", {})
   const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
   const { InternetGateways = [] } = await ec2("DescribeInternetGateways", {})
+  const { NetworkAcls = [] } = await ec2("DescribeNetworkAcls", {})
   const Resources = [
+    ...NetworkAcls.map(({ NetworkAclId }) => NetworkAclId ?? ""),
     ...Vpcs.map(({ VpcId }) => VpcId ?? ""),
     ...Subnets.map(({ SubnetId }) => SubnetId ?? ""),
     ...RouteTables.map(({ RouteTableId }) => RouteTableId ?? ""),

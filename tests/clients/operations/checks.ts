@@ -41,6 +41,7 @@ import { ssm } from "./ssm.ts"
 import { tagging } from "./tagging.ts"
 import { cloudtrail } from "./cloudtrail.ts"
 import { s3Checks } from "./s3.ts"
+import { vpcParts } from "./vpc-parts.ts"
 import { tags } from "./tags.ts"
 
 export type Check = (cloud: TestCloud) => Promise<void>
@@ -69,6 +70,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...prefixLists,
   ...resources,
   ...rules,
+  ...vpcParts,
   ...tags,
 }
 

@@ -24,7 +24,8 @@ import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placemen
 import { usualDnsName } from "../../network-interfaces/names.ts"
 import { vpcKind, vpcNamesOf } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
-import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
+import { toNumber } from "../../vpcs/addresses.ts"
+import { freeAddresses, requireUsable } from "../../vpcs/free-addresses.ts"
 import { roomFor } from "./capacity.ts"
 import { createInstance, guestNumberScope, portNumberScope } from "./create.ts"
 import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
@@ -225,19 +226,13 @@ async function takeAddresses(
   { network: { address: wanted }, min }: LaunchWish,
   most: number,
 ): Promise<readonly string[]> {
-  const { first, last } = usableRange(subnet.record.cidr)
-  const scope = subnetScope(subnet.id)
   if (wanted !== undefined) {
-    const number = toNumber(wanted)
-    if (number < first || number > last)
-      throw raise("InvalidParameterValue", {
-        detail: `Address ${wanted} does not fall within the subnet's address range`,
-      })
-    if ((await call.store.claims(scope, [String(number)])).length > 0)
+    requireUsable(subnet, wanted)
+    if ((await call.store.claims(subnetScope(subnet.id), [String(toNumber(wanted))])).length > 0)
       throw raise("InvalidIPAddress.InUse", { address: wanted })
     return [wanted]
   }
-  const numbers = await findSomeNumbers(call.store, scope, first, last, most)
-  if (numbers.length < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
-  return numbers.map(toAddress)
+  const addresses = await freeAddresses(call, subnet, most)
+  if (addresses.length < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
+  return addresses
 }

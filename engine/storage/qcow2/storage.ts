@@ -171,18 +171,23 @@ async function createVolume(home: Home, spec: VolumeSpec): Promise<void> {
 async function makeVolume(home: Home, { id, sizeBytes, image, key: name }: VolumeSpec): Promise<void> {
   const template = await volumeTemplate(home, sizeBytes, image)
   const made = name === undefined ? undefined : { name, ...(await home.keys.create(name, id)) }
-  await home.records.write(id, {
+  const recorded = home.records.write(id, {
     sizeBytes,
     ...(image === undefined ? {} : { image }),
     ...(made && { key: { name: made.name, wrapped: made.wrapped } }),
   })
+  // Told below, by whoever waits for it.
+  recorded.catch(() => {})
   try {
     await writeWhole(volumePath(home, id), async (temporary) => {
       await copyFile(template, temporary)
       await chmod(temporary, 0o600)
       if (made) await encryptQcow2(temporary, made.dataKey.toString("hex"))
+      // The disk takes both in the time of one.
+      await Promise.all([recorded, syncPath(temporary)])
     })
   } catch (error) {
+    await recorded.catch(() => {})
     await home.records.remove(id)
     throw error
   }

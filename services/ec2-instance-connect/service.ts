@@ -1,19 +1,16 @@
 /** EC2 Instance Connect. https://docs.aws.amazon.com/ec2-instance-connect/latest/APIReference/Welcome.html */
 import type * as SDK from "@aws-sdk/client-ec2-instance-connect"
-import type { Call, Cloud } from "#cloud/call.ts"
+import type { Cloud } from "#cloud/call.ts"
 import { commonErrors, defineErrors } from "#cloud/errors.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
 import { Fault } from "#lib/fault.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { reassignGuest } from "../ec2/instances/assignment.ts"
 import { instanceKind, type TemporaryKey } from "../ec2/instances/record.ts"
 import { readPublicKey, toAuthorizedKey } from "../ec2/key-pairs/public-key.ts"
 
-type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
-type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
+type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
 
 export const errors = {
   ...commonErrors,
@@ -73,7 +70,7 @@ function orUndefined<T>(read: () => T): T | undefined {
 
 const invalid = (detail: string) => raise("InvalidArgsException", { detail })
 
-export const handlers = { SendSSHPublicKey: sendSshPublicKey } satisfies Handlers
+export const handlers = { SendSSHPublicKey: sendSshPublicKey } satisfies HandlersOf<typeof SDK>
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

@@ -22,6 +22,10 @@ import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { idFormats } from "./id-formats.ts"
+import { allowedImages } from "./allowed-images.ts"
+import { imageAttributes } from "./image-attributes.ts"
+import { imageStates } from "./image-states.ts"
+import { images } from "./images.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
 import { instanceConnect } from "./instance-connect.ts"
@@ -33,6 +37,7 @@ import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
+import { snapshots } from "./snapshots.ts"
 import { serviceQuotas } from "./service-quotas.ts"
 import { ssm } from "./ssm.ts"
 import { tagging } from "./tagging.ts"
@@ -45,6 +50,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...addresses,
+  ...allowedImages,
   ...capacityReservations,
   ...credits,
   ...dedicatedHosts,
@@ -54,6 +60,9 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...fixedLists,
   ...groups,
   ...idFormats,
+  ...imageAttributes,
+  ...images,
+  ...imageStates,
   ...instanceAttributes,
   ...instanceSettings,
   ...instances,
@@ -63,6 +72,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...prefixLists,
   ...resources,
   ...rules,
+  ...snapshots,
   ...tags,
 }
 

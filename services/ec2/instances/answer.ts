@@ -12,8 +12,10 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { toCapacitySpecification } from "../capacity-reservations/wish.ts"
 import { platformDetails, toPlatform, usageOperation } from "../images/platform.ts"
 import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
+import { toPrivateDnsNameOptions } from "../network-interfaces/names.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
+import { toCpuOptions } from "./cpu-options.ts"
 import { toMetadataOptions } from "./metadata-options.ts"
 import { type InstanceRecord, type InstanceState, stateCodes, stateReasonOf, tenancyOf } from "./record.ts"
 
@@ -74,7 +76,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     CapacityReservationSpecification: toCapacitySpecification(record.capacity),
     ClientToken: record.clientToken ?? "",
-    CpuOptions: { CoreCount: record.vcpus, ThreadsPerCore: 1 },
+    CpuOptions: toCpuOptions(record),
     CurrentInstanceBootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     EbsOptimized: record.attributes.ebsOptimized,
     EnaSupport: record.attributes.enaSupport,
@@ -102,11 +104,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     },
     PlatformDetails: platformDetails(record.platform),
     PrivateDnsName: record.dnsName,
-    PrivateDnsNameOptions: {
-      HostnameType: "ip-name",
-      EnableResourceNameDnsARecord: false,
-      EnableResourceNameDnsAAAARecord: false,
-    },
+    PrivateDnsNameOptions: toPrivateDnsNameOptions(record.privateDnsName),
     ProductCodes: [],
     PublicDnsName: record.publicDnsName ?? "",
     RootDeviceName: record.rootDevice,

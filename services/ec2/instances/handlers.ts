@@ -5,12 +5,14 @@ import { describeInstanceAttribute } from "./attributes/describe.ts"
 import { modifyInstanceAttribute } from "./attributes/modify.ts"
 import { resetInstanceAttribute } from "./attributes/reset.ts"
 import { getConsoleOutput } from "./console.ts"
+import { modifyInstanceCpuOptions } from "./cpu-options.ts"
 import { describeInstances, describeInstanceStatus } from "./describe.ts"
 import { modifyInstanceMetadataOptions } from "./modify-metadata-options.ts"
 import { modifyInstanceMaintenanceOptions } from "./maintenance.ts"
 import { monitorInstances, unmonitorInstances } from "./monitoring.ts"
 import { getPasswordData } from "./password.ts"
 import { modifyInstancePlacement } from "./placement.ts"
+import { modifyPrivateDnsNameOptions } from "./private-dns-name.ts"
 import { reportInstanceStatus } from "./report.ts"
 import { describeInstanceTopology } from "./topology.ts"
 import { runInstances } from "./launch/run.ts"
@@ -26,9 +28,11 @@ export const handlers = {
   GetConsoleScreenshot: getConsoleScreenshot,
   GetPasswordData: getPasswordData,
   ModifyInstanceAttribute: modifyInstanceAttribute,
+  ModifyInstanceCpuOptions: modifyInstanceCpuOptions,
   ModifyInstanceMaintenanceOptions: modifyInstanceMaintenanceOptions,
   ModifyInstanceMetadataOptions: modifyInstanceMetadataOptions,
   ModifyInstancePlacement: modifyInstancePlacement,
+  ModifyPrivateDnsNameOptions: modifyPrivateDnsNameOptions,
   MonitorInstances: monitorInstances,
   RebootInstances: rebootInstances,
   ReportInstanceStatus: reportInstanceStatus,

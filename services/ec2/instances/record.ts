@@ -4,6 +4,7 @@ import { platformDetails, usageOperation } from "../images/platform.ts"
 import type { Seat } from "../capacity-reservations/seats.ts"
 import type { CapacityWish } from "../capacity-reservations/wish.ts"
 import { type CpuCredits, creditsOf } from "../credits/families.ts"
+import type { PrivateDnsName } from "../network-interfaces/names.ts"
 import type { Checks, Impairment } from "./checks.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
@@ -39,6 +40,8 @@ export interface InstanceRecord extends Tagged {
   /** Of the image it was launched from; absent is Linux. */
   readonly platform?: "windows"
   readonly vcpus: number
+  /** Where other than its type's were chosen: `vcpus` is their product. */
+  readonly cpu?: CpuOptions
   readonly memoryMiB: number
   readonly keyName?: string
   /** OpenSSH line, as the key pair held it at launch. */
@@ -76,6 +79,7 @@ export interface InstanceRecord extends Tagged {
   readonly publicAddress?: string
   readonly dnsName: string
   readonly publicDnsName?: string
+  readonly privateDnsName?: PrivateDnsName
   readonly starts: number
   readonly resets: number
   readonly machineVersion?: string
@@ -98,6 +102,12 @@ export interface TemporaryKey {
   /** A line of authorized_keys. */
   readonly key: string
   readonly untilMs: number
+}
+
+export interface CpuOptions {
+  readonly cores: number
+  /** Of each core. */
+  readonly threads: number
 }
 
 export interface Placement {

@@ -17,6 +17,7 @@ import { account } from "./account.ts"
 import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
 import { dedicatedHosts } from "./dedicated-hosts.ts"
+import { dhcpOptions } from "./dhcp-options.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
@@ -26,11 +27,13 @@ import { allowedImages } from "./allowed-images.ts"
 import { imageAttributes } from "./image-attributes.ts"
 import { imageStates } from "./image-states.ts"
 import { images } from "./images.ts"
+import { interfaceAttributes } from "./interface-attributes.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
 import { instanceConnect } from "./instance-connect.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
+import { networkNames } from "./network-names.ts"
 import { placementGroups } from "./placement-groups.ts"
 import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
@@ -43,6 +46,7 @@ import { ssm } from "./ssm.ts"
 import { tagging } from "./tagging.ts"
 import { cloudtrail } from "./cloudtrail.ts"
 import { s3Checks } from "./s3.ts"
+import { vpcParts } from "./vpc-parts.ts"
 import { tags } from "./tags.ts"
 
 export type Check = (cloud: TestCloud) => Promise<void>
@@ -54,6 +58,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...capacityReservations,
   ...credits,
   ...dedicatedHosts,
+  ...dhcpOptions,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,
@@ -66,13 +71,16 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...instanceAttributes,
   ...instanceSettings,
   ...instances,
+  ...interfaceAttributes,
   ...keyPairs,
+  ...networkNames,
   ...placementGroups,
   ...launchTemplates,
   ...prefixLists,
   ...resources,
   ...rules,
   ...snapshots,
+  ...vpcParts,
   ...tags,
 }
 

@@ -9,12 +9,14 @@ import { defaultCredits, readCredits } from "../../credits/defaults.ts"
 import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
+import type { PrivateDnsName } from "../../network-interfaces/names.ts"
 import { type GroupWish, readGroupWish } from "../../placement-groups/members.ts"
 import { tagsFor } from "../../tags/specifications.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
 import { readMaintenanceOptions } from "../maintenance.ts"
 import { launchMetadataOptions } from "../metadata-options.ts"
-import type { InstanceAttributes } from "../record.ts"
+import { readCpuOptions } from "../cpu-options.ts"
+import type { CpuOptions, InstanceAttributes } from "../record.ts"
 import { type DeviceWish, readDevices } from "./devices.ts"
 import { type InterfaceWish, readInterface } from "./interface.ts"
 
@@ -25,6 +27,7 @@ export interface LaunchWish {
   readonly max: number
   readonly image: string
   readonly type: string
+  readonly cpu?: CpuOptions
   readonly keyName?: string
   readonly userData?: string
   readonly zone?: string
@@ -34,6 +37,8 @@ export interface LaunchWish {
   readonly attributes: InstanceAttributes
   readonly clientToken?: string
   readonly hibernation: boolean
+  /** What is missing is as the subnet says. */
+  readonly privateDnsName: Partial<PrivateDnsName>
   readonly capacity?: CapacityWish
   readonly host?: HostWish
   readonly tags: {
@@ -51,7 +56,6 @@ export const userDataBytes = 16_384
 
 const notDone = [
   "AdditionalInfo",
-  "CpuOptions",
   "ElasticGpuSpecification",
   "ElasticInferenceAccelerators",
   "EnclaveOptions",
@@ -64,7 +68,6 @@ const notDone = [
   "LicenseSpecifications",
   "NetworkPerformanceOptions",
   "Operator",
-  "PrivateDnsNameOptions",
   "RamdiskId",
   "SecondaryInterfaces",
 ] as const
@@ -78,6 +81,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
   const tags = (type: string) => tagsFor(input.TagSpecifications, type, allowed)
   const type = input.InstanceType ?? defaultType
   const cpuCredits = readCreditSpecification(input, type, settings)
+  const cpu = readCpuOptions("RunInstances", input.CpuOptions)
   const capacity = readCapacityWish(input.CapacityReservationSpecification)
   return {
     min,
@@ -101,6 +105,8 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
         : { maintenance: readMaintenanceOptions(input.MaintenanceOptions) }),
     },
     ...(capacity && { capacity }),
+    ...(cpu && { cpu }),
+    privateDnsName: readPrivateDnsName(input.PrivateDnsNameOptions),
     hibernation: input.HibernationOptions?.Configured === true,
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
     ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),
@@ -108,6 +114,15 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
     ...readPlacement(input.Placement),
     ...(input.ClientToken === undefined ? {} : { clientToken: input.ClientToken }),
   }
+}
+
+function readPrivateDnsName(options: Run["PrivateDnsNameOptions"] = {}): Partial<PrivateDnsName> {
+  const { HostnameType: type, EnableResourceNameDnsARecord: aRecord } = options
+  if (options.EnableResourceNameDnsAAAARecord === true)
+    throw raise("UnsupportedOperation", {
+      operation: "RunInstances with PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
+    })
+  return { ...(type && { hostnameType: type }), ...(aRecord === undefined ? {} : { aRecord }) }
 }
 
 function refuseWhatIsNotDone(input: Run): void {

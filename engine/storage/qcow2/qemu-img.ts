@@ -1,5 +1,7 @@
 /** qemu-img as a child process: never through a shell, formats always named, so that no file is probed. */
 import { execFile, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { closeSync, openSync, unlinkSync, writeSync } from "node:fs"
 import { shortened, timed } from "#lib/trace.ts"
 import { StorageError, storageError } from "../errors.ts"
 import { readHeader } from "../qcow2-header.ts"
@@ -72,8 +74,8 @@ export async function copyDisk(from: Layer, to: Omit<Layer, "backing">): Promise
     ["from", from.secret],
     ["to", to.secret],
   ].flatMap(([id, value]) => (value === undefined ? [] : [{ id, value }]))
-  // By pipes: neither a file nor the list of processes shows one.
-  const objects = secrets.flatMap(({ id }, index) => ["--object", `secret,id=${id},file=/dev/fd/${index + 3}`])
+  // By descriptors: neither a name nor the list of processes shows one.
+  const objects = secrets.flatMap(({ id }, index) => ["--object", `secret,id=${id},file=/proc/self/fd/${index + 3}`])
   const words = ["convert", "-q", "-n", "--target-is-zero", ...objects, "--target-image-opts"]
   const args = [...words, `json:${JSON.stringify(source)}`, target.join(",")]
   await timed(
@@ -88,21 +90,40 @@ export async function copyDisk(from: Layer, to: Omit<Layer, "backing">): Promise
 }
 
 /** Runs it with these texts to be read from descriptors 3 and on. */
-function withInputs(args: readonly string[], inputs: readonly string[]): Promise<void> {
+async function withInputs(args: readonly string[], inputs: readonly string[]): Promise<void> {
+  const files: number[] = []
+  try {
+    for (const text of inputs) files.push(openNameless(text))
+    await runFor(convertMs, args, files)
+  } finally {
+    for (const file of files) closeSync(file)
+  }
+}
+
+/** In memory: its name is gone before the text is in it. */
+function openNameless(text: string): number {
+  const name = `/dev/shm/.fractus-${randomUUID()}`
+  const file = openSync(name, "wx+", 0o600)
+  try {
+    unlinkSync(name)
+    writeSync(file, text, 0)
+    return file
+  } catch (error) {
+    closeSync(file)
+    throw error
+  }
+}
+
+function runFor(timeoutMs: number, args: readonly string[], files: readonly number[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn("qemu-img", args, {
-      stdio: ["ignore", "ignore", "pipe", ...inputs.map(() => "pipe" as const)],
+      stdio: ["ignore", "ignore", "pipe", ...files],
       env: { PATH: process.env["PATH"], LC_ALL: "C" },
-      timeout: convertMs,
+      timeout: timeoutMs,
       killSignal: "SIGKILL",
     })
     let said = ""
-    child.stderr?.on("data", (bytes: Buffer) => (said = `${said}${bytes.toString("latin1")}`.slice(0, 4096)))
-    for (const [index, text] of inputs.entries()) {
-      const pipe = child.stdio[index + 3]
-      pipe?.on("error", () => {})
-      if (pipe && "end" in pipe) pipe.end(text)
-    }
+    child.stderr?.on("data", (bytes: Buffer) => (said = `${said}${bytes.toString("utf8")}`.slice(0, 4096)))
     child.once("error", (error) => reject(new StorageError("failed", "qemu-img cannot be run", { cause: error })))
     child.once("close", (code, signal) => {
       if (code === 0) resolve()

@@ -1,13 +1,13 @@
 /** EC2 Instance Connect. https://docs.aws.amazon.com/ec2-instance-connect/latest/APIReference/Welcome.html */
 import type * as SDK from "@aws-sdk/client-ec2-instance-connect"
 import type { Call, Cloud } from "#cloud/call.ts"
-import { commonErrors, defineErrors } from "#cloud/errors.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
-import { Fault } from "#lib/fault.ts"
 import type { Input, Operation, Output } from "#wire/typed.ts"
 import { reassignGuest } from "../ec2/instances/assignment.ts"
 import { instanceKind, type TemporaryKey } from "../ec2/instances/record.ts"
-import { readPublicKey, toAuthorizedKey } from "../ec2/key-pairs/public-key.ts"
+import { raise } from "./errors.ts"
+import { invalid, readKey, requireInstanceId } from "./read.ts"
+import { sendSerialConsoleSshPublicKey } from "./serial-console.ts"
 
 type Handler<O extends Operation<typeof SDK>> = (
   input: Input<typeof SDK, O>,
@@ -15,32 +15,20 @@ type Handler<O extends Operation<typeof SDK>> = (
 ) => Promise<Output<typeof SDK, O>>
 type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
 
-export const errors = {
-  ...commonErrors,
-  EC2InstanceNotFoundException: [404, "The instance {id} was not found."],
-  EC2InstanceStateInvalidException: [400, "The instance {id} is not running."],
-  InvalidArgsException: [400, "{detail}"],
-  ThrottlingException: [429, "The instance {id} has {limit} keys that did not expire yet."],
-} as const
-const raise = defineErrors(errors)
-
 /** How long a key can be used. */
 const keptMs = 60_000
 /** Keys of one instance at a time: EC2 limits calls, by figures that it does not tell. */
 const maxKeys = 20
 
-/** Shapes of the service's own model. */
-const instanceId = /^i-[a-f0-9]{8,30}$/
 const osUser = /^[A-Za-z_][A-Za-z0-9@._-]{0,30}[A-Za-z0-9$_-]?$/
-const keyLengths = [80, 4096] as const
 
 /**
  * SendSSHPublicKey: for 60 seconds the guest reads the key in its metadata, managed-ssh-keys/active-keys/<user>, where an ssh server that knows
  * EC2 Instance Connect looks for it. Whether there is such a user is the guest's affair.
  */
 const sendSshPublicKey: Handler<"SendSSHPublicKey"> = async (input, call) => {
-  const { InstanceId: id = "", InstanceOSUser: user = "", AvailabilityZone: zone } = input
-  if (!instanceId.test(id)) throw invalid(`The instance ID '${id.slice(0, 64)}' is not valid.`)
+  const { InstanceOSUser: user = "", AvailabilityZone: zone } = input
+  const id = requireInstanceId(input.InstanceId)
   if (!osUser.test(user)) throw invalid(`The OS user '${user.slice(0, 64)}' is not valid.`)
   const key = readKey(input.SSHPublicKey ?? "", user)
   const instance = await call.find(instanceKind, id)
@@ -60,30 +48,10 @@ const sendSshPublicKey: Handler<"SendSSHPublicKey"> = async (input, call) => {
   return { RequestId: call.info.requestId, Success: true }
 }
 
-/** "Supported SSH key types are RSA (OpenSSH and SSH2) and ED25519, the lengths 2048 and 4096": as a line of authorized_keys. */
-function readKey(text: string, comment: string): string {
-  const [min, max] = keyLengths
-  if (text.length < min || text.length > max)
-    throw invalid(`The SSH public key must have between ${min} and ${max} characters.`)
-  const key = orUndefined(() => readPublicKey(Buffer.from(text)))
-  if (key === undefined || key.asymmetricKeyDetails?.modulusLength === 1024)
-    throw invalid("The SSH public key is not a valid RSA or ED25519 key.")
-  return toAuthorizedKey(key, comment)
-}
-
-/** A refused key is undefined: its error is EC2's own. */
-function orUndefined<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof Fault) return undefined
-    throw error
-  }
-}
-
-const invalid = (detail: string) => raise("InvalidArgsException", { detail })
-
-export const handlers = { SendSSHPublicKey: sendSshPublicKey } satisfies Handlers
+export const handlers = {
+  SendSerialConsoleSSHPublicKey: sendSerialConsoleSshPublicKey,
+  SendSSHPublicKey: sendSshPublicKey,
+} satisfies Handlers
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

@@ -14,6 +14,8 @@ export interface SettingsRecord extends Tagged {
     /** ARN; absent: the AWS managed key. */
     readonly key?: string
   }
+  /** Whether access to serial consoles is enabled; absent: never was. */
+  readonly serialConsole?: boolean
   /** Values of quotas that were raised, by code. */
   readonly quotas?: { readonly [code: string]: number }
 }

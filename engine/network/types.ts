@@ -29,6 +29,18 @@ export interface Subnet {
   readonly internet: boolean
 }
 
+/** What DHCP says besides addresses and routers. */
+export interface DhcpOptions {
+  /** Domains to search, the first of them the client's own. */
+  readonly domainNames: readonly string[]
+  /** Addresses; "resolver" stands for the network's own. */
+  readonly nameServers: readonly string[]
+  readonly ntpServers: readonly string[]
+  readonly netbiosNameServers: readonly string[]
+  /** 1, 2, 4 or 8 (RFC 2132, 8.7). */
+  readonly netbiosNodeType?: number
+}
+
 export interface NetworkSpec {
   readonly id: string
   /** Unique in the home, 1..4095: names devices and tables. */
@@ -37,8 +49,11 @@ export interface NetworkSpec {
   readonly subnets: readonly Subnet[]
   readonly groups: readonly Group[]
   readonly ports: readonly PortSpec[]
-  /** What DHCP hands out. */
+  /** What DHCP hands out, beside the network's own resolver, where `dhcp` is missing. */
   readonly domainName: string
+  readonly dhcp?: DhcpOptions
+  /** Whether the network's resolver answers nobody ("off"), or all but names of ports ("no-port-names"). Missing: it knows all. */
+  readonly resolver?: "off" | "no-port-names"
 }
 
 export interface PortSpec {
@@ -48,8 +63,10 @@ export interface PortSpec {
   readonly subnet: string
   readonly mac: string
   readonly address: string
-  /** Host name for DHCP ("ip-172-31-0-11"). */
+  /** Host name for DHCP ("ip-172-31-0-11"), and the name that its address has. */
   readonly hostName: string
+  /** Labels by which its address is found, besides that of the address itself ("ip-172-31-0-11"). */
+  readonly names?: readonly string[]
   readonly publicAddress?: string
   readonly groups: readonly string[]
   /** Drop packets whose source is not the port's own address. */
@@ -61,6 +78,11 @@ export interface PortHandle {
   /** Where the tap stands until it is plugged: an empty namespace of the guest's own. */
   readonly namespace: string
   readonly mtu: number
+}
+
+export interface TapPlace {
+  readonly device: string
+  readonly namespace: string
 }
 
 export interface NetworkEngine {
@@ -78,14 +100,13 @@ export interface NetworkEngine {
   /** Make the tap, owned by `uid`, in the guest's own empty namespace. Idempotent; a plugged port stays where it is. */
   createPort(network: string, port: PortSpec, uid: number): Promise<PortHandle>
   /**
-   * Move the opened tap into the network and let packets pass. Idempotent. `from`: the tap of a port that was not created, another's until
-   * now; it becomes the port's.
+   * Move the opened tap into the network, where it is down and nothing leads to it until it is plugged; also beside a change of the
+   * network, which need not know of the port yet. Idempotent. `from`: the tap of a port that was not created, another's until now; it
+   * becomes the port's.
    */
-  plugPort(
-    network: string,
-    portId: string,
-    from?: { readonly device: string; readonly namespace: string },
-  ): Promise<void>
+  bringPort(network: string, port: PortSpec, from?: TapPlace): Promise<void>
+  /** Let packets pass through the tap, which is moved into the network first where it was not brought. Idempotent. */
+  plugPort(network: string, portId: string, from?: TapPlace): Promise<void>
   /**
    * Remove tap and guest namespace. Idempotent. `number`, the port's own, finds what a process that is gone made for a port that no
    * network's specification names any more.

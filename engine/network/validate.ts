@@ -3,7 +3,7 @@
  * parts of commands, files and rule sets: so each string is matched against what it may be, never escaped.
  */
 import { contains, holds, parseAddress, parseCidr } from "./addresses.ts"
-import type { Group, NetworkSpec, PortSpec, Rule, Subnet } from "./types.ts"
+import type { DhcpOptions, Group, NetworkSpec, PortSpec, Rule, Subnet } from "./types.ts"
 
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/
 const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i
@@ -11,8 +11,15 @@ const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}
 const unicastMac = /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i
 const protocols = new Set(["tcp", "udp", "icmp", "icmpv6", "-1"])
 
-/** Most of each in one network: beyond it a rule set would no longer load in time. */
-export const limits = { ports: 4096, groups: 2500, subnets: 200, rulesPerGroup: 1000, groupsPerPort: 16 }
+/** Most of each in one network: beyond it a rule set would no longer load in time. Groups are a Region's 2,500 and its default one. */
+export const limits = {
+  ports: 4096,
+  groups: 2501,
+  subnets: 200,
+  rulesPerGroup: 1000,
+  groupsPerPort: 16,
+  serversPerOption: 4,
+}
 
 function check(holdsTrue: boolean, what: string): asserts holdsTrue {
   if (!holdsTrue) throw new Error(`invalid network: ${what}`)
@@ -57,7 +64,8 @@ export function checkPort(port: PortSpec, subnet: Subnet | undefined): void {
   checkIdentifier("port", port.id)
   check(whole(port.number, 1, 4194303), `port number ${port.number}`)
   check(unicastMac.test(port.mac), `MAC ${JSON.stringify(port.mac).slice(0, 40)}`)
-  check(hostLabel.test(port.hostName), `host name ${JSON.stringify(port.hostName).slice(0, 80)}`)
+  for (const name of [port.hostName, ...(port.names ?? [])])
+    check(hostLabel.test(name), `host name ${JSON.stringify(name).slice(0, 80)}`)
   check(port.groups.length <= limits.groupsPerPort, `too many groups on ${port.id}`)
   unique("group", port.groups)
   for (const group of port.groups) checkIdentifier("group", group)
@@ -68,11 +76,24 @@ export function checkPort(port: PortSpec, subnet: Subnet | undefined): void {
   check(port.address !== subnet.gateway, `${port.address} is the router's`)
 }
 
+function checkDhcp(dhcp: DhcpOptions): void {
+  for (const name of dhcp.domainNames) check(name.length <= 253 && domain.test(name), "domain name")
+  for (const server of dhcp.nameServers) if (server !== "resolver") parseAddress(server)
+  for (const server of [...dhcp.ntpServers, ...dhcp.netbiosNameServers]) parseAddress(server)
+  // All of an option's text is in one message.
+  check(dhcp.domainNames.join(" ").length <= 255, "domain names")
+  for (const servers of [dhcp.nameServers, dhcp.ntpServers, dhcp.netbiosNameServers])
+    check(servers.length <= limits.serversPerOption, "too many servers")
+  const { netbiosNodeType: type } = dhcp
+  check(type === undefined || [1, 2, 4, 8].includes(type), `NetBIOS node type ${type}`)
+}
+
 /** The whole spec. Throws an Error saying what is wrong; then nothing has been done. */
 export function checkNetwork(spec: NetworkSpec): void {
   checkIdentifier("network", spec.id)
   check(whole(spec.number, 1, 4095), `network number ${spec.number}`)
   check(spec.domainName.length <= 253 && domain.test(spec.domainName), "domain name")
+  if (spec.dhcp !== undefined) checkDhcp(spec.dhcp)
   const range = parseCidr(spec.cidr)
   check(range.prefixLength >= 8 && range.prefixLength <= 28, `CIDR ${spec.cidr}`)
   check(!holds(range, parseAddress("169.254.169.254")) && !holds(range, parseAddress("127.0.0.1")), `CIDR ${spec.cidr}`)

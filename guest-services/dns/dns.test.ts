@@ -90,6 +90,14 @@ const dataOf = ({ answers = [] }: Packet) =>
   answers.map((answer) => (answer.type === "A" || answer.type === "PTR" ? answer.data : ""))
 const rcodeOf = (answer: Packet) => (answer.flags ?? 0) & 15
 
+/** While the guest's network says this besides. */
+async function inNetwork(more: object, body: () => Promise<void>): Promise<void> {
+  const path = join(directory, "vpc-1.json")
+  const before = await readFile(path, "utf8")
+  await writeFile(path, JSON.stringify({ ...JSON.parse(before), ...more }))
+  await body().finally(() => writeFile(path, before))
+}
+
 test("private names, their reverse, and the metadata service's", async () => {
   upstreamAnswers = () => []
   assert.deepEqual(dataOf(await ask("ip-172-31-0-11.ec2.internal")), ["172.31.0.11"])
@@ -102,6 +110,44 @@ test("private names, their reverse, and the metadata service's", async () => {
   for (const name of ["nobody.ec2.internal", "ip-1-2-3-256.ec2.internal", "a.ip-1-2-3-4.ec2.internal"]) {
     assert.equal(rcodeOf(await ask(name)), 3, name)
   }
+})
+
+test("labels besides addresses, and what an address is called", async () => {
+  upstreamAnswers = () => []
+  const label = "i-0123456789abcdef0"
+  const named = { names: { [label]: "172.31.0.11" }, hostNames: { "172.31.0.11": label } }
+  await inNetwork(named, async () => {
+    assert.deepEqual(dataOf(await ask(`${label}.ec2.internal`)), ["172.31.0.11"])
+    assert.deepEqual(dataOf(await ask(`${label.toUpperCase()}.ec2.internal`)), ["172.31.0.11"])
+    assert.deepEqual(dataOf(await ask("ip-172-31-0-11.ec2.internal")), ["172.31.0.11"])
+    assert.deepEqual(dataOf(await ask("11.0.31.172.in-addr.arpa", "PTR")), [`${label}.ec2.internal`])
+    assert.deepEqual(dataOf(await ask("12.0.31.172.in-addr.arpa", "PTR")), ["ip-172-31-0-12.ec2.internal"])
+    for (const name of ["constructor", "i-0123456789abcdef1"])
+      assert.equal(rcodeOf(await ask(`${name}.ec2.internal`)), 3)
+  })
+})
+
+test("a network without names of its ports has the metadata service's and everybody else's", async () => {
+  upstreamAnswers = (query) => [answered(query)]
+  await inNetwork({ resolver: "no-port-names" }, async () => {
+    assert.equal(rcodeOf(await ask("ip-172-31-0-11.ec2.internal")), 3)
+    assert.deepEqual(dataOf(await ask("instance-data.ec2.internal")), ["169.254.169.254"])
+    assert.deepEqual(dataOf(await ask("ec2-198-18-0-5.compute-1.amazonaws.com")), ["198.18.0.5"])
+    assert.deepEqual(dataOf(await ask("example.com")), ["192.0.2.7"])
+  })
+  assert.deepEqual(dataOf(await ask("ec2-198-18-0-5.compute-1.amazonaws.com")), ["172.31.0.11"])
+})
+
+test("a network whose resolver is off hears nothing, while its neighbour is answered", async () => {
+  upstreamAnswers = (query) => [answered(query)]
+  await inNetwork({ resolver: "off" }, async () => {
+    const silent = send(query("example.com"), "127.0.0.2", 1000).then(
+      () => "answered",
+      () => "silent",
+    )
+    assert.deepEqual(dataOf(await ask("example.com", "A", "127.0.0.3")), ["192.0.2.7"])
+    assert.equal(await silent, "silent")
+  })
 })
 
 test("other names come from upstream, under the guest's own id", async () => {

@@ -46,11 +46,10 @@ export function dnsServer({ documents, clock, upstreams, publicCidr }: DnsOption
     if (query.kind === "malformed") return errorTo(message, query.rcode)
     const document = documents.of(source)
     if (document === undefined) return answerTo(query.packet, rcodes.refused)
-    const own = answerFromZone(query.question, {
-      domainName: document.domainName,
-      pool,
-      privateAddresses: () => documents.network(document.network)?.privateAddresses ?? {},
-    })
+    const network = documents.network(document.network)
+    // As if nobody were there: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html#vpc-dns-support
+    if (network?.resolver === "off") return undefined
+    const own = answerFromZone(query.question, { domainName: document.domainName, pool, network })
     if (own?.kind === "answers") return answerTo(query.packet, rcodes.ok, own.answers)
     if (own?.kind === "none") return answerTo(query.packet, rcodes.noSuchName)
     const leave = forwarding.enter(source)

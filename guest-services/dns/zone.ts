@@ -1,6 +1,7 @@
 /** The names that a guest's resolver answers by itself: its private zone and the public names of our pool, as AmazonProvidedDNS does. */
 import type { Answer } from "dns-packet"
 import { isIPv4 } from "node:net"
+import type { NetworkDocument } from "#host/protocol/types.ts"
 import type { Question } from "./messages.ts"
 
 /** "none": the zone is ours and has no such name. Undefined: not ours, ask upstream. */
@@ -14,14 +15,19 @@ const metadataAddress = "169.254.169.254"
 
 const isPrivate = (address: string) => /^(10\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.)/.test(address)
 
-function addressOfName(label: string): string | undefined {
+function addressOfName(label: string, { network }: ZoneOf): string | undefined {
   if (label === "instance-data") return metadataAddress
+  if (network?.resolver === "no-port-names") return undefined
+  if (network?.names !== undefined && Object.hasOwn(network.names, label)) return network.names[label]
   const address = /^ip-([0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3})$/.exec(label)?.[1]?.replaceAll("-", ".")
   return address !== undefined && isIPv4(address) ? address : undefined
 }
 
-function nameOfAddress(address: string, domainName: string): string | undefined {
+function nameOfAddress(address: string, domainName: string, { network }: ZoneOf): string | undefined {
   if (address === metadataAddress) return `instance-data.${domainName}`
+  if (network?.resolver === "no-port-names") return undefined
+  const called = network?.hostNames
+  if (called !== undefined && Object.hasOwn(called, address)) return `${called[address]}.${domainName}`
   return isPrivate(address) ? `ip-${address.replaceAll(".", "-")}.${domainName}` : undefined
 }
 
@@ -50,9 +56,13 @@ export interface ZoneOf {
   /** Its private domain: "ec2.internal", or "<region>.compute.internal". */
   readonly domainName: string
   readonly pool: Pool | undefined
-  /** Public addresses of its own network, to private ones. Asked for public names only. */
-  readonly privateAddresses: () => Readonly<Record<string, string>>
+  /** What is known of its own network. */
+  readonly network: NetworkDocument | undefined
 }
+
+/** Public addresses of its own network that have names there, to private ones. */
+const privateAddresses = ({ network }: ZoneOf) =>
+  network === undefined || network.resolver === "no-port-names" ? {} : network.privateAddresses
 
 /** The domain of public names beside a private one's, as EC2 forms them: us-east-1 is older than regions' names are. */
 function publicDomain(domainName: string): string {
@@ -71,7 +81,7 @@ function addressOfPublicName(name: string, zone: ZoneOf): string | undefined {
   const [, dashed = "", domain] = publicName.exec(name) ?? []
   const address = dashed.replaceAll("-", ".")
   if (!holds(zone.pool, address)) return undefined
-  const inside = zone.privateAddresses()
+  const inside: Readonly<Record<string, string>> = privateAddresses(zone)
   // One network is in one region: its public addresses have no name in another's domain.
   const isOwn = Object.hasOwn(inside, address) && domain === publicDomain(zone.domainName.toLowerCase())
   return isOwn ? inside[address] : address
@@ -79,8 +89,8 @@ function addressOfPublicName(name: string, zone: ZoneOf): string | undefined {
 
 function reverseOf(address: string, zone: ZoneOf): string | undefined {
   const domain = zone.domainName.toLowerCase()
-  if (!holds(zone.pool, address)) return nameOfAddress(address, domain)
-  const isOwn = Object.hasOwn(zone.privateAddresses(), address)
+  if (!holds(zone.pool, address)) return nameOfAddress(address, domain, zone)
+  const isOwn = Object.hasOwn(privateAddresses(zone), address)
   return isOwn ? `ec2-${address.replaceAll(".", "-")}.${publicDomain(domain)}` : undefined
 }
 
@@ -105,6 +115,6 @@ export function answerFromZone(question: Question, zone: ZoneOf): ZoneAnswer {
   const label =
     name === "instance-data" ? name : name.endsWith(`.${domain}`) ? name.slice(0, -domain.length - 1) : undefined
   if (label === undefined) return name === domain ? { kind: "answers", answers: [] } : undefined
-  const address = addressOfName(label)
+  const address = addressOfName(label, zone)
   return address === undefined ? { kind: "none" } : found(question, "A", address)
 }

@@ -3,7 +3,7 @@
  * 0600 unix socket (one JSON value a line). Imported as types by `cloud/` and `services/`; it is all they know of hosts.
  */
 import type { Architecture, GuestAgent } from "#engine/hypervisor/types.ts"
-import type { Group, NetworkSpec, PortSpec } from "#engine/network/types.ts"
+import type { DhcpOptions, Group, NetworkSpec, PortSpec } from "#engine/network/types.ts"
 import type { VolumeSpec } from "#engine/storage/types.ts"
 
 /** What the metadata service answers to one guest. A flat tree: "meta-data/ami-id" -> text; directories follow from the keys. */
@@ -39,6 +39,12 @@ export interface ServedDocument extends MetadataDocument {
 export interface NetworkDocument {
   /** Public address -> private address of the interfaces that have one. */
   readonly privateAddresses: Readonly<Record<string, string>>
+  /** Label of the private zone -> address, besides the labels that say their address. */
+  readonly names?: Readonly<Record<string, string>>
+  /** Address -> label, of those that are not called by their address. */
+  readonly hostNames?: Readonly<Record<string, string>>
+  /** As in `NetworkSpec`. */
+  readonly resolver?: NetworkSpec["resolver"]
 }
 
 /** What a guest may compute, as an account of credits: minutes of one CPU. Where one is missing, all that `cpuQuotaPercent` allows. */
@@ -121,11 +127,13 @@ export interface VolumeAssignment extends VolumeSpec {
 /** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
 export interface TemplateAssignment extends WarmKind {
   readonly kind: "template"
+  /** Of its root volume; without, as large as the image. */
+  readonly sizeBytes?: number
   /** So many clones of it are kept waiting, as far as the host has memory; none where this is missing. */
   readonly pool?: number
 }
 export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment | TemplateAssignment
-export type { Group, NetworkSpec, PortSpec, VolumeSpec }
+export type { DhcpOptions, Group, NetworkSpec, PortSpec, VolumeSpec }
 
 export interface Assignment {
   readonly resource: string

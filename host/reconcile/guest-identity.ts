@@ -1,7 +1,7 @@
 /** What a guest is told that starts as a clone: the same that the metadata service and DHCP tell one that boots. */
 import type { Identity } from "#engine/hypervisor/types.ts"
 import { formatAddress, parseCidr } from "#engine/network/addresses.ts"
-import type { GuestSpec } from "../protocol/types.ts"
+import type { GuestSpec, NetworkAssignment } from "../protocol/types.ts"
 import type { World } from "./world.ts"
 
 /**
@@ -24,6 +24,14 @@ export function bootsFor(userData: Uint8Array): string | undefined {
   return plain && !loginKeys.test(text) ? undefined : "its user-data may say who logs in"
 }
 
+/** What a DHCP client would write to /etc/resolv.conf. */
+function resolverText({ cidr, dhcp, domainName }: NetworkAssignment): string {
+  const own = formatAddress(parseCidr(cidr).first + 2)
+  const { domainNames, nameServers } = dhcp ?? { domainNames: [domainName], nameServers: ["resolver"] }
+  const servers = nameServers.map((server) => `nameserver ${server === "resolver" ? own : server}\n`)
+  return `${domainNames.length > 0 ? `search ${domainNames.join(" ")}\n` : ""}${servers.join("")}`
+}
+
 /** The identity, or why this guest has to find out by itself. */
 export function identityOf(wish: GuestSpec, world: Pick<World, "entry">): Identity | string {
   const { metadata, ports } = wish
@@ -35,6 +43,11 @@ export function identityOf(wish: GuestSpec, world: Pick<World, "entry">): Identi
   if (network?.kind !== "network" || !subnet) return "its network is not known"
   const hostName = metadata.tree["meta-data/local-hostname"]
   if (hostName === undefined) return "its metadata has no host name"
+  // What the agent in the guest takes.
+  if (hostName.length > 64) return "its host name is too long for one that is not told by DHCP"
+  const { ntpServers = [], netbiosNameServers = [], netbiosNodeType } = network.dhcp ?? {}
+  if (ntpServers.length + netbiosNameServers.length > 0 || netbiosNodeType !== undefined)
+    return "its DHCP options tell more than names"
   const { cidr, gateway } = subnet
   return {
     hostName,
@@ -42,7 +55,7 @@ export function identityOf(wish: GuestSpec, world: Pick<World, "entry">): Identi
     address: first.port.address,
     prefixLength: Number(cidr.slice(cidr.indexOf("/") + 1)),
     gateway,
-    resolver: `search ${network.domainName}\nnameserver ${formatAddress(parseCidr(network.cidr).first + 2)}\n`,
+    resolver: resolverText(network),
     userData: Buffer.from(metadata.userData ?? "", "base64"),
   }
 }

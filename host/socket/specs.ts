@@ -3,6 +3,7 @@ import type { Rule, Subnet } from "#engine/network/types.ts"
 import type {
   Assignment,
   CpuAccount,
+  DhcpOptions,
   Group,
   GroupAssignment,
   GuestSpec,
@@ -48,6 +49,7 @@ const port: Check<PortSpec> = shape<PortSpec>({
   mac,
   address,
   hostName,
+  names: optional(list(hostName, 16)),
   publicAddress: optional(address),
   groups: list(id, 16),
   checkSource: flag,
@@ -132,6 +134,14 @@ const guest: Check<GuestSpec> = shape<GuestSpec>({
   afterCrash: optional(oneOf("restart", "stay")),
 })
 
+const dhcpOptions = shape<DhcpOptions>({
+  domainNames: list(domainName, 16),
+  nameServers: list((value, at) => (value === "resolver" ? value : address(value, at)), 4),
+  ntpServers: list(address, 4),
+  netbiosNameServers: list(address, 4),
+  netbiosNodeType: optional(whole(1, 8)),
+})
+
 const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
   kind: oneOf("network"),
   id,
@@ -139,6 +149,8 @@ const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
   cidr: cidr(4),
   subnets: list(subnet, 1_000),
   domainName,
+  dhcp: optional(dhcpOptions),
+  resolver: optional(oneOf("off", "no-port-names")),
 })
 
 /** Of a warm template. */
@@ -156,7 +168,12 @@ const spec: Check<Spec> = byKind<Spec>({
     image: optional(id),
     key: optional(id),
   }),
-  template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest, pool: optional(whole(0, 1_000)) }),
+  template: shape<TemplateAssignment>({
+    kind: oneOf("template"),
+    ...kindOfGuest,
+    sizeBytes: optional(whole(1, 2 ** 50)),
+    pool: optional(whole(0, 1_000)),
+  }),
 })
 
 /** A spec belongs to the resource that it names. */

@@ -3,7 +3,7 @@ import { commonErrors, defineErrors } from "#cloud/errors.ts"
 
 export const errors = {
   ...commonErrors,
-  EC2InstanceNotFoundException: [404, "The instance {id} was not found."],
+  EC2InstanceNotFoundException: [400, "The instance {id} was not found."],
   EC2InstanceStateInvalidException: [400, "The instance {id} is not running."],
   EC2InstanceTypeInvalidException: [
     400,
@@ -11,7 +11,7 @@ export const errors = {
   ],
   InvalidArgsException: [400, "{detail}"],
   SerialConsoleAccessDisabledException: [
-    403,
+    400,
     "Your account is not authorized to use the EC2 Serial Console. To authorize your account, run the EnableSerialConsoleAccess API.",
   ],
   SerialConsoleSessionLimitExceededException: [
@@ -19,7 +19,7 @@ export const errors = {
     "The instance currently has 1 active serial console session. Only 1 session is supported at a time.",
   ],
   SerialConsoleSessionUnavailableException: [500, "Unable to start a serial console session. Please try again."],
-  ThrottlingException: [429, "The instance {id} has {limit} keys that did not expire yet."],
+  ThrottlingException: [400, "The instance {id} has {limit} keys that did not expire yet."],
 } as const
 
 export const raise = defineErrors(errors)

@@ -8,7 +8,7 @@ import { readSettings } from "../ec2/account/settings.ts"
 import { findInstanceType } from "../ec2/instance-types/data.ts"
 import { instanceKind } from "../ec2/instances/record.ts"
 import { raise } from "./errors.ts"
-import { invalid, readKey, requireInstanceId } from "./read.ts"
+import { readKey } from "./read.ts"
 
 interface Given {
   readonly InstanceId?: string | undefined
@@ -17,8 +17,7 @@ interface Given {
 }
 
 export async function sendSerialConsoleSshPublicKey(input: Given, call: Call) {
-  const id = requireInstanceId(input.InstanceId)
-  if (input.SerialPort !== undefined && input.SerialPort !== 0) throw invalid("The serial port must be 0.")
+  const { InstanceId: id = "" } = input
   const [type, body] = readKey(input.SSHPublicKey ?? "", "").split(" ")
   const instance = await call.find(instanceKind, id)
   if (instance === undefined) throw raise("EC2InstanceNotFoundException", { id })

@@ -6,7 +6,7 @@ import type { Input, Operation, Output } from "#wire/typed.ts"
 import { reassignGuest } from "../ec2/instances/assignment.ts"
 import { instanceKind, type TemporaryKey } from "../ec2/instances/record.ts"
 import { raise } from "./errors.ts"
-import { invalid, readKey, requireInstanceId } from "./read.ts"
+import { readKey } from "./read.ts"
 import { sendSerialConsoleSshPublicKey } from "./serial-console.ts"
 
 type Handler<O extends Operation<typeof SDK>> = (
@@ -20,16 +20,12 @@ const keptMs = 60_000
 /** Keys of one instance at a time: EC2 limits calls, by figures that it does not tell. */
 const maxKeys = 20
 
-const osUser = /^[A-Za-z_][A-Za-z0-9@._-]{0,30}[A-Za-z0-9$_-]?$/
-
 /**
  * SendSSHPublicKey: for 60 seconds the guest reads the key in its metadata, managed-ssh-keys/active-keys/<user>, where an ssh server that knows
  * EC2 Instance Connect looks for it. Whether there is such a user is the guest's affair.
  */
 const sendSshPublicKey: Handler<"SendSSHPublicKey"> = async (input, call) => {
-  const { InstanceOSUser: user = "", AvailabilityZone: zone } = input
-  const id = requireInstanceId(input.InstanceId)
-  if (!osUser.test(user)) throw invalid(`The OS user '${user.slice(0, 64)}' is not valid.`)
+  const { InstanceId: id = "", InstanceOSUser: user = "", AvailabilityZone: zone } = input
   const key = readKey(input.SSHPublicKey ?? "", user)
   const instance = await call.find(instanceKind, id)
   if (instance === undefined || (zone !== undefined && zone !== instance.record.zone))

@@ -40,6 +40,7 @@ export const errors = {
   "InvalidAMIID.Unavailable": [400, "The image ID '{id}' is not available: it is {state}"],
   "InvalidAddress.NotFound": [400, "Address '{ip}' not found."],
   "InvalidAssociationID.NotFound": [400, "The association ID '{id}' does not exist"],
+  "InvalidAttachmentID.NotFound": [400, "The attachment ID '{id}' does not exist"],
   InvalidBlockDeviceMapping: [400, "{detail}"],
   "InvalidGroup.Duplicate": [400, "The security group '{name}' already exists for VPC '{vpc}'"],
   "InvalidGroup.NotFound": [400, "The security group '{name}' does not exist{where}"],
@@ -90,6 +91,7 @@ export const errors = {
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
   MissingInput: [400, "{detail}"],
   OperationNotPermitted: [400, "{detail}"],
+  NetworkInterfaceLimitExceeded: [400, "The maximum number of network interfaces has been reached."],
   PlacementGroupLimitExceeded: [
     400,
     "The maximum number of placement groups ({limit}) for this Region has been reached.",

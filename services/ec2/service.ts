@@ -6,8 +6,10 @@ import type { Observed } from "#host/protocol/types.ts"
 import { handlers as account } from "./account/handlers.ts"
 import { handlers as addresses } from "./addresses/handlers.ts"
 import { handlers as capacityReservations } from "./capacity-reservations/handlers.ts"
+import { handlers as cidrReservations } from "./cidr-reservations/handlers.ts"
 import { handlers as credits } from "./credits/handlers.ts"
 import { handlers as dedicatedHosts } from "./dedicated-hosts/handlers.ts"
+import { handlers as dhcpOptions } from "./dhcp-options/handlers.ts"
 import { handlers as ebsEncryption } from "./ebs-encryption/handlers.ts"
 import { handlers as eventWindows } from "./event-windows/handlers.ts"
 import { handlers as fastLaunch } from "./fast-launch/handlers.ts"
@@ -22,6 +24,7 @@ import { roomInTurn } from "./instances/launch/in-turn.ts"
 import { handlers as keyPairs } from "./key-pairs/handlers.ts"
 import { handlers as launchTemplates } from "./launch-templates/handlers.ts"
 import { handlers as metadataDefaults } from "./metadata-defaults/handlers.ts"
+import { handlers as networkAcls } from "./network-acls/handlers.ts"
 import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
 import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
@@ -38,8 +41,10 @@ export const handlers = {
   ...account,
   ...addresses,
   ...capacityReservations,
+  ...cidrReservations,
   ...credits,
   ...dedicatedHosts,
+  ...dhcpOptions,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,
@@ -49,6 +54,7 @@ export const handlers = {
   ...keyPairs,
   ...launchTemplates,
   ...metadataDefaults,
+  ...networkAcls,
   ...networkInterfaces,
   ...placementGroups,
   ...prefixLists,

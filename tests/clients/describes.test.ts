@@ -8,6 +8,9 @@ import { type Ec2Operation, openTestCloud, type TestCloud } from "./operations/c
 let cloud: TestCloud
 before(async () => {
   cloud = await openTestCloud()
+  const { SecurityGroups: [group] = [] } = await cloud.ec2("DescribeSecurityGroups", { GroupNames: ["default"] })
+  besides["DescribeSecurityGroupReferences"] = { GroupId: [group?.GroupId ?? ""] }
+  besides["DescribeStaleSecurityGroups"] = { VpcId: group?.VpcId ?? "" }
 })
 after(() => cloud?.close())
 
@@ -26,6 +29,7 @@ async function refusal(operation: string, input: Members): Promise<string> {
 const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, missing: string]>> = {
   AllocationIds: ["eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"],
   CapacityReservationIds: ["cr", "InvalidCapacityReservationId.Malformed", "InvalidCapacityReservationId.NotFound"],
+  DhcpOptionsIds: ["dopt", "InvalidDhcpOptionsId.Malformed", "InvalidDhcpOptionID.NotFound"],
   GroupIds: ["sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"],
   "DescribePlacementGroups GroupIds": ["pg", "InvalidPlacementGroupId.Malformed", "InvalidPlacementGroup.Unknown"],
   HostIds: ["h", "InvalidHostID.Malformed", "InvalidHostID.NotFound"],
@@ -35,6 +39,7 @@ const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, 
   InternetGatewayIds: ["igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"],
   KeyPairIds: ["key", "InvalidParameterValue", "InvalidKeyPair.NotFound"],
   LaunchTemplateIds: ["lt", "InvalidLaunchTemplateId.Malformed", "InvalidLaunchTemplateId.NotFound"],
+  NetworkAclIds: ["acl", "InvalidNetworkAclId.Malformed", "InvalidNetworkAclID.NotFound"],
   NetworkInterfaceIds: ["eni", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound"],
   PrefixListIds: ["pl", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound"],
   RouteTableIds: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
@@ -52,7 +57,7 @@ const togetherRefused: Readonly<Record<string, string>> = {
 }
 
 /** What an operation cannot be asked without. */
-const besides: Readonly<Record<string, Members>> = { DescribeLaunchTemplateVersions: { Versions: ["$Latest"] } }
+const besides: Record<string, Members> = { DescribeLaunchTemplateVersions: { Versions: ["$Latest"] } }
 
 for (const operation of Object.keys(handlers).filter((name) => name.startsWith("Describe"))) {
   const parameters = parametersOf(operation)

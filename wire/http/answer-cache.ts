@@ -7,9 +7,9 @@ import type { Caller } from "../types.ts"
 
 export interface KeptAnswer {
   readonly operation: string
-  /** The first piece around its request id, one character for each byte. */
+  /** The first piece up to its request id, one character for each byte, and from there on. */
   readonly before: string
-  readonly after: string
+  readonly after: Buffer
   readonly rest: readonly Buffer[]
   readonly sizeBytes: number
 }
@@ -71,8 +71,7 @@ export function createAnswerCache(limits: AnswerCacheLimits = defaultLimits): An
       }
       const old = answers.get(key)
       if (old) drop(key, old)
-      const text = { before: first.toString("latin1", 0, idAt), after: after.toString("latin1") }
-      answers.set(key, { operation, ...text, rest, sizeBytes: size })
+      answers.set(key, { operation, before: first.toString("latin1", 0, idAt), after, rest, sizeBytes: size })
       sizeBytes += size
       for (const [oldest, answer] of answers) {
         if (sizeBytes <= limits.bytes && answers.size <= limits.entries) break
@@ -81,6 +80,3 @@ export function createAnswerCache(limits: AnswerCacheLimits = defaultLimits): An
     },
   }
 }
-
-/** The answer's first piece with another request id, one character for each byte: Node joins it with the head and writes it in one go. */
-export const withRequestId = (answer: KeptAnswer, requestId: string): string => answer.before + requestId + answer.after

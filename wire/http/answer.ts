@@ -82,11 +82,16 @@ function merged(
   return { ...Object.fromEntries(kept), ...own }
 }
 
-/** A short XML answer, one character for each byte: head and body leave in one write. Gives its size in bytes. */
-export function sendLatin1(response: ServerResponse, requestId: string, text: string): number {
-  response.writeHead(200, usualHeaders(requestId, text.length, xmlType))
-  response.end(text, "latin1")
-  return text.length
+/**
+ * A short XML answer in one go: `start` has one character for each byte and joins the head, `rest` leaves from where it lies, so that an answer
+ * given again is not copied. Gives its size in bytes.
+ */
+export function sendAgain(response: ServerResponse, requestId: string, start: string, rest: Buffer): number {
+  const sizeBytes = start.length + rest.length
+  response.writeHead(200, usualHeaders(requestId, sizeBytes, xmlType))
+  response.write(start, "latin1")
+  response.end(rest)
+  return sizeBytes
 }
 
 /**

@@ -12,7 +12,7 @@ import type { SignedPayload, Verifier } from "../signature/verify.ts"
 import type { Version2 } from "../signature/version2.ts"
 import type { Caller, Limits, Protocol, RequestInfo } from "../types.ts"
 import { build, discardRest, sendPieces, sendWhole } from "./answer.ts"
-import { type AnswerCache, answerKey, withRequestId } from "./answer-cache.ts"
+import { type AnswerCache, answerKey } from "./answer-cache.ts"
 import { bodyText, ClientGone, readBody, refuseLength } from "./body.ts"
 import { answerDocument } from "./document-call.ts"
 import { isForm as mayBeForm, type Service, type Services } from "./services.ts"
@@ -189,7 +189,8 @@ async function answerQuery(
   const kept = key && context.answers.find(key, revision)
   if (kept) {
     progress.operation = kept.operation
-    const pieces = [Buffer.from(withRequestId(kept, call.requestId), "latin1"), ...kept.rest]
+    const start = Buffer.from(kept.before + call.requestId, "latin1")
+    const pieces = [start, kept.after, ...kept.rest]
     return sendPieces(response, call.requestId, pieces, abort.signal)
   }
 

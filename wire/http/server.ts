@@ -114,9 +114,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
       work.catch((error: unknown) => failed(error, response)).finally(done)
     }
     if (expectsContinue || !mayAnswerAgain(request, context)) return goOn()
-    const begun = lateBodies.begin(request)
-    readSmallBody(request, (body) => {
-      lateBodies.done(begun)
+    readSmallBody(request, lateBodies, (body) => {
       try {
         if (body !== undefined && !answerAgain(request, response, signed, requestId, body, context)) return goOn(body)
       } catch (error) {

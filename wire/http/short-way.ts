@@ -4,9 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Claim, readClaim, type SignedRequest } from "../signature/claim.ts"
-import { sendLatin1 } from "./answer.ts"
-import { answerKey, maxKeyedBytes, withRequestId } from "./answer-cache.ts"
+import { sendAgain } from "./answer.ts"
+import { answerKey, maxKeyedBytes } from "./answer-cache.ts"
 import { type CallContext, origin, refuseShape } from "./call.ts"
+import type { LateBodies } from "./late-bodies.ts"
 
 /** Whether it is worth reading the body first: a short form for the root, at a time when answers are kept. */
 export function mayAnswerAgain(request: IncomingMessage, { answers, revision }: CallContext): boolean {
@@ -16,19 +17,34 @@ export function mayAnswerAgain(request: IncomingMessage, { answers, revision }: 
   )
 }
 
-/** Calls back once: with the whole body, or with undefined when the client went away before. */
-export function readSmallBody(request: IncomingMessage, then: (body: Buffer | undefined) => void): void {
+/** Calls back once, later: with the whole body, or with undefined when the client went away before. `lateBodies` hears of one that is not there yet. */
+export function readSmallBody(
+  request: IncomingMessage,
+  lateBodies: LateBodies,
+  then: (body: Buffer | undefined) => void,
+): void {
+  // By then whatever came along with the head is parsed. A body that is all there is taken in one go: listening for its pieces takes longer.
+  setImmediate(() => {
+    if (!request.complete) gather(request, lateBodies, then)
+    else then(request.destroyed ? undefined : (request.read() ?? Buffer.alloc(0)))
+  })
+}
+
+function gather(request: IncomingMessage, lateBodies: LateBodies, then: (body: Buffer | undefined) => void): void {
+  const begun = lateBodies.begin(request)
   let body: Buffer | undefined
   let isDone = false
   const finish = (whole: Buffer | undefined): void => {
     if (isDone) return
     isDone = true
+    lateBodies.done(begun)
     then(whole)
   }
   request.on("data", (chunk: Buffer) => (body = body ? Buffer.concat([body, chunk]) : chunk))
   request.on("end", () => finish(body))
-  // Comes after "end" too.
+  // Comes after "end" too, and does not come again when it came already.
   request.on("close", () => finish(undefined))
+  if (request.destroyed) finish(undefined)
 }
 
 /** Sends the answer that is kept for this request, if there is one and the request is in order; false when nothing was done. */
@@ -48,7 +64,7 @@ export function answerAgain(
   // Long answers wait for their reader.
   if (!kept || kept.rest.length > 0) return false
   const startMs = context.clock.monotonicMs()
-  const bytes = sendLatin1(response, requestId, withRequestId(kept, requestId))
+  const bytes = sendAgain(response, requestId, kept.before + requestId, kept.after)
   const ms = context.clock.monotonicMs() - startMs
   if (context.onCall) {
     const { service, region } = claim

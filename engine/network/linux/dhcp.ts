@@ -9,7 +9,7 @@ import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { processes } from "#lib/processes.ts"
 import { formatAddress, parseCidr } from "../addresses.ts"
-import type { NetworkSpec } from "../types.ts"
+import type { DhcpOptions, NetworkSpec } from "../types.ts"
 import { path } from "./command.ts"
 import { readIfThere, replaceFile } from "./files.ts"
 import { insideMtu, type Names } from "./names.ts"
@@ -23,7 +23,26 @@ export const gatewayDevice = "gateways"
 
 const mask = (cidr: string) => formatAddress((0xffffffff << (32 - parseCidr(cidr).prefixLength)) >>> 0)
 
-/** dnsmasq's configuration: changes only with subnets and domain. */
+/** What a network's clients are told: as it says, or its resolver and its domain. An option without values is not told at all. */
+function dhcpOptionsOf({ dhcp, domainName }: Pick<NetworkSpec, "dhcp" | "domainName">): DhcpOptions {
+  return dhcp ?? { domainNames: [domainName], nameServers: ["resolver"], ntpServers: [], netbiosNameServers: [] }
+}
+
+function optionLines(spec: NetworkSpec): string[] {
+  const options = dhcpOptionsOf(spec)
+  const servers = options.nameServers.map((server) => (server === "resolver" ? resolverOf(spec.cidr) : server))
+  const { netbiosNodeType: nodeType } = options
+  const values: readonly [string, readonly string[]][] = [
+    ["dns-server", servers],
+    ["domain-name", options.domainNames.length > 0 ? [options.domainNames.join(" ")] : []],
+    ["ntp-server", options.ntpServers],
+    ["netbios-ns", options.netbiosNameServers],
+    ["netbios-nodetype", nodeType === undefined ? [] : [String(nodeType)]],
+  ]
+  return values.flatMap(([name, of]) => (of.length === 0 ? [] : [`dhcp-option=option:${name},${of.join(",")}`]))
+}
+
+/** dnsmasq's configuration: changes only with subnets and options. */
 export function dhcpConfiguration(spec: NetworkSpec, names: Names, hostsFile: string): string {
   const subnets = spec.subnets.flatMap((subnet, index) => [
     `dhcp-range=set:s${index},${formatAddress(parseCidr(subnet.cidr).first)},static,${mask(subnet.cidr)},1h`,
@@ -40,8 +59,7 @@ export function dhcpConfiguration(spec: NetworkSpec, names: Names, hostsFile: st
     `bridge-interface=${gatewayDevice},${names.tapPrefix}*`,
     `dhcp-hostsfile=${hostsFile}`,
     `dhcp-lease-max=${Math.max(16, 2 * 4096)}`,
-    `dhcp-option=option:dns-server,${resolverOf(spec.cidr)}`,
-    `dhcp-option=option:domain-name,${spec.domainName}`,
+    ...optionLines(spec),
     `dhcp-option=option:mtu,${insideMtu}`,
     ...subnets,
     "",

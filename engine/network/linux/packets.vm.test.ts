@@ -198,3 +198,37 @@ test("DHCP gives every port its own lease, also to those that come later", () =>
       ])
     }
   }))
+
+test("the next lease tells other options, as far as they are said", () =>
+  inLab(async (lab) => {
+    const spec = network(1, [], [port(1, [])])
+    await lab.engine.ensureNetwork(spec)
+    await lab.engine.createPort("vpc-1", port(1, []), 2_000_000)
+    await lab.engine.plugPort("vpc-1", "eni-1")
+    await lab.exec(lab.guest(1), "ip", "link", "set", "eth0", "up")
+    const script = join(lab.directory, "lease")
+    await writeFile(script, "#!/bin/sh\nexec env\n", { mode: 0o755 })
+    const names = ["dns", "domain", "ntpsrv", "wins", "opt46"]
+    const told = async () => {
+      const options = ["-i", "eth0", "-n", "-q", "-t", "20", "-T", "1", "-O", "ntpsrv", "-O", "wins", "-O", "46", "-s"]
+      const lease = await lab.exec(lab.guest(1), "busybox", "udhcpc", ...options, script)
+      assert.match(lease, /^router=172\.31\.0\.1$/m)
+      const value = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(lease)?.[1]
+      return names.map(value)
+    }
+    const none = undefined
+    assert.deepEqual(await told(), ["172.31.0.2", "ec2.internal", none, none, none])
+    const dhcp = {
+      domainNames: ["a.example"],
+      nameServers: ["192.0.2.53", "resolver"],
+      ntpServers: ["192.0.2.123", "192.0.2.124"],
+      netbiosNameServers: ["192.0.2.137"],
+      netbiosNodeType: 8,
+    }
+    await lab.engine.ensureNetwork({ ...spec, dhcp })
+    const servers = ["192.0.2.53 172.31.0.2", "a.example", "192.0.2.123 192.0.2.124", "192.0.2.137"]
+    assert.deepEqual(await told(), [...servers, "08"])
+    const nothing = { domainNames: [], nameServers: [], ntpServers: [], netbiosNameServers: [] }
+    await lab.engine.ensureNetwork({ ...spec, dhcp: nothing })
+    assert.deepEqual(await told(), [none, none, none, none, none])
+  }))

@@ -6,10 +6,9 @@ import type { Call } from "#cloud/call.ts"
 import { newId, type Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../errors.ts"
 import type { Handler, Input } from "../handler.ts"
-import { assignGuest, ownInterfaces } from "../instances/assignment.ts"
 import { notInState } from "../instances/lifecycle.ts"
-import { type InstanceRecord, instanceKind } from "../instances/record.ts"
-import { publicDnsName } from "../network-interfaces/names.ts"
+import { instanceKind } from "../instances/record.ts"
+import { changeInterface } from "../network-interfaces/change.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { internetGatewayKind } from "../vpcs/record.ts"
@@ -155,23 +154,5 @@ async function hold(call: Call, networkInterface: Interface, held: Held | undefi
   const { publicAddress: before, ...record } = networkInterface.record
   if (before !== undefined && before.allocation === undefined)
     call.draft.release(publicAddressScope, toNumber(before.address))
-  const changed = call.draft.update(networkInterfaceKind, networkInterface, {
-    ...record,
-    ...(held && { publicAddress: held }),
-  })
-  const instance = record.attachment && (await call.find(instanceKind, record.attachment.instance))
-  if (instance === undefined || instance.record.state === "shutting-down" || instance.record.state === "terminated")
-    return
-  const shown =
-    instance.record.networkInterfaces[0] === changed.id
-      ? call.draft.update(instanceKind, instance, showing(call, instance.record, held))
-      : instance
-  const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
-  assignGuest(call, shown, ownInterfaces(shown, new Map(interfaces).set(changed.id, changed)))
-}
-
-function showing(call: Call, record: InstanceRecord, held: Held | undefined): InstanceRecord {
-  const { publicAddress: _address, publicDnsName: _name, ...rest } = record
-  if (held === undefined) return rest
-  return { ...rest, publicAddress: held.address, publicDnsName: publicDnsName(held.address, call.region) }
+  await changeInterface(call, networkInterface, { ...record, ...(held && { publicAddress: held }) })
 }

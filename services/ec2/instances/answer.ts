@@ -12,6 +12,7 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { toCapacitySpecification } from "../capacity-reservations/wish.ts"
 import { platformDetails, toPlatform, usageOperation } from "../images/platform.ts"
 import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
+import { toPrivateDnsNameOptions } from "../network-interfaces/names.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
 import { toCpuOptions } from "./cpu-options.ts"
@@ -103,11 +104,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     },
     PlatformDetails: platformDetails(record.platform),
     PrivateDnsName: record.dnsName,
-    PrivateDnsNameOptions: {
-      HostnameType: "ip-name",
-      EnableResourceNameDnsARecord: false,
-      EnableResourceNameDnsAAAARecord: false,
-    },
+    PrivateDnsNameOptions: toPrivateDnsNameOptions(record.privateDnsName),
     ProductCodes: [],
     PublicDnsName: record.publicDnsName ?? "",
     RootDeviceName: record.rootDevice,

@@ -5,7 +5,7 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import type { GuestSpec, PortSpec } from "#host/protocol/types.ts"
 import { creditsOf } from "../credits/families.ts"
 import { cpuAccountOf } from "../credits/figures.ts"
-import { hostName } from "../network-interfaces/names.ts"
+import { hostLabel, hostName } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { metadataOf } from "./metadata.ts"
 import type { InstanceRecord } from "./record.ts"
@@ -73,21 +73,25 @@ export function guestSpec(
       deviceName: device.device,
       ...(device.device === record.rootDevice ? { bootIndex: 0 } : {}),
     })),
-    ports: interfaces.map((resource) => ({ network: resource.record.vpc, port: portSpec(resource) })),
+    ports: interfaces.map((resource) => ({ network: resource.record.vpc, port: portSpec(resource, instance) })),
     metadata: metadataOf(instance, interfaces),
     afterCrash: recovers(record) ? "restart" : "stay",
     ...(record.machineVersion === undefined ? {} : { machineVersion: record.machineVersion }),
   }
 }
 
-function portSpec({ id, record }: Resource<NetworkInterfaceRecord>): PortSpec {
+function portSpec({ id, record }: Resource<NetworkInterfaceRecord>, instance: Resource<InstanceRecord>): PortSpec {
+  // The instance's own name is its primary interface's.
+  const primary = instance.record.networkInterfaces[0] === id
+  const { privateDnsName } = instance.record
   return {
     id,
     number: record.number,
     subnet: record.subnet,
     mac: record.mac,
     address: record.address,
-    hostName: hostName(record.address),
+    hostName: primary ? hostLabel(instance.id, record.address, privateDnsName) : hostName(record.address),
+    ...(primary && privateDnsName?.aRecord === true ? { names: [instance.id] } : {}),
     groups: record.groups.map((group) => group.id),
     checkSource: record.sourceDestCheck,
     ...(record.publicAddress === undefined ? {} : { publicAddress: record.publicAddress.address }),

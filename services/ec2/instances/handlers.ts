@@ -13,6 +13,7 @@ import { modifyInstanceMaintenanceOptions } from "./maintenance.ts"
 import { monitorInstances, unmonitorInstances } from "./monitoring.ts"
 import { getPasswordData } from "./password.ts"
 import { modifyInstancePlacement } from "./placement.ts"
+import { modifyPrivateDnsNameOptions } from "./private-dns-name.ts"
 import { reportInstanceStatus } from "./report.ts"
 import { describeInstanceTopology } from "./topology.ts"
 import { runInstances } from "./launch/run.ts"
@@ -32,6 +33,7 @@ export const handlers = {
   ModifyInstanceMaintenanceOptions: modifyInstanceMaintenanceOptions,
   ModifyInstanceMetadataOptions: modifyInstanceMetadataOptions,
   ModifyInstancePlacement: modifyInstancePlacement,
+  ModifyPrivateDnsNameOptions: modifyPrivateDnsNameOptions,
   MonitorInstances: monitorInstances,
   RebootInstances: rebootInstances,
   ReportInstanceStatus: reportInstanceStatus,

@@ -11,7 +11,7 @@ import { mayRunAnywhere, noSeat, requireTarget } from "../capacity-reservations/
 import { createPlacer, noRoomOnHost } from "../dedicated-hosts/room.ts"
 import { raise } from "../errors.ts"
 import type { Handler } from "../handler.ts"
-import { publicDnsName } from "../network-interfaces/names.ts"
+import { publicNameOf } from "../network-interfaces/names.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { requirePlaces } from "../placement-groups/members.ts"
 import { toNumber } from "../vpcs/addresses.ts"
@@ -86,6 +86,7 @@ function startOne(
     })
   })
   const publicAddress = interfaces[0]?.record.publicAddress?.address
+  const name = publicNameOf(publicAddress, interfaces[0]?.record.vpcNames, call.region)
   const { stateReason: _, terminatedMs: _t, runningMs: _r, ...record } = instance.record
   const started = call.draft.update(instanceKind, instance, {
     ...record,
@@ -95,7 +96,8 @@ function startOne(
     starts: record.starts + 1,
     ...(room.seat && { seat: room.seat }),
     ...(room.host && record.host && { host: { ...record.host, id: room.host } }),
-    ...(publicAddress === undefined ? {} : { publicAddress, publicDnsName: publicDnsName(publicAddress, call.region) }),
+    ...(publicAddress === undefined ? {} : { publicAddress }),
+    ...(name === undefined ? {} : { publicDnsName: name }),
   })
   if (room.seat !== undefined) takeSeat(call, instance.id, room.seat)
   assignGuest(call, started, interfaces)

@@ -1,7 +1,7 @@
 /** What an instance's metadata service answers: the categories of "Instance metadata categories" that this instance has. */
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { MetadataDocument } from "#host/protocol/types.ts"
-import { privateDnsName, privateDomain, publicDnsName } from "../network-interfaces/names.ts"
+import { hostLabel, privateDnsName, privateDomain, publicNameOf } from "../network-interfaces/names.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import type { InstanceRecord } from "./record.ts"
 
@@ -17,7 +17,7 @@ export function metadataOf(
     tokens: options.tokens,
     hopLimit: options.hopLimit,
     tree: {
-      ...instanceTree(instance),
+      ...instanceTree(instance, interfaces[0]?.record.vpcNames?.domain),
       ...Object.assign({}, ...interfaces.map((i) => interfaceTree(i, instance))),
       ...tagTree(record),
       ...identity(instance),
@@ -36,7 +36,13 @@ export function metadataOf(
   }
 }
 
-function instanceTree({ id, region, record }: Resource<InstanceRecord>): Record<string, string> {
+/** The guest calls itself by the domain that DHCP gives it, which EC2 itself does not show. */
+function nameInGuest({ id, region, record }: Resource<InstanceRecord>, domain: string | undefined): string {
+  return `${hostLabel(id, record.address, record.privateDnsName)}.${domain ?? privateDomain(region)}`
+}
+
+function instanceTree(instance: Resource<InstanceRecord>, domain: string | undefined): Record<string, string> {
+  const { id, region, record } = instance
   const m = "meta-data"
   const tree: Record<string, string> = {
     [`${m}/ami-id`]: record.image,
@@ -46,12 +52,12 @@ function instanceTree({ id, region, record }: Resource<InstanceRecord>): Record<
     [`${m}/block-device-mapping/root`]: record.rootDevice,
     [`${m}/events/maintenance/history`]: "[]",
     [`${m}/events/maintenance/scheduled`]: "[]",
-    [`${m}/hostname`]: record.dnsName,
+    [`${m}/hostname`]: nameInGuest(instance, domain),
     [`${m}/instance-action`]: "none",
     [`${m}/instance-id`]: id,
     [`${m}/instance-life-cycle`]: "on-demand",
     [`${m}/instance-type`]: record.type,
-    [`${m}/local-hostname`]: record.dnsName,
+    [`${m}/local-hostname`]: nameInGuest(instance, domain),
     [`${m}/local-ipv4`]: record.address,
     [`${m}/placement/availability-zone`]: record.zone,
     [`${m}/placement/availability-zone-id`]: record.zoneId,
@@ -65,7 +71,7 @@ function instanceTree({ id, region, record }: Resource<InstanceRecord>): Record<
   }
   if (record.publicAddress !== undefined) {
     tree[`${m}/public-ipv4`] = record.publicAddress
-    tree[`${m}/public-hostname`] = publicDnsName(record.publicAddress, region)
+    if (record.publicDnsName !== undefined) tree[`${m}/public-hostname`] = record.publicDnsName
   }
   if (record.placement !== undefined) tree[`${m}/placement/group-name`] = record.placement.name
   if (record.placement?.partition !== undefined)
@@ -106,7 +112,8 @@ function interfaceTree(
   if (record.publicAddress !== undefined) {
     tree[`${prefix}/ipv4-associations/${record.publicAddress.address}`] = record.address
     tree[`${prefix}/public-ipv4s`] = record.publicAddress.address
-    tree[`${prefix}/public-hostname`] = publicDnsName(record.publicAddress.address, region)
+    const name = publicNameOf(record.publicAddress.address, record.vpcNames, region)
+    if (name !== undefined) tree[`${prefix}/public-hostname`] = name
   }
   if ((record.attachment?.deviceIndex ?? 0) === 0 && instance.record.networkInterfaces[0] === id)
     tree["meta-data/mac"] = record.mac

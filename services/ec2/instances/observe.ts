@@ -116,9 +116,10 @@ async function becomeStopped(
     ...(memoryKept ? found : record),
     ...reason,
     state: "stopped" as const,
+    ...(kept === undefined ? {} : { publicAddress: kept }),
     ...(kept === undefined || instance.record.publicDnsName === undefined
       ? {}
-      : { publicAddress: kept, publicDnsName: instance.record.publicDnsName }),
+      : { publicDnsName: instance.record.publicDnsName }),
   })
   assignGuest(call, stopped, own)
   call.draft.event("instance-state", instance.id, {

@@ -4,6 +4,7 @@ import { platformDetails, usageOperation } from "../images/platform.ts"
 import type { Seat } from "../capacity-reservations/seats.ts"
 import type { CapacityWish } from "../capacity-reservations/wish.ts"
 import { type CpuCredits, creditsOf } from "../credits/families.ts"
+import type { PrivateDnsName } from "../network-interfaces/names.ts"
 import type { Checks, Impairment } from "./checks.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
@@ -78,6 +79,7 @@ export interface InstanceRecord extends Tagged {
   readonly publicAddress?: string
   readonly dnsName: string
   readonly publicDnsName?: string
+  readonly privateDnsName?: PrivateDnsName
   readonly starts: number
   readonly resets: number
   readonly machineVersion?: string

@@ -2,7 +2,7 @@
 import type { InstanceNetworkInterface, NetworkInterface, NetworkInterfaceStatus } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { listTags } from "../tags/answer.ts"
-import { privateDnsName, publicDnsName } from "./names.ts"
+import { privateDnsName, publicNameOf } from "./names.ts"
 import type { NetworkInterfaceRecord } from "./record.ts"
 
 export function toNetworkInterface(resource: Resource<NetworkInterfaceRecord>): NetworkInterface {
@@ -83,7 +83,7 @@ function toAssociation({ account, region, record }: Resource<NetworkInterfaceRec
   if (held === undefined) return undefined
   return {
     PublicIp: held.address,
-    PublicDnsName: publicDnsName(held.address, region),
+    PublicDnsName: publicNameOf(held.address, record.vpcNames, region) ?? "",
     IpOwnerId: held.allocation === undefined ? "amazon" : account,
     ...(held.allocation === undefined ? {} : { AllocationId: held.allocation }),
     ...(held.association === undefined ? {} : { AssociationId: held.association }),

@@ -3,6 +3,7 @@ import { pure } from "#cloud/service.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toNetworkInterface } from "./answer.ts"
+import { handlers as attributes } from "./attributes.ts"
 import { networkInterfaceKind } from "./record.ts"
 
 const filterNames = [
@@ -54,4 +55,7 @@ const describeNetworkInterfaces: Handler<"DescribeNetworkInterfaces"> = async (i
   return { NetworkInterfaces: page.items.map(toNetworkInterface), ...nextToken(page) }
 }
 
-export const handlers = { DescribeNetworkInterfaces: pure(describeNetworkInterfaces) } satisfies Handlers
+export const handlers = {
+  ...attributes,
+  DescribeNetworkInterfaces: pure(describeNetworkInterfaces),
+} satisfies Handlers

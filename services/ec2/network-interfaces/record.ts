@@ -1,6 +1,9 @@
 /** Network interfaces as they are stored: the truth about addresses of instances. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
-import { privateDnsName, publicDnsName } from "./names.ts"
+import { privateDnsName, publicNameOf, type VpcNames } from "./names.ts"
+
+/** Claims on the numbers of all interfaces of the home. */
+export const portNumberScope = "port-number"
 
 export interface NetworkInterfaceRecord extends Tagged {
   /** Unique in the home: its tap and its infrastructure address follow from it. */
@@ -9,6 +12,7 @@ export interface NetworkInterfaceRecord extends Tagged {
   readonly subnetCidr: string
   readonly vpc: string
   readonly vpcCidr: string
+  readonly vpcNames?: VpcNames
   readonly zone: string
   readonly zoneId: string
   readonly mac: string
@@ -61,7 +65,7 @@ export const networkInterfaceKind = defineKind<NetworkInterfaceRecord>({
     "association.ip-owner-id":
       record.publicAddress && (record.publicAddress.allocation === undefined ? "amazon" : account),
     "association.public-ip": record.publicAddress?.address,
-    "association.public-dns-name": record.publicAddress && publicDnsName(record.publicAddress.address, region),
+    "association.public-dns-name": publicNameOf(record.publicAddress?.address, record.vpcNames, region),
     "attachment.attachment-id": record.attachment?.id,
     "attachment.attach-time": record.attachment && new Date(record.attachment.attachedMs).toISOString(),
     "attachment.delete-on-termination": record.attachment?.deleteOnTermination,

@@ -8,6 +8,7 @@ import {
   updateSecurityGroupRuleDescriptionsIngress,
 } from "./descriptions.ts"
 import { createSecurityGroup, deleteSecurityGroup, describeSecurityGroups } from "./groups.ts"
+import { describeSecurityGroupReferences, describeStaleSecurityGroups, getSecurityGroupsForVpc } from "./looks.ts"
 import { modifySecurityGroupRules } from "./modify.ts"
 import { revokeSecurityGroupEgress, revokeSecurityGroupIngress } from "./revoke.ts"
 
@@ -15,6 +16,9 @@ export const handlers = {
   CreateSecurityGroup: createSecurityGroup,
   DescribeSecurityGroups: pure(describeSecurityGroups),
   DeleteSecurityGroup: deleteSecurityGroup,
+  DescribeSecurityGroupReferences: pure(describeSecurityGroupReferences),
+  DescribeStaleSecurityGroups: pure(describeStaleSecurityGroups),
+  GetSecurityGroupsForVpc: pure(getSecurityGroupsForVpc),
   AuthorizeSecurityGroupIngress: authorizeSecurityGroupIngress,
   AuthorizeSecurityGroupEgress: authorizeSecurityGroupEgress,
   RevokeSecurityGroupIngress: revokeSecurityGroupIngress,

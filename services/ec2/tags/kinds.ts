@@ -3,13 +3,16 @@ import type { Call } from "#cloud/call.ts"
 import type { Kind, Resource, Tag, Tagged } from "#cloud/resources/kind.ts"
 import { addressKind } from "../addresses/record.ts"
 import { capacityReservationKind } from "../capacity-reservations/record.ts"
+import { cidrReservationKind } from "../cidr-reservations/record.ts"
 import { dedicatedHostKind } from "../dedicated-hosts/record.ts"
+import { dhcpOptionsKind } from "../dhcp-options/record.ts"
 import { eventWindowKind } from "../event-windows/record.ts"
 import { imageKind } from "../images/record.ts"
 import { showTags } from "../instances/assignment.ts"
 import { instanceKind } from "../instances/record.ts"
 import { keyPairKind } from "../key-pairs/record.ts"
 import { launchTemplateKind } from "../launch-templates/record.ts"
+import { networkAclKind } from "../network-acls/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
 import { prefixListKind } from "../prefix-lists/record.ts"
@@ -44,13 +47,16 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
   [
     taggable(addressKind),
     taggable(capacityReservationKind),
+    taggable(cidrReservationKind),
     taggable(dedicatedHostKind),
+    taggable(dhcpOptionsKind),
     taggable(eventWindowKind),
     taggable(imageKind),
     taggable(instanceKind, showTags),
     taggable(internetGatewayKind),
     taggable(keyPairKind),
     taggable(launchTemplateKind),
+    taggable(networkAclKind),
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
     taggable(prefixListKind),

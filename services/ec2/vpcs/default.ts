@@ -7,6 +7,8 @@ import { type Call, type CallInfo, type Cloud, runCall } from "#cloud/call.ts"
 import { raise } from "#cloud/errors.ts"
 import { newId, type Resource } from "#cloud/resources/kind.ts"
 import { findNumbers } from "#cloud/resources/numbers.ts"
+import { defaultOptions, dhcpOptionsKind } from "../dhcp-options/record.ts"
+import { createDefaultAcl, networkAclKind } from "../network-acls/record.ts"
 import { zonesOf } from "../regions/data.ts"
 import { createDefaultGroup } from "../security-groups/default.ts"
 import { toAddress, toNumber } from "./addresses.ts"
@@ -46,16 +48,17 @@ export function createDefaultVpcs(): { ensure(cloud: Cloud, info: CallInfo): Pro
 }
 
 async function makeDefaultVpc(call: Call, scope: string): Promise<void> {
-  if ((await call.store.claims(scope)).length > 0) return
+  if ((await call.store.claims(scope)).length > 0) return completeDefaultVpc(call)
   const [number] = (await findNumbers(call.store, networkNumberScope, 1, lastNetworkNumber, 1)) ?? []
   if (number === undefined) throw raise("InvalidParameterValue", { detail: "This home has no room for another VPC" })
   const { draft } = call
+  const options = draft.create(dhcpOptionsKind, defaultOptions(call.region))
   const vpc = draft.create(vpcKind, {
     cidr,
     isDefault: true,
     state: "available",
     number,
-    dhcpOptions: newId("dopt"),
+    dhcpOptions: options.id,
     cidrAssociation: newId("vpc-cidr-assoc"),
     tags: [],
   })
@@ -71,6 +74,7 @@ async function makeDefaultVpc(call: Call, scope: string): Promise<void> {
     ],
     tags: [],
   })
+  draft.link(vpc.id, options.id, "blocks")
   draft.link(gateway.id, vpc.id, "blocks")
   draft.link(routes.id, vpc.id, "owned")
   const subnets = zonesOf(call.region).map((zone, index) =>
@@ -87,6 +91,31 @@ async function makeDefaultVpc(call: Call, scope: string): Promise<void> {
   )
   for (const subnet of subnets) draft.link(subnet.id, vpc.id, "blocks")
   createDefaultGroup(call, vpc.id)
-  assignNetwork(call, vpc, subnets)
+  createDefaultAcl(
+    call,
+    vpc.id,
+    subnets.map((subnet) => subnet.id),
+  )
+  assignNetwork(call, vpc, subnets, options.record)
+  await call.commit()
+}
+
+/** What a default VPC of an earlier release names and does not have. */
+async function completeDefaultVpc(call: Call): Promise<void> {
+  const vpc = await defaultVpcOf(call)
+  if (vpc === undefined) return
+  const { dhcpOptions: id } = vpc.record
+  if (id !== "default" && (await call.find(dhcpOptionsKind, id)) === undefined) {
+    call.draft.create(dhcpOptionsKind, defaultOptions(call.region), id)
+    call.draft.link(vpc.id, id, "blocks")
+  }
+  if ((await call.list(networkAclKind, "vpc-id", vpc.id)).length === 0) {
+    const subnets = await call.list(subnetKind, "vpc-id", vpc.id)
+    createDefaultAcl(
+      call,
+      vpc.id,
+      subnets.map((subnet) => subnet.id),
+    )
+  }
   await call.commit()
 }

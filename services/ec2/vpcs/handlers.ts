@@ -1,4 +1,4 @@
-/** DescribeVpcs, DescribeVpcAttribute, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
+/** DescribeVpcs, DescribeSubnets, DescribeRouteTables, DescribeInternetGateways. */
 import type { InternetGateway, RouteTable, Subnet, Vpc } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import { fits } from "#cloud/resources/describe.ts"
@@ -6,9 +6,11 @@ import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { asked, nextToken, renamed } from "../filters.ts"
+import { toPrivateDnsNameOptions } from "../network-interfaces/names.ts"
 import { listTags, toTags } from "../tags/answer.ts"
 import { usableRange } from "./addresses.ts"
 import { handlers as attributes } from "./attributes.ts"
+import { handlers as subnetAttributes } from "./subnet-attributes.ts"
 import { subnetScope } from "./subnet-scope.ts"
 import {
   type InternetGatewayRecord,
@@ -157,11 +159,7 @@ function toSubnet({ id, account, region, record }: Resource<SubnetRecord>, free:
     EnableDns64: false,
     Ipv6Native: false,
     Ipv6CidrBlockAssociationSet: [],
-    PrivateDnsNameOptionsOnLaunch: {
-      HostnameType: "ip-name",
-      EnableResourceNameDnsARecord: false,
-      EnableResourceNameDnsAAAARecord: false,
-    },
+    PrivateDnsNameOptionsOnLaunch: toPrivateDnsNameOptions(record.privateDnsName),
     State: record.state,
     Tags: toTags(record.tags),
   }
@@ -242,6 +240,7 @@ function toInternetGateway({ id, account, record }: Resource<InternetGatewayReco
 
 export const handlers = {
   ...attributes,
+  ...subnetAttributes,
   DescribeVpcs: pure(describeVpcs),
   DescribeSubnets: pure(describeSubnets),
   DescribeRouteTables: pure(describeRouteTables),

@@ -1,5 +1,6 @@
 /** VPCs, subnets, route tables and internet gateways as they are stored. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+import type { PrivateDnsName, VpcNames } from "../network-interfaces/names.ts"
 
 export interface VpcRecord extends Tagged {
   readonly cidr: string
@@ -7,8 +8,21 @@ export interface VpcRecord extends Tagged {
   readonly state: "pending" | "available"
   /** Unique in the home: names the network on the host. */
   readonly number: number
+  /** "default": none. */
   readonly dhcpOptions: string
+  /** The domain of its DHCP options, where that is not the region's own. */
+  readonly dhcpDomain?: string
+  /** Its attributes, where they are not a default VPC's. */
+  readonly dnsSupport?: false
+  readonly dnsHostnames?: false
   readonly cidrAssociation: string
+}
+
+/** What its interfaces have to know of it. */
+export function vpcNamesOf({ dnsSupport, dnsHostnames, dhcpDomain }: VpcRecord): VpcNames | undefined {
+  const publicNames = dnsSupport !== false && dnsHostnames !== false
+  if (publicNames && dhcpDomain === undefined) return undefined
+  return { ...(publicNames ? {} : { publicNames }), ...(dhcpDomain === undefined ? {} : { domain: dhcpDomain }) }
 }
 
 export const vpcKind = defineKind<VpcRecord>({
@@ -37,6 +51,10 @@ export interface SubnetRecord extends Tagged {
   readonly zoneId: string
   readonly defaultForZone: boolean
   readonly mapPublicIpOnLaunch: boolean
+  /** CIDRs that are given to nobody by themselves. */
+  readonly reserved?: readonly string[]
+  /** Of instances that are launched in it. */
+  readonly privateDnsName?: PrivateDnsName
   readonly state: "pending" | "available"
 }
 
@@ -62,8 +80,8 @@ export const subnetKind = defineKind<SubnetRecord>({
     "enable-dns64": false,
     "ipv6-native": false,
     "map-customer-owned-ip-on-launch": false,
-    "private-dns-name-options-on-launch.hostname-type": "ip-name",
-    "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": false,
+    "private-dns-name-options-on-launch.hostname-type": record.privateDnsName?.hostnameType ?? "ip-name",
+    "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": record.privateDnsName?.aRecord ?? false,
     "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": false,
   }),
 })

@@ -54,6 +54,10 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "there are no application status checks": /^application-status\./,
     [noOperator]: /^operator\./,
   },
+  DescribeNetworkAcls: {
+    "entries of default ACLs are of all protocols": /^entry\.(icmp|port-range)\./,
+    [noIpv6]: /^entry\.ipv6-cidr$/,
+  },
   DescribeNetworkInterfaces: {
     "nobody asks for interfaces on another's behalf": /^requester-id$/,
     [noIpv6]: /^ipv6-/,

@@ -11,6 +11,10 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     Description: "every kind of rule",
     TagSpecifications: [{ ResourceType: "security-group", Tags: tags }],
   })
+  await ec2("CreateDhcpOptions", {
+    DhcpConfigurations: [{ Key: "ntp-servers", Values: ["192.0.2.1"] }],
+    TagSpecifications: [{ ResourceType: "dhcp-options", Tags: tags }],
+  })
   const { PrefixList } = await ec2("CreateManagedPrefixList", {
     PrefixListName: "filters",
     AddressFamily: "IPv4",
@@ -96,7 +100,9 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   const { Subnets = [] } = await ec2("DescribeSubnets", {})
   const { RouteTables = [] } = await ec2("DescribeRouteTables", {})
   const { InternetGateways = [] } = await ec2("DescribeInternetGateways", {})
+  const { NetworkAcls = [] } = await ec2("DescribeNetworkAcls", {})
   const Resources = [
+    ...NetworkAcls.map(({ NetworkAclId }) => NetworkAclId ?? ""),
     ...Vpcs.map(({ VpcId }) => VpcId ?? ""),
     ...Subnets.map(({ SubnetId }) => SubnetId ?? ""),
     ...RouteTables.map(({ RouteTableId }) => RouteTableId ?? ""),

@@ -17,16 +17,19 @@ import { account } from "./account.ts"
 import { capacityReservations } from "./capacity-reservations.ts"
 import { credits } from "./credits.ts"
 import { dedicatedHosts } from "./dedicated-hosts.ts"
+import { dhcpOptions } from "./dhcp-options.ts"
 import { ebsEncryption } from "./ebs-encryption.ts"
 import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { idFormats } from "./id-formats.ts"
+import { interfaceAttributes } from "./interface-attributes.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
 import { instanceConnect } from "./instance-connect.ts"
 import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
+import { networkNames } from "./network-names.ts"
 import { placementGroups } from "./placement-groups.ts"
 import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
@@ -38,6 +41,7 @@ import { ssm } from "./ssm.ts"
 import { tagging } from "./tagging.ts"
 import { cloudtrail } from "./cloudtrail.ts"
 import { s3Checks } from "./s3.ts"
+import { vpcParts } from "./vpc-parts.ts"
 import { tags } from "./tags.ts"
 
 export type Check = (cloud: TestCloud) => Promise<void>
@@ -48,6 +52,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...capacityReservations,
   ...credits,
   ...dedicatedHosts,
+  ...dhcpOptions,
   ...ebsEncryption,
   ...eventWindows,
   ...fastLaunch,
@@ -57,12 +62,15 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...instanceAttributes,
   ...instanceSettings,
   ...instances,
+  ...interfaceAttributes,
   ...keyPairs,
+  ...networkNames,
   ...placementGroups,
   ...launchTemplates,
   ...prefixLists,
   ...resources,
   ...rules,
+  ...vpcParts,
   ...tags,
 }
 

@@ -7,10 +7,9 @@ import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
 import { findInstanceType } from "../../instance-types/data.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../../network-interfaces/record.ts"
-import { requireFewGroups } from "../../security-groups/quotas.ts"
-import { securityGroupKind } from "../../security-groups/record.ts"
+import { changeInterface, withGroups } from "../../network-interfaces/change.ts"
 import { volumeKind } from "../../volumes/record.ts"
-import { assignGuest, ownInterfaces, reassignGuest } from "../assignment.ts"
+import { ownInterfaces, reassignGuest } from "../assignment.ts"
 import { readUserData } from "../launch/wish.ts"
 import { isHibernated, requireHibernatingType } from "../hibernation.ts"
 import { type BlockDevice, instanceKind, type InstanceAttributes, type InstanceRecord } from "../record.ts"
@@ -28,12 +27,7 @@ export function setAttributes(call: Call, instance: InstanceResource, change: Pa
 /** The check stands at the interface, where the host makes it so: an instance with more than one has to name which. */
 export async function setSourceDestCheck(call: Call, instance: InstanceResource, value: boolean): Promise<void> {
   const only = await onlyInterface(call, instance)
-  const { record } = instance
-  const next = call.draft.update(instanceKind, instance, {
-    ...record,
-    attributes: { ...record.attributes, sourceDestCheck: value },
-  })
-  assignGuest(call, next, [call.draft.update(networkInterfaceKind, only, { ...only.record, sourceDestCheck: value })])
+  await changeInterface(call, only, { ...only.record, sourceDestCheck: value })
 }
 
 /** The machine of the next start, with all vCPUs of its type. A change into a T family brings its default credit option; the old option is remembered. */
@@ -73,20 +67,8 @@ export async function setUserData(call: Call, instance: InstanceResource, base64
 }
 
 export async function setGroups(call: Call, instance: InstanceResource, ids: readonly string[]): Promise<void> {
-  const groups = await call.requireMany(securityGroupKind, ids)
-  requireFewGroups(groups)
-  for (const group of groups)
-    if (group.record.vpc !== instance.record.vpc)
-      throw raise("InvalidGroup.NotFound", { name: group.id, where: ` in VPC '${instance.record.vpc}'` })
-  const named = groups.map((group) => ({ id: group.id, name: group.record.name }))
   const only = await onlyInterface(call, instance)
-  for (const old of only.record.groups) call.draft.unlink(only.id, old.id, "blocks")
-  for (const group of groups) {
-    call.draft.link(only.id, group.id, "blocks")
-    call.draft.expect(group)
-  }
-  const changed = call.draft.update(networkInterfaceKind, only, { ...only.record, groups: named })
-  assignGuest(call, call.draft.update(instanceKind, instance, { ...instance.record, groups: named }), [changed])
+  await changeInterface(call, only, await withGroups(call, only, ids))
 }
 
 async function onlyInterface(call: Call, instance: InstanceResource): Promise<Resource<NetworkInterfaceRecord>> {

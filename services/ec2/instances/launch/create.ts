@@ -6,8 +6,14 @@ import { localHost } from "#cloud/hosts/local.ts"
 import { publicAddressScope } from "../../addresses/pool.ts"
 import { type Seat, takeSeat } from "../../capacity-reservations/seats.ts"
 import type { ImageRecord } from "../../images/record.ts"
-import { privateDnsName, publicDnsName } from "../../network-interfaces/names.ts"
-import { type NetworkInterfaceRecord, networkInterfaceKind } from "../../network-interfaces/record.ts"
+import {
+  hostLabel,
+  type PrivateDnsName,
+  privateDomain,
+  publicNameOf,
+  type VpcNames,
+} from "../../network-interfaces/names.ts"
+import { networkInterfaceKind, type NetworkInterfaceRecord, portNumberScope } from "../../network-interfaces/record.ts"
 import type { SecurityGroupRecord } from "../../security-groups/record.ts"
 import { type VolumeRecord, volumeKind } from "../../volumes/record.ts"
 import { toNumber } from "../../vpcs/addresses.ts"
@@ -20,7 +26,6 @@ import type { Device } from "./run.ts"
 import type { LaunchWish } from "./wish.ts"
 
 export const guestNumberScope = "guest-number"
-export const portNumberScope = "port-number"
 
 export interface Launch {
   readonly wish: LaunchWish
@@ -32,6 +37,8 @@ export interface Launch {
   readonly reservation: string
   readonly launchIndex: number
   readonly vpcCidr: string
+  readonly vpcNames: VpcNames | undefined
+  readonly privateDnsName: PrivateDnsName
   readonly number: number
   readonly portNumber: number
   readonly address: string
@@ -53,7 +60,7 @@ export function createInstance(call: Call, launch: Launch): Launched {
   const id = newId(instanceKind.prefix)
   const networkInterface = createInterface(call, launch, id)
   const volumes = launch.devices.map((device) => ({ device, volume: createVolume(call, launch, id, device) }))
-  const instance = call.draft.create(instanceKind, instanceRecord(call, launch, networkInterface, volumes), id)
+  const instance = call.draft.create(instanceKind, instanceRecord(call, id, launch, networkInterface, volumes), id)
   const { standsFor } = launch.image.record
   // `fractus why` tells it.
   if (standsFor !== undefined)
@@ -72,6 +79,7 @@ function createInterface(call: Call, launch: Launch, instance: string): Resource
     subnetCidr: subnet.record.cidr,
     vpc: subnet.record.vpc,
     vpcCidr: launch.vpcCidr,
+    ...(launch.vpcNames && { vpcNames: launch.vpcNames }),
     zone: subnet.record.zone,
     zoneId: subnet.record.zoneId,
     mac: macOf(launch.portNumber),
@@ -143,11 +151,13 @@ function createVolume(call: Call, launch: Launch, instance: string, device: Devi
 
 function instanceRecord(
   call: Call,
+  id: string,
   launch: Launch,
   networkInterface: Resource<NetworkInterfaceRecord>,
   volumes: readonly { readonly device: Device; readonly volume: Resource<VolumeRecord> }[],
 ): InstanceRecord {
-  const { wish, machine, subnet, image, groups } = launch
+  const { wish, machine, subnet, image, groups, privateDnsName: called } = launch
+  const publicName = publicNameOf(launch.publicAddress, launch.vpcNames, call.region)
   return {
     number: launch.number,
     reservation: launch.reservation,
@@ -180,7 +190,8 @@ function instanceRecord(
     networkInterfaces: [networkInterface.id],
     groups: groups.map((group) => ({ id: group.id, name: group.record.name })),
     address: launch.address,
-    dnsName: privateDnsName(launch.address, call.region),
+    dnsName: `${hostLabel(id, launch.address, called)}.${privateDomain(call.region)}`,
+    ...(called.hostnameType === "ip-name" && !called.aRecord ? {} : { privateDnsName: called }),
     starts: 1,
     resets: 0,
     attributes: wish.attributes,
@@ -194,8 +205,7 @@ function instanceRecord(
     ...(launch.publicKey === undefined ? {} : { publicKey: launch.publicKey }),
     ...(wish.userData === undefined ? {} : { userData: wish.userData }),
     ...(wish.clientToken === undefined ? {} : { clientToken: wish.clientToken }),
-    ...(launch.publicAddress === undefined
-      ? {}
-      : { publicAddress: launch.publicAddress, publicDnsName: publicDnsName(launch.publicAddress, call.region) }),
+    ...(launch.publicAddress === undefined ? {} : { publicAddress: launch.publicAddress }),
+    ...(publicName === undefined ? {} : { publicDnsName: publicName }),
   }
 }

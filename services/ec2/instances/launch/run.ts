@@ -20,12 +20,16 @@ import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.t
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
+import { roomForInterfaces } from "../../network-interfaces/quotas.ts"
+import { portNumberScope } from "../../network-interfaces/record.ts"
 import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placement-groups/members.ts"
-import { vpcKind } from "../../vpcs/record.ts"
+import { usualDnsName } from "../../network-interfaces/names.ts"
+import { vpcKind, vpcNamesOf } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
-import { toAddress, toNumber, usableRange } from "../../vpcs/addresses.ts"
+import { toNumber } from "../../vpcs/addresses.ts"
+import { freeAddresses, requireUsable } from "../../vpcs/free-addresses.ts"
 import { roomFor } from "./capacity.ts"
-import { createInstance, guestNumberScope, portNumberScope } from "./create.ts"
+import { createInstance, guestNumberScope } from "./create.ts"
 import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
 import { type DeviceWish, volumeSettings } from "./devices.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
@@ -79,6 +83,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       launchIndex,
       address,
       vpcCidr: vpc.record.cidr,
+      vpcNames: vpcNamesOf(vpc.record),
+      privateDnsName: { ...usualDnsName, ...subnet.record.privateDnsName, ...wish.privateDnsName },
       number: guests[launchIndex] as number,
       portNumber: ports[launchIndex] as number,
       autoPublic: associate,
@@ -92,6 +98,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const first = instances[0]
   if (first !== undefined) rememberToken(call, token, parameters, first.instance.id)
   call.draft.expect(subnet)
+  call.draft.expect(vpc)
   for (const group of groups) call.draft.expect(group)
   await call.commit()
   const interfaces = new Map(instances.map(({ networkInterface }) => [networkInterface.id, networkInterface]))
@@ -195,15 +202,16 @@ const lastPort = 4_194_303
 /** On a host every guest has a user of its own, out of its home's ten thousand. */
 const lastGuest = { qemu: 9_899, sim: lastPort }
 
-/** Between MinCount and `most`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
+/** Between MinCount and `wanted`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
 async function takeNumbers(
   call: Call,
   subnet: Parameters<typeof createInstance>[1]["subnet"],
   wish: LaunchWish,
-  most: number,
+  wanted: number,
   associate: boolean,
 ) {
   const { store, cloud } = call
+  const most = await roomForInterfaces(call, subnet.record.vpc, wanted, wish.min)
   const last = lastGuest[cloud.settings.engine]
   const guests = await findSomeNumbers(store, guestNumberScope, 1, last, most)
   const ports = await findSomeNumbers(store, portNumberScope, 1, lastPort, most)
@@ -221,19 +229,13 @@ async function takeAddresses(
   { network: { address: wanted }, min }: LaunchWish,
   most: number,
 ): Promise<readonly string[]> {
-  const { first, last } = usableRange(subnet.record.cidr)
-  const scope = subnetScope(subnet.id)
   if (wanted !== undefined) {
-    const number = toNumber(wanted)
-    if (number < first || number > last)
-      throw raise("InvalidParameterValue", {
-        detail: `Address ${wanted} does not fall within the subnet's address range`,
-      })
-    if ((await call.store.claims(scope, [String(number)])).length > 0)
+    requireUsable(subnet, wanted)
+    if ((await call.store.claims(subnetScope(subnet.id), [String(toNumber(wanted))])).length > 0)
       throw raise("InvalidIPAddress.InUse", { address: wanted })
     return [wanted]
   }
-  const numbers = await findSomeNumbers(call.store, scope, first, last, most)
-  if (numbers.length < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
-  return numbers.map(toAddress)
+  const addresses = await freeAddresses(call, subnet, most)
+  if (addresses.length < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
+  return addresses
 }

@@ -9,6 +9,7 @@ import { defaultCredits, readCredits } from "../../credits/defaults.ts"
 import { type CpuCredits, isBurstable } from "../../credits/families.ts"
 import { raise } from "../../errors.ts"
 import type { Input } from "../../handler.ts"
+import type { PrivateDnsName } from "../../network-interfaces/names.ts"
 import { type GroupWish, readGroupWish } from "../../placement-groups/members.ts"
 import { tagsFor } from "../../tags/specifications.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
@@ -36,6 +37,8 @@ export interface LaunchWish {
   readonly attributes: InstanceAttributes
   readonly clientToken?: string
   readonly hibernation: boolean
+  /** What is missing is as the subnet says. */
+  readonly privateDnsName: Partial<PrivateDnsName>
   readonly capacity?: CapacityWish
   readonly host?: HostWish
   readonly tags: {
@@ -65,7 +68,6 @@ const notDone = [
   "LicenseSpecifications",
   "NetworkPerformanceOptions",
   "Operator",
-  "PrivateDnsNameOptions",
   "RamdiskId",
   "SecondaryInterfaces",
 ] as const
@@ -104,6 +106,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
     },
     ...(capacity && { capacity }),
     ...(cpu && { cpu }),
+    privateDnsName: readPrivateDnsName(input.PrivateDnsNameOptions),
     hibernation: input.HibernationOptions?.Configured === true,
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },
     ...(input.KeyName === undefined ? {} : { keyName: input.KeyName }),
@@ -111,6 +114,15 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
     ...readPlacement(input.Placement),
     ...(input.ClientToken === undefined ? {} : { clientToken: input.ClientToken }),
   }
+}
+
+function readPrivateDnsName(options: Run["PrivateDnsNameOptions"] = {}): Partial<PrivateDnsName> {
+  const { HostnameType: type, EnableResourceNameDnsARecord: aRecord } = options
+  if (options.EnableResourceNameDnsAAAARecord === true)
+    throw raise("UnsupportedOperation", {
+      operation: "RunInstances with PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
+    })
+  return { ...(type && { hostnameType: type }), ...(aRecord === undefined ? {} : { aRecord }) }
 }
 
 function refuseWhatIsNotDone(input: Run): void {

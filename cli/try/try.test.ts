@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { assertSchema } from "../fixture/schema.ts"
@@ -10,13 +10,14 @@ const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 test("a command has a cloud of its own, our input and our exit code, and the cloud is gone afterwards", async (context) => {
   const rig = openRig(context)
-  const script = `cat; echo "$AWS_ENDPOINT_URL"; curl -sf "$AWS_ENDPOINT_URL/_fractus/status" | grep -o '"engine":"sim"'
+  const ask = `fetch(process.env.AWS_ENDPOINT_URL + "/_fractus/status").then((a) => a.json()).then((a) => console.log(a.engine))`
+  const script = `cat; echo "$AWS_ENDPOINT_URL"; ${process.execPath} -e '${ask}'
     printenv AWS_PROFILE; ${inRepository("fractus")} aws --version >/dev/null 2>&1; exit 7`
   const env = { AWS_PROFILE: "production", AWS_SESSION_TOKEN: "mine" }
   const { code, stdout, stderr } = await rig.tryOut(["--", "sh", "-c", script], { input: "given\n", env }).ended
   assert.equal(code, 7, stderr)
   const [given, endpoint = "", ...rest] = stdout.trimEnd().split("\n")
-  assert.deepEqual([given, ...rest], ["given", '"engine":"sim"'])
+  assert.deepEqual([given, ...rest], ["given", "sim"])
   await rig.assertNothingLeft()
   assert.equal(await answers(endpoint), false)
 })
@@ -52,22 +53,28 @@ test("a signal that comes to us reaches the command, and its end is ours", async
   assert.deepEqual(rig.left(), [])
 })
 
-test("Ctrl-C on a terminal reaches the command by itself, once", async (context) => {
-  const rig = openRig(context)
-  const count = join(rig.folder, "count")
-  writeFileSync(
-    join(rig.folder, "command"),
-    `trap 'echo felt >>${count}' INT; echo up; until [ -s ${count} ]; do sleep 0.02; done; sleep 0.3; exit 5`,
-  )
-  // Without "exec" a shell may stand between, and the keys end that one.
-  const line = `exec ${inRepository("fractus")} try -- sh ${join(rig.folder, "command")}`
-  const running = rig.start(["script", "-qefc", line, "/dev/null"], { keepInput: true })
-  assert.equal((await running.line()).trim(), "up")
-  running.child.stdin?.write("\u0003")
-  const { code } = await running.ended
-  assert.equal(code, 5)
-  assert.equal(readFileSync(count, "utf8"), "felt\n")
-})
+const terminals = existsSync("/dev/pts/ptmx")
+
+test(
+  "Ctrl-C on a terminal reaches the command by itself, once",
+  { skip: !terminals && "no terminals can be made here" },
+  async (context) => {
+    const rig = openRig(context)
+    const count = join(rig.folder, "count")
+    writeFileSync(
+      join(rig.folder, "command"),
+      `trap 'echo felt >>${count}' INT; echo up; until [ -s ${count} ]; do sleep 0.02; done; sleep 0.3; exit 5`,
+    )
+    // Without "exec" a shell may stand between, and the keys end that one.
+    const line = `exec ${inRepository("fractus")} try -- sh ${join(rig.folder, "command")}`
+    const running = rig.start(["script", "-qefc", line, "/dev/null"], { keepInput: true })
+    assert.equal((await running.line()).trim(), "up")
+    running.child.stdin?.write("\u0003")
+    const { code } = await running.ended
+    assert.equal(code, 5)
+    assert.equal(readFileSync(count, "utf8"), "felt\n")
+  },
+)
 
 test("a command that is not there is 127, one that cannot be run 126, none at all is usage", async (context) => {
   const rig = openRig(context)

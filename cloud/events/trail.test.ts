@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { openHistory } from "#store/history/open.ts"
+import type { Json } from "#store/types.ts"
 import { createTrail, type EventPlace, type Trail, type TrailCall } from "./trail.ts"
 
 const scope = { account: "123456789012", region: "us-east-1" }
@@ -20,10 +21,16 @@ const some: TrailCall = {
   message: "",
 }
 
-async function withTrail(body: (trail: Trail, at: (ms: number) => void) => Promise<void>): Promise<void> {
+async function withTrail(
+  body: (trail: Trail, at: (ms: number) => void) => Promise<void>,
+  before: readonly Json[] = [],
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "fractus-trail-"))
   let nowMs = 1_000_000
   const clock = { cloudMs: () => nowMs }
+  const older = await openHistory({ directory, clock })
+  for (const row of before) older.append(`calls ${scope.account} ${scope.region}`, nowMs, row)
+  await older.close()
   const failed: unknown[] = []
   const trail = createTrail(
     () => openHistory({ directory, clock }),
@@ -91,3 +98,16 @@ test("long texts are cut, and rows that they make too long are split", () =>
     assert.equal(seen.length, 64)
     assert.ok(seen.every(({ event }) => event.message?.length === 250 && event.userAgent.length === 250))
   }))
+
+test("rows of another form, as older homes have them, are passed over", () =>
+  withTrail(
+    async (trail, at) => {
+      at(1_000_001)
+      trail.record({ ...some, requestId: "ours" })
+      assert.deepEqual(
+        (await all(trail, 0, 2_000_000)).map(({ event }) => event.requestId),
+        ["ours"],
+      )
+    },
+    [[{ requestId: "theirs", operation: "DescribeVpcs" }], { calls: [] }, "text"],
+  ))

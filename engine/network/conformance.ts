@@ -144,6 +144,22 @@ export function networkConformance(name: string, open: () => Promise<Subject>): 
     await engine.removeNetwork("vpc-9")
   })
 
+  withEngine("a port is brought beside a change of its network, and plugged once that knows of it", async (engine) => {
+    await assert.rejects(engine.bringPort("vpc-1", portOf(1)), /no network/)
+    await engine.ensureNetwork(networkOf(1, []))
+    await engine.createPort("vpc-1", portOf(1), 2_000_000)
+    for (let round = 0; round < 2; round++) await engine.bringPort("vpc-1", portOf(1))
+    await assert.rejects(engine.plugPort("vpc-1", "eni-1"), /no port/)
+    const change = engine.ensureNetwork(networkOf(1, [portOf(1), portOf(2)]))
+    await engine.createPort("vpc-1", portOf(2), 2_000_000)
+    await engine.bringPort("vpc-1", portOf(2))
+    await change
+    for (const id of ["eni-1", "eni-2"]) await engine.plugPort("vpc-1", id)
+    for (const id of ["eni-1", "eni-2"]) await engine.removePort("vpc-1", id)
+    // Nothing of it is left that a second life would be mistaken for.
+    await assert.rejects(engine.plugPort("vpc-1", "eni-1"), Error)
+  })
+
   withEngine("down empties everything, and up begins again", async (engine) => {
     await engine.ensureNetwork(networkOf(1, [portOf(1)]))
     await engine.createPort("vpc-1", portOf(1), 2_000_000)

@@ -88,6 +88,11 @@ export interface PortHandle {
   readonly mtu: number
 }
 
+export interface TapPlace {
+  readonly device: string
+  readonly namespace: string
+}
+
 export interface NetworkEngine {
   readonly name: "linux" | "sim"
   /** Infrastructure: namespace, link to the host, forwarding, masquerade. Idempotent; mends drift. */
@@ -103,14 +108,13 @@ export interface NetworkEngine {
   /** Make the tap, owned by `uid`, in the guest's own empty namespace. Idempotent; a plugged port stays where it is. */
   createPort(network: string, port: PortSpec, uid: number): Promise<PortHandle>
   /**
-   * Move the opened tap into the network and let packets pass. Idempotent. `from`: the tap of a port that was not created, another's until
-   * now; it becomes the port's.
+   * Move the opened tap into the network, where it is down and nothing leads to it until it is plugged; also beside a change of the
+   * network, which need not know of the port yet. Idempotent. `from`: the tap of a port that was not created, another's until now; it
+   * becomes the port's.
    */
-  plugPort(
-    network: string,
-    portId: string,
-    from?: { readonly device: string; readonly namespace: string },
-  ): Promise<void>
+  bringPort(network: string, port: PortSpec, from?: TapPlace): Promise<void>
+  /** Let packets pass through the tap, which is moved into the network first where it was not brought. Idempotent. */
+  plugPort(network: string, portId: string, from?: TapPlace): Promise<void>
   /**
    * Remove tap and guest namespace. Idempotent. `number`, the port's own, finds what a process that is gone made for a port that no
    * network's specification names any more.

@@ -11,10 +11,10 @@ const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}
 const unicastMac = /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i
 const protocols = new Set(["tcp", "udp", "icmp", "icmpv6", "-1"])
 
-/** Most of each in one network: beyond it a rule set would no longer load in time. */
+/** Most of each in one network: beyond it a rule set would no longer load in time. Groups are a Region's 2,500 and its default one. */
 export const limits = {
   ports: 4096,
-  groups: 2500,
+  groups: 2501,
   subnets: 200,
   rulesPerGroup: 1000,
   groupsPerPort: 16,

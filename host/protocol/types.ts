@@ -127,6 +127,8 @@ export interface VolumeAssignment extends VolumeSpec {
 /** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
 export interface TemplateAssignment extends WarmKind {
   readonly kind: "template"
+  /** Of its root volume; without, as large as the image. */
+  readonly sizeBytes?: number
   /** So many clones of it are kept waiting, as far as the host has memory; none where this is missing. */
   readonly pool?: number
 }

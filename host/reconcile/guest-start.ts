@@ -5,7 +5,8 @@ import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
 import { bootsFor, identityOf } from "./guest-identity.ts"
-import { heldBy, isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
+import { needs, portsInForce } from "./guest-needs.ts"
+import { heldBy, isAlive, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
 import type { TemplateKind } from "./template-maker.ts"
@@ -22,38 +23,6 @@ const fits: Step<Scene> = {
     const asked = `${wish.vcpus} vCPUs and ${wish.memoryMiB} MiB`
     throw new TroubleError("no-capacity", `${asked} do not fit a host of ${cpus} and ${memoryMiB} MiB`, true)
   },
-}
-
-/** For a running guest, too: a change of its ports is in force before its generation is observed. */
-const dependencies: Step<Scene> = {
-  name: "volumes and networks ready",
-  holds: (scene) => missing(scene) === undefined,
-  make: async (scene): Promise<Outcome | void> => {
-    const resource = missing(scene)
-    if (resource === undefined) return
-    const trouble = scene.world.entry(resource)?.status?.trouble
-    if (trouble) {
-      const { starts, resets } = scene.wish
-      const status = alive(scene)
-        ? onStatus(scene)
-        : { kind: "guest" as const, phase: "starting" as const, starts, resets }
-      // A launch is not kept waiting for room; a guest that ran before has its volumes, and waits. Folders of the host are not said.
-      const full = trouble.code === "disk-full" && (scene.record?.starts ?? -1) < 0
-      const words = full
-        ? { final: true, message: `${resource}: no space left on the host's disk` }
-        : { message: `${resource}: ${trouble.message}` }
-      scene.report({ ...status, trouble: { ...trouble, ...words } })
-    }
-    return { kind: "waiting", resource }
-  },
-}
-
-function missing({ wish, world, machine }: Scene): string | undefined {
-  const volumes = isAlive(machine) ? [] : wish.disks.map((disk) => disk.volume)
-  const volume = volumes.find((each) => world.entry(each)?.applied === undefined)
-  const inForce = ({ network, port }: GuestSpec["ports"][number]) =>
-    world.entry(network)?.applied?.get(port.id) === JSON.stringify(port)
-  return volume ?? wish.ports.find((each) => !inForce(each))?.network
 }
 
 /** Written before anything is taken, so that whatever is found later can be given back. */
@@ -199,6 +168,14 @@ async function bootWithout(scene: Scene, why: string): Promise<Outcome> {
   return { kind: "again", delayMs: 0 }
 }
 
+const brought: Step<Scene> = {
+  name: "ports brought",
+  holds: (scene) => plugged.holds(scene),
+  make: async ({ wish, machine, world }) => {
+    for (const { network, port } of wish.ports) await world.network.bringPort(network, port, machine.tap)
+  },
+}
+
 const plugged: Step<Scene> = {
   name: "ports plugged",
   holds: ({ memory, machine }) => memory.pluggedPid !== undefined && memory.pluggedPid === (machine.pid ?? 0),
@@ -277,11 +254,13 @@ const reset: Step<Scene> = {
 
 export const startSteps: readonly Step<Scene>[] = [
   fits,
-  dependencies,
+  needs,
   taken,
   disks,
   nics,
   prepared,
+  brought,
+  portsInForce,
   plugged,
   metadata,
   counted,

@@ -134,8 +134,9 @@ export function createHost(options: HostOptions): Host {
       const report = (status: Status) => void (superseded() || say(entry, status))
       const { resource, kind, generation, work } = entry
       // Engines compare networks in full each time: a look that changes nothing is not worth keeping.
-      const pass = { resource, generation, routine: kind === "network" && work.routine, waitedMs }
-      const reconcile = () => reconcilers[kind]({ entry, world, superseded, report } satisfies Pass)
+      const { routine } = work
+      const pass = { resource, generation, routine: kind === "network" && routine, waitedMs }
+      const reconcile = () => reconcilers[kind]({ entry, world, superseded, report, routine } satisfies Pass)
       return traces.pass(pass, reconcile, outcomeWords)
     },
     failed: (entry, error) => say(entry, { ...(entry.status ?? unknown(entry)), trouble: troubleOf(error) }),

@@ -14,7 +14,7 @@ export interface Entry {
   wish: Spec | undefined
   /** The last thing known of it, reported or not. */
   status: Status | undefined
-  /** Set once a volume or network is there; of a network, its groups and ports in force: id -> JSON. */
+  /** Set once a volume or network is there; of a network, itself and its groups and ports in force: id -> JSON. */
   applied: ReadonlyMap<string, string> | undefined
   /** The network that a group belongs to. */
   network: string | undefined

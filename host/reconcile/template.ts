@@ -6,7 +6,7 @@ import type { TemplateAssignment, Trouble } from "../protocol/types.ts"
 import type { Log } from "../types.ts"
 import { troubleOf, type Outcome } from "./steps.ts"
 import type { Pool } from "./pool.ts"
-import type { TemplateMaker } from "./template-maker.ts"
+import type { TemplateKind, TemplateMaker } from "./template-maker.ts"
 import type { Pass, World } from "./world.ts"
 
 /** Which template was made for an assignment: by it, one that nobody assigned is found after a crash. */
@@ -55,6 +55,13 @@ function told({ code, message }: Trouble): Trouble {
   return { code: code === "internal" ? "no-template" : code, message: words, final: true }
 }
 
+const kindOf = ({ image, vcpus, memoryMiB, sizeBytes }: TemplateAssignment): TemplateKind => ({
+  image,
+  vcpus,
+  memoryMiB,
+  ...(sizeBytes !== undefined && { sizeBytes }),
+})
+
 export function createTemplateReconciler(options: TemplateReconcilerOptions): (pass: Pass) => Promise<Outcome> {
   const { templates, maker, pool, records, log } = options
   /** What this process has seen to fit: after an upgrade of QEMU the files of before are there, and of no use. */
@@ -90,9 +97,8 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
     report({ kind: "template", phase: "pending" })
     try {
       if (!maker) throw new Error("guests of this host always boot: up --warm on")
-      const { image, vcpus, memoryMiB } = spec
       const before = await records.read(resource)
-      const template = await maker.make({ image, vcpus, memoryMiB })
+      const template = await maker.make(kindOf(spec))
       await records.write(resource, template)
       fitting.set(resource, template)
       const outdated = before !== undefined && before !== template && !(await isWished(before, resource, world))
@@ -111,8 +117,7 @@ export function createTemplateReconciler(options: TemplateReconcilerOptions): (p
     const spec = entry.wish
     if (spec?.kind !== "template") return remove(pass)
     // Simulated guests do not boot: there is nothing to be made.
-    const { image, vcpus, memoryMiB, pool: count = 0 } = spec
-    pool?.wish(entry.resource, { kind: { image, vcpus, memoryMiB }, count })
+    pool?.wish(entry.resource, { kind: kindOf(spec), count: spec.pool ?? 0 })
     const simulated = !templates && world.hypervisor.name === "sim"
     const template = await records.read(entry.resource)
     // The kind's files may be there for longer than its image.

@@ -38,6 +38,8 @@ export interface Pass {
   readonly entry: Entry
   readonly world: World
   readonly superseded: () => boolean
+  /** Nothing asked for it. */
+  readonly routine: boolean
   /** Say how it stands. Said only when it differs from what was said before, and never for a superseded wish. */
   readonly report: (status: Status) => void
 }

@@ -169,7 +169,12 @@ const spec: Check<Spec> = byKind<Spec>({
     image: optional(id),
     key: optional(id),
   }),
-  template: shape<TemplateAssignment>({ kind: oneOf("template"), ...kindOfGuest, pool: optional(whole(0, 1_000)) }),
+  template: shape<TemplateAssignment>({
+    kind: oneOf("template"),
+    ...kindOfGuest,
+    sizeBytes: optional(whole(1, 2 ** 50)),
+    pool: optional(whole(0, 1_000)),
+  }),
 })
 
 /** A spec belongs to the resource that it names. */

@@ -24,7 +24,6 @@ const raise = defineErrors(errors)
 const invalid = (detail: string) => raise("ValidationException", { detail })
 /** Regions of one page of ListRegions, at most and unless fewer are asked for. */
 const largestPage = 50
-const statuses = new Set(["DISABLED", "DISABLING", "ENABLED", "ENABLED_BY_DEFAULT", "ENABLING"])
 
 interface Named {
   readonly AccountId?: string | undefined
@@ -34,13 +33,12 @@ interface Named {
 /** Only somebody who manages an organization may name accounts, and not the own one. */
 function refuseOtherAccounts({ AccountId: account }: Pick<Named, "AccountId">): void {
   if (account === undefined) return
-  if (!/^\d{12}$/.test(account)) throw invalid("The AccountId must have 12 digits.")
   throw raise("AccessDeniedException", { account })
 }
 
 function requireRegion({ RegionName: name }: Named): Region {
   const region = findRegion(name ?? "")
-  if (region === undefined) throw invalid(`The Region name '${(name ?? "").slice(0, 50)}' is not valid.`)
+  if (region === undefined) throw invalid(`The Region name '${name ?? ""}' is not valid.`)
   return region
 }
 
@@ -69,10 +67,6 @@ const getRegionOptStatus: Handler<"GetRegionOptStatus"> = async (input, call) =>
 const listRegions: Handler<"ListRegions"> = async (input, call) => {
   refuseOtherAccounts(input)
   const { MaxResults: size = largestPage, NextToken: nextToken, RegionOptStatusContains: wanted = [] } = input
-  if (!Number.isInteger(size) || size < 1 || size > largestPage)
-    throw invalid(`The MaxResults must be between 1 and ${largestPage}.`)
-  const unknown = wanted.find((status) => !statuses.has(status))
-  if (unknown !== undefined) throw invalid(`The RegionOptStatus '${unknown.slice(0, 50)}' is not valid.`)
   const enabled = await optedIn(call.store, call.account)
   const all = regions
     .map((region) => ({ RegionName: region.name, RegionOptStatus: statusOf(region, enabled) }))

@@ -91,6 +91,7 @@ export const errors = {
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
   MissingInput: [400, "{detail}"],
   OperationNotPermitted: [400, "{detail}"],
+  NetworkInterfaceLimitExceeded: [400, "The maximum number of network interfaces has been reached."],
   PlacementGroupLimitExceeded: [
     400,
     "The maximum number of placement groups ({limit}) for this Region has been reached.",

@@ -2,6 +2,7 @@
 import type { Call } from "#cloud/call.ts"
 import { elasticIpsPerRegion } from "./addresses/quotas.ts"
 import { readSettings } from "./account/settings.ts"
+import { interfacesPerRegion } from "./network-interfaces/quotas.ts"
 import { groupsPerInterface, groupsPerRegion, rulesPerGroup } from "./security-groups/quotas.ts"
 
 export interface Quota {
@@ -59,6 +60,7 @@ export async function quotasOf(call: Call): Promise<readonly Quota[]> {
   const all = [
     ...vcpus,
     { ...fixed("L-0263D0A3", "EC2-VPC Elastic IPs", elasticIpsPerRegion), service: "ec2" as const },
+    fixed("L-DF5E4CA3", "Network interfaces per Region", interfacesPerRegion),
     fixed("L-0EA8095F", "Inbound or outbound rules per security group", rulesPerGroup),
     fixed("L-2AFB9258", "Security groups per network interface", groupsPerInterface),
     fixed("L-E79EC296", "VPC security groups per Region", groupsPerRegion),

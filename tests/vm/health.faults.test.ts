@@ -22,12 +22,15 @@ import { banner, type Cloud, fractus, inGuest, startCloud, until } from "./cloud
 /** From a start to a login, on a machine that has other work as well. */
 const loginMs = 180_000
 
-test("status checks and CPU credits are real", async (t) => {
+test("status checks and CPU credits are real", { concurrency: 3 }, async (t) => {
   const cloud = await startCloud(t, 5421)
   // At the same time, since most of it is waiting.
   await Promise.all([
     t.test("a guest is initializing, ok, impaired while it is silent, and ok again", (each) => silence(each, cloud)),
-    burnAndPanic(t, cloud),
+    t.test("a standard guest without credits computes at its baseline, and freely when unlimited", (each) =>
+      burn(each, cloud),
+    ),
+    t.test("a guest that panics is impaired, its host is not, and a reboot mends it", (each) => panic(each, cloud)),
   ])
   await cloud.down()
 })
@@ -132,18 +135,9 @@ async function creditsOf(cloud: Cloud, id: string) {
   return why.host?.credits ?? assert.fail("the host tells of no credits")
 }
 
-async function burnAndPanic(t: TestContext, cloud: Cloud): Promise<void> {
+async function panic(t: TestContext, cloud: Cloud): Promise<void> {
   const id = await launch(cloud, { InstanceType: "t3.nano" })
   const address = await login(cloud, id)
-  await t.test("a standard guest without credits computes at its baseline, and freely when unlimited", (each) =>
-    burn(each, cloud, id, address),
-  )
-  await t.test("a guest that panics is impaired, its host is not, and a reboot mends it", (each) =>
-    panic(each, cloud, id, address),
-  )
-}
-
-async function panic(t: TestContext, cloud: Cloud, id: string, address: string): Promise<void> {
   const becomes = (words: string) =>
     until(words, 240_000, async () => ((await statusOf(cloud, id)).words === words ? true : undefined))
   await becomes("ok ok")
@@ -160,7 +154,9 @@ async function panic(t: TestContext, cloud: Cloud, id: string, address: string):
 }
 
 /** A t3.nano, that is 5 % of each of two vCPUs, computes without end: unlimited, standard with nothing earned, unlimited. */
-async function burn(t: TestContext, cloud: Cloud, id: string, address: string): Promise<void> {
+async function burn(t: TestContext, cloud: Cloud): Promise<void> {
+  const id = await launch(cloud, { InstanceType: "t3.nano" })
+  const address = await login(cloud, id)
   await inGuest(cloud, address, "for n in 1 2; do setsid sh -c 'while :; do :; done' >/dev/null 2>&1 </dev/null & done")
   const pid = (await cloud.processes()).get(`qemu ${id}`) ?? 0
   const set = async (CpuCredits: "standard" | "unlimited") => {

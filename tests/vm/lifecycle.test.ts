@@ -24,7 +24,7 @@ const loginMs = 300_000
 /** What a guest may take to hear the power button and end; the host's own patience is longer. */
 const endMs = 180_000
 
-test("guests live as EC2 says", async (t) => {
+test("guests live as EC2 says", { concurrency: 3 }, async (t) => {
   const cloud = await startCloud(t, 5201)
   const life = { t, cloud }
   // At the same time, since most of it is waiting for kernels to boot.

@@ -179,6 +179,10 @@ test("a tap moves into its network while an unprivileged QEMU holds it open, and
       await lab.engine.ensureNetwork(spec)
       const handle = await lab.engine.createPort("vpc-1", spec.ports[0] ?? port(1, []), 2_000_000)
       const child = await qemuHolding(lab, handle.device)
+      const [first = port(1, [])] = spec.ports
+      await lab.engine.bringPort("vpc-1", first)
+      assert.match(await ip(`${lab.prefix}-n1`, "link", "show", handle.device), /state DOWN/)
+      assert.equal(await ip(`${lab.prefix}-n1`, "route", "show", "dev", handle.device), "", "nothing leads there yet")
       await lab.engine.plugPort("vpc-1", "eni-1")
       const device = await ip(`${lab.prefix}-n1`, "-d", "link", "show", handle.device)
       assert.match(device, /LOWER_UP/, "the carrier says that somebody holds it")

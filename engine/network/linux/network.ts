@@ -161,8 +161,10 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
     )
     const addresses = await ipJson<ListedAddress>(namespace, "-4", "addr", "show", "dev", gatewayDevice)
     const taps = await ipJson<ListedRoute & { dev?: string }>(namespace, "-4", "route", "show")
+    const links = await linkNames(namespace)
+    // In one go: a port that is made beside this is not to find that it is not plugged.
     plugged.clear()
-    for (const name of await linkNames(namespace)) if (name.startsWith(names.tapPrefix)) plugged.add(name)
+    for (const name of links) if (name.startsWith(names.tapPrefix)) plugged.add(name)
     applied = {
       filters: undefined,
       destinations: new Set(routes.map((route) => route.dst)),

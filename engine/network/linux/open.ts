@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import type { Clock } from "#lib/clock.ts"
 import { parseCidr } from "../addresses.ts"
-import type { NetworkEngine, NetworkSpec, PortSpec } from "../types.ts"
+import type { NetworkEngine, NetworkSpec, PortSpec, TapPlace } from "../types.ts"
 import { checkAgainst, checkIdentifier, checkNetwork, checkPort } from "../validate.ts"
 import { answersOf, probedAtOnce } from "./answering.ts"
 import { sweepDhcp } from "./dhcp.ts"
@@ -122,6 +122,22 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
     if (ending) throw new Error("the networks are being taken down")
   }
 
+  /** What concerns a tap alone goes on beside a change of its network. A network's turn may wait for a port's, never the other way. */
+  const inPortsTurn = <T>({ number }: { readonly number: number }, work: () => Promise<T>) =>
+    inTurn(`port ${number}`, work)
+  /** Taps that stand in their network and are not plugged yet. */
+  const brought = new Set<string>()
+  const bring = (network: Network, port: PortSpec, from: TapPlace | undefined) =>
+    inPortsTurn(port, async () => {
+      mustStay()
+      made.set(port.id, port)
+      const tap = names.tap(port.number)
+      if (brought.has(tap) || network.plugged.has(tap)) return
+      if (from) await takeTap(port.number, from, network.namespace, names)
+      else await moveTap(port.number, network.namespace, names)
+      brought.add(tap)
+    })
+
   return {
     name: "linux",
     infrastructureNamespace: names.infrastructure,
@@ -167,7 +183,7 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         networks.delete(id)
       }),
     createPort: (id, port, uid) =>
-      inTurn(id, async () => {
+      inPortsTurn(port, async () => {
         mustStay()
         const network = find(id)
         checkPort(
@@ -178,9 +194,10 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         made.set(port.id, port)
         const device = names.tap(port.number)
         const handle = { device, namespace: names.guest(port.number), mtu: insideMtu }
-        if (!network.plugged.has(device)) await makeTap(port, uid, portKind, names)
+        if (!network.plugged.has(device) && !brought.has(device)) await makeTap(port, uid, portKind, names)
         return handle
       }),
+    bringPort: async (id, port, from) => bring(find(id), port, from),
     plugPort: (id, portId, from) =>
       inTurn(id, async () => {
         mustStay()
@@ -188,9 +205,9 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         const port = portOf(network, portId)
         if (port === undefined) throw new Error(`${portId} is no port of ${id}: say so by ensureNetwork first`)
         if (network.plugged.has(names.tap(port.number))) return
-        if (from) await takeTap(port.number, from, network.namespace, names)
-        else await moveTap(port.number, network.namespace, names)
+        await bring(network, port, from)
         await network.wire(port)
+        brought.delete(names.tap(port.number))
       }),
     removePort: (id, portId, number) =>
       inTurn(id, async () => {
@@ -198,7 +215,10 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         const port = (network && portOf(network, portId)) ?? made.get(portId)
         const known = port?.number ?? number
         if (known === undefined) return
-        await removeTap(known, network?.namespace, names)
+        await inPortsTurn({ number: known }, async () => {
+          await removeTap(known, network?.namespace, names)
+          brought.delete(names.tap(known))
+        })
         network?.plugged.delete(names.tap(known))
         if (port !== undefined) network?.forget(port)
         if (network === undefined || portOf(network, portId) === undefined) made.delete(portId)
@@ -233,8 +253,10 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         try {
           // What is under way ends first, nothing begins, and no watch brings back what is taken down.
           await Promise.all([...networks.keys()].map((id) => inTurn(id, async () => {})))
+          await Promise.all([...made.values()].map((port) => inPortsTurn(port, async () => {})))
           networks.clear()
           made.clear()
+          brought.clear()
           for (const name of await namespaces(names.networkPrefix)) {
             await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
           }

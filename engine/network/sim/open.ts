@@ -61,6 +61,10 @@ export async function openSimNetwork({ publicCidr }: SimNetworkOptions): Promise
       taps.set(port.id, structuredClone(port))
       return { device: `sim${port.number}`, namespace: `sim-g${port.number}`, mtu: 9001 }
     },
+    async bringPort(id, port) {
+      find(id)
+      taps.set(port.id, structuredClone(port))
+    },
     async plugPort(id, portId) {
       const network = find(id)
       require(network, portId)

@@ -14,9 +14,10 @@ import { roomFor } from "../instances/launch/capacity.ts"
 import { instanceKind, type InstanceRecord } from "../instances/record.ts"
 import { tagsFor } from "../tags/specifications.ts"
 import { countsOf, toReservation } from "./answer.ts"
+import { createCapacityReservationBySplitting, moveCapacityReservationInstances } from "./move.ts"
 import { readChange, readReservation } from "./read.ts"
 import { type CapacityReservationRecord, capacityReservationKind, stateOf } from "./record.ts"
-import { freeSlots, type Reservation, seatRunning, seatsTaken, sittersOf, withoutSeat } from "./seats.ts"
+import { freeSlots, requireActive, type Reservation, seatRunning, seatsTaken, sittersOf, withoutSeat } from "./seats.ts"
 import { readCapacityWish, requireTarget } from "./wish.ts"
 
 const createCapacityReservation: Handler<"CreateCapacityReservation"> = async (input, call) => {
@@ -84,14 +85,6 @@ async function end(call: Call, reservation: Reservation, state: "cancelled" | "e
   call.draft.update(capacityReservationKind, reservation, { ...reservation.record, ended })
   for (const instance of await sittersOf(call, reservation.id))
     call.draft.update(instanceKind, instance, withoutSeat(call, instance.record))
-}
-
-async function requireActive(call: Call, action: string, id: string | undefined): Promise<Reservation> {
-  const reservation = await call.require(capacityReservationKind, id, "CapacityReservationId")
-  call.authorize(action, reservation)
-  const state = stateOf(reservation.record, call.nowMs)
-  if (state === "active") return reservation
-  throw raise("IncorrectState", { detail: `The Capacity Reservation '${reservation.id}' is ${state}.` })
 }
 
 const filterNames = [
@@ -208,8 +201,10 @@ async function sweepOne(cloud: Cloud, { id, account, region }: Resource): Promis
 export const handlers = {
   CancelCapacityReservation: cancelCapacityReservation,
   CreateCapacityReservation: createCapacityReservation,
+  CreateCapacityReservationBySplitting: createCapacityReservationBySplitting,
   DescribeCapacityReservations: describeCapacityReservations,
   GetCapacityReservationUsage: getCapacityReservationUsage,
   ModifyCapacityReservation: modifyCapacityReservation,
   ModifyInstanceCapacityReservationAttributes: modifyInstanceCapacityReservationAttributes,
+  MoveCapacityReservationInstances: moveCapacityReservationInstances,
 } satisfies Handlers

@@ -100,7 +100,8 @@ function zoneOf({ AvailabilityZone: name, AvailabilityZoneId: id }: Create, regi
   return { zone: zone.name, zoneId: zone.id }
 }
 
-function readCount(count: number): number {
+/** Throws InvalidParameterValue below 1 and above what one reservation may hold. */
+export function readCount(count: number): number {
   if (Number.isInteger(count) && count >= 1 && count <= maxInstances) return count
   throw invalid(`Value (${count}) for parameter InstanceCount is invalid. Expecting 1 to ${maxInstances}.`)
 }

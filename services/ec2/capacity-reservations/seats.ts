@@ -4,6 +4,7 @@
  */
 import type { Call } from "#cloud/call.ts"
 import { fromStored, type Resource } from "#cloud/resources/kind.ts"
+import { raise } from "../errors.ts"
 import { platformDetails } from "../images/platform.ts"
 import { instanceKind, type InstanceRecord } from "../instances/record.ts"
 import { type CapacityReservationRecord, capacityReservationKind, stateOf } from "./record.ts"
@@ -36,6 +37,20 @@ export async function activeReservations(call: Call, whose: "own" | "all"): Prom
     after = page.next
   } while (after !== undefined)
   return found.filter(({ record }) => stateOf(record, call.nowMs) === "active")
+}
+
+/** One that is active, of the caller's. `name` is the parameter's, where it is missing. IncorrectState for one that is over. */
+export async function requireActive(
+  call: Call,
+  action: string,
+  id: string | undefined,
+  name = "CapacityReservationId",
+): Promise<Reservation> {
+  const reservation = await call.require(capacityReservationKind, id, name)
+  call.authorize(action, reservation)
+  const state = stateOf(reservation.record, call.nowMs)
+  if (state === "active") return reservation
+  throw raise("IncorrectState", { detail: `The Capacity Reservation '${reservation.id}' is ${state}.` })
 }
 
 /** How many instances run in each, by id. */

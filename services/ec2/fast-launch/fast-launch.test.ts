@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import type { RequestLaunchTemplateData } from "@aws-sdk/client-ec2"
 import type { Status, TemplateAssignment } from "#host/protocol/types.ts"
 import { imageIdOf } from "#images/catalog.ts"
 import { observe } from "#services/ec2/service.ts"
@@ -95,6 +96,42 @@ test("each account and region has its own, and two calls at once make one", asyn
     assert.deepEqual(FastLaunchImages, [])
     assert.match(await rig.fault("DisableFastLaunch", { ImageId }, other), /^InvalidRequest: /)
   }
+})
+
+test("a launch template says for which machine a launch is fast, and refuses what no launch could be", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  const LaunchTemplateName = "small"
+  const versions: readonly RequestLaunchTemplateData[] = [
+    { InstanceType: "t3.small", BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { VolumeSize: 3 } }] },
+    { InstanceType: "m5.large", CpuOptions: { CoreCount: 1, ThreadsPerCore: 1 } },
+    { UserData: "aGk=" },
+    { InstanceRequirements: { VCpuCount: { Min: 1 }, MemoryMiB: { Min: 1 } } },
+    { InstanceType: "t4g.small" },
+    { IamInstanceProfile: { Name: "web" } },
+  ]
+  const [first, ...others] = versions
+  await rig.ec2("CreateLaunchTemplate", { LaunchTemplateName, LaunchTemplateData: first ?? {} })
+  for (const LaunchTemplateData of others)
+    await rig.ec2("CreateLaunchTemplateVersion", { LaunchTemplateName, LaunchTemplateData })
+  const enable = (Version: string) => ({ ImageId, LaunchTemplate: { LaunchTemplateName, Version } })
+  const machine = async (Version: string) => {
+    await rig.ec2("EnableFastLaunch", enable(Version))
+    return rig.assigned.at(-1)?.assign?.[0]?.spec
+  }
+  const spec = { kind: "template", image: ImageId }
+  assert.deepEqual(await machine("$Default"), { ...spec, vcpus: 2, memoryMiB: 2048, sizeBytes: 3 * 2 ** 30 })
+  assert.deepEqual(await machine("2"), { ...spec, vcpus: 1, memoryMiB: 8192 })
+  assert.deepEqual(await machine("3"), { ...spec, vcpus: 2, memoryMiB: 1024 })
+  const assigned = rig.assigned.length
+  assert.match(await rig.fault("EnableFastLaunch", enable("4")), /^UnsupportedOperation: .*InstanceRequirements/)
+  assert.match(await rig.fault("EnableFastLaunch", enable("5")), /^InvalidParameterValue: The architecture/)
+  assert.match(await rig.fault("EnableFastLaunch", enable("6")), /^UnsupportedOperation: .*IamInstanceProfile/)
+  assert.match(await rig.fault("EnableFastLaunch", enable("7")), /^InvalidLaunchTemplateId.VersionNotFound/)
+  assert.equal(rig.assigned.length, assigned)
+  assert.equal((await rig.ec2("DescribeFastLaunchImages", {})).FastLaunchImages?.[0]?.LaunchTemplate?.Version, "3")
+  await rig.ec2("EnableFastLaunch", { ImageId })
+  assert.equal((await rig.ec2("DescribeFastLaunchImages", {})).FastLaunchImages?.[0]?.LaunchTemplate, undefined)
 })
 
 test("as many clones wait as a call says, and none where it says nothing", async (t) => {

@@ -1,8 +1,8 @@
 /**
  * EnableFastLaunch, DisableFastLaunch, DescribeFastLaunchImages. EC2 has it for images of Windows; here it is for images whose guests have
- * Fractus' agent, and what is provisioned ahead is a warm template for `templateType`.
+ * Fractus' agent, and what is provisioned ahead is a warm template for the launch template's type, or for a small one.
  */
-import type { EnableFastLaunchResult } from "@aws-sdk/client-ec2"
+import type { _InstanceType, EnableFastLaunchResult } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import { localHost } from "#cloud/hosts/local.ts"
 import { fromStored, notFound, requireId, type Resource } from "#cloud/resources/kind.ts"
@@ -12,11 +12,17 @@ import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
 import { visibleImages } from "../images/handlers.ts"
 import { type ImageRecord, imageKind } from "../images/record.ts"
-import { findInstanceType } from "../instance-types/data.ts"
+import { readSettings } from "../account/settings.ts"
+import { findMachine } from "../instances/launch/place.ts"
+import { readLaunch } from "../instances/launch/wish.ts"
+import { findLaunchTemplate, withTemplate } from "../launch-templates/launch.ts"
+import type { TemplateData } from "../launch-templates/data.ts"
+import { requireTemplate } from "../launch-templates/find.ts"
 import { type FastLaunchRecord, fastLaunchKind } from "./record.ts"
 
-/** The type that a launch is fast for. EC2 takes a small type of its own choice where no launch template names one. */
-const templateType = "t3.micro"
+/** The type that a launch is fast for where no launch template names one. EC2 takes a small type of its own choice there. */
+const smallTypes: Readonly<Record<string, _InstanceType>> = { arm64: "t4g.micro" }
+const smallType: _InstanceType = "t3.micro"
 /** What EC2 says of a state that a call asked for. */
 const userInitiated = "Client.UserInitiated"
 const [fewestLaunches, defaultResources] = [6, 5]
@@ -25,32 +31,58 @@ const maxPerRegion = 100
 
 /** On for an image that has it, its settings are changed, and what failed is tried again. */
 const enableFastLaunch: Handler<"EnableFastLaunch"> = async (input, call) => {
-  const settings = readSettings(input)
+  const settings = readCounts(input)
   const image = await requireImage(call, input.ImageId)
+  const template = await findTemplate(call, input.LaunchTemplate)
+  const machine = await machineOf(call, image, template?.data)
   call.authorize("ec2:EnableFastLaunch")
   const before = await findFastLaunch(call, image.id)
   const state = before?.record.state
   if (state === "disabling" || state === "disabling-failed")
     throw raise("IncorrectState", { detail: `Fast launch of the image '${image.id}' is ${state}` })
-  if (before && (state === "enabled" || state === "enabling")) {
-    const changed = call.draft.update(fastLaunchKind, before, { ...before.record, ...settings })
-    call.draft.assign(localHost, before.id, assignment(image.id, input))
-    await call.commit()
-    return toFastLaunch(changed)
+  const record: FastLaunchRecord = {
+    image: image.id,
+    imageOwner: image.account,
+    tags: before?.record.tags ?? [],
+    ...settings,
+    ...(template && { launchTemplate: template.shown }),
+    ...(before && (state === "enabled" || state === "enabling") ? stateOf(before.record) : begun(call)),
   }
-  const begun = { state: "enabling", reason: userInitiated, changedMs: call.nowMs, ...settings } as const
-  const enabled = before
-    ? call.draft.update(fastLaunchKind, before, { ...before.record, ...begun })
-    : await create(call, { ...begun, image: image.id, imageOwner: image.account, tags: [] })
-  call.draft.assign(localHost, enabled.id, assignment(image.id, input))
+  const enabled = before ? call.draft.update(fastLaunchKind, before, record) : await create(call, record)
+  call.draft.assign(localHost, enabled.id, { kind: "template", image: image.id, ...machine, ...poolOf(input) })
   await call.commit()
   return toFastLaunch(enabled)
 }
 
+const stateOf = ({ state, reason, changedMs }: FastLaunchRecord) => ({ state, reason, changedMs })
+const begun = ({ nowMs }: Call) => ({ state: "enabling", reason: userInitiated, changedMs: nowMs }) as const
+
 /** Clones wait where a call says how many: EC2's default, 5, would take 5 GiB of a small host by surprise. */
-function assignment(image: string, { SnapshotConfiguration: snapshots }: Input<"EnableFastLaunch">) {
+function poolOf({ SnapshotConfiguration: snapshots }: Input<"EnableFastLaunch">): { readonly pool?: number } {
   const pool = snapshots?.TargetResourceCount
-  return { kind: "template", image, ...templateMachine(), ...(pool !== undefined && { pool }) } as const
+  return pool === undefined ? {} : { pool }
+}
+
+/** The version that is meant now: what comes after "$Latest" is that of another call. */
+async function findTemplate(call: Call, asked: Input<"EnableFastLaunch">["LaunchTemplate"]) {
+  const version = await findLaunchTemplate(call, asked)
+  if (asked === undefined || version === undefined) return undefined
+  const { id, record } = await requireTemplate(call, asked)
+  return { data: version.record.data, shown: { id, name: record.name, version: version.record.number } }
+}
+
+/**
+ * The machine that launches of the image are fast for: a template's type, CPU options and size of the root volume. What a launch from the template
+ * would be refused for, it is refused for here.
+ */
+async function machineOf(call: Call, image: Resource<ImageRecord>, data: TemplateData | undefined) {
+  const { architecture, rootDeviceName, rootSizeGiB } = image.record
+  const one = { ImageId: image.id, MinCount: 1, MaxCount: 1 }
+  const type = data?.InstanceType ?? smallTypes[architecture] ?? smallType
+  const wish = readLaunch({ ...withTemplate(one, data ?? {}), InstanceType: type }, await readSettings(call))
+  const { vcpus, memoryMiB } = findMachine(call, wish.type, image, wish.cpu)
+  const sizeGiB = wish.devices.find(({ device }) => device === rootDeviceName)?.sizeGiB ?? rootSizeGiB
+  return { vcpus, memoryMiB, ...(sizeGiB > rootSizeGiB && { sizeBytes: sizeGiB * 2 ** 30 }) }
 }
 
 async function create(call: Call, record: FastLaunchRecord): Promise<Resource<FastLaunchRecord>> {
@@ -114,9 +146,8 @@ const describeFastLaunchImages: Handler<"DescribeFastLaunchImages"> = async (inp
   return { FastLaunchImages: page.items.map(toFastLaunch), ...nextToken(page) }
 }
 
-function readSettings(input: Input<"EnableFastLaunch">) {
-  const { ResourceType: type = "snapshot", SnapshotConfiguration: snapshots, LaunchTemplate: template } = input
-  if (template !== undefined) throw raise("UnsupportedOperation", { operation: "EnableFastLaunch with LaunchTemplate" })
+function readCounts(input: Input<"EnableFastLaunch">) {
+  const { ResourceType: type = "snapshot", SnapshotConfiguration: snapshots } = input
   if (type !== "snapshot")
     throw raise("InvalidParameterValue", {
       detail: `Value (${type.slice(0, 255)}) for parameter ResourceType is invalid.`,
@@ -133,13 +164,6 @@ function within(name: string, value: number | undefined, least: number, usual: n
   throw raise("InvalidParameterValue", {
     detail: `Value (${value}) for parameter ${name} is invalid. It must be between ${least} and ${largest}.`,
   })
-}
-
-function templateMachine(): { readonly vcpus: number; readonly memoryMiB: number } {
-  const type = findInstanceType(templateType)
-  const [vcpus, memoryMiB] = [type?.VCpuInfo?.DefaultVCpus, type?.MemoryInfo?.SizeInMiB]
-  if (vcpus === undefined || memoryMiB === undefined) throw new Error(`${templateType} has no size`)
-  return { vcpus, memoryMiB }
 }
 
 async function findFastLaunch(call: Call, image: string): Promise<Resource<FastLaunchRecord> | undefined> {
@@ -179,12 +203,19 @@ function toFastLaunch({ record }: Resource<FastLaunchRecord>): EnableFastLaunchR
     ResourceType: "snapshot",
     SnapshotConfiguration: { TargetResourceCount: record.targetResourceCount },
     MaxParallelLaunches: record.maxParallelLaunches,
+    ...(record.launchTemplate && { LaunchTemplate: toTemplate(record.launchTemplate) }),
     OwnerId: record.imageOwner,
     State: record.state,
     StateTransitionReason: record.reason,
     StateTransitionTime: new Date(record.changedMs),
   }
 }
+
+const toTemplate = ({ id, name, version }: NonNullable<FastLaunchRecord["launchTemplate"]>) => ({
+  LaunchTemplateId: id,
+  LaunchTemplateName: name,
+  Version: String(version),
+})
 
 export const handlers = {
   DescribeFastLaunchImages: pure(describeFastLaunchImages),

@@ -7,6 +7,8 @@ export interface FastLaunchRecord extends Tagged {
   readonly imageOwner: string
   readonly targetResourceCount: number
   readonly maxParallelLaunches: number
+  /** That its launches are fast for; none for a type of our own choice. */
+  readonly launchTemplate?: { readonly id: string; readonly name: string; readonly version: number }
   readonly state: "enabling" | "enabling-failed" | "enabled" | "enabled-failed" | "disabling" | "disabling-failed"
   readonly reason: string
   /** When the state became what it is. */

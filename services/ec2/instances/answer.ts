@@ -15,6 +15,7 @@ import { toInstanceNetworkInterface } from "../network-interfaces/answer.ts"
 import { toPrivateDnsNameOptions } from "../network-interfaces/names.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import { toTags } from "../tags/answer.ts"
+import { toCpuOptions } from "./cpu-options.ts"
 import { toMetadataOptions } from "./metadata-options.ts"
 import { type InstanceRecord, type InstanceState, stateCodes, stateReasonOf, tenancyOf } from "./record.ts"
 
@@ -75,7 +76,7 @@ export function toInstance(instance: Resource<InstanceRecord>, interfaces: Inter
     BootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     CapacityReservationSpecification: toCapacitySpecification(record.capacity),
     ClientToken: record.clientToken ?? "",
-    CpuOptions: { CoreCount: record.vcpus, ThreadsPerCore: 1 },
+    CpuOptions: toCpuOptions(record),
     CurrentInstanceBootMode: record.architecture === "arm64" ? "uefi" : "legacy-bios",
     EbsOptimized: record.attributes.ebsOptimized,
     EnaSupport: record.attributes.enaSupport,

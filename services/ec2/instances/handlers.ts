@@ -5,6 +5,7 @@ import { describeInstanceAttribute } from "./attributes/describe.ts"
 import { modifyInstanceAttribute } from "./attributes/modify.ts"
 import { resetInstanceAttribute } from "./attributes/reset.ts"
 import { getConsoleOutput } from "./console.ts"
+import { modifyInstanceCpuOptions } from "./cpu-options.ts"
 import { describeInstances, describeInstanceStatus } from "./describe.ts"
 import { modifyInstanceMetadataOptions } from "./modify-metadata-options.ts"
 import { modifyInstanceMaintenanceOptions } from "./maintenance.ts"
@@ -27,6 +28,7 @@ export const handlers = {
   GetConsoleScreenshot: getConsoleScreenshot,
   GetPasswordData: getPasswordData,
   ModifyInstanceAttribute: modifyInstanceAttribute,
+  ModifyInstanceCpuOptions: modifyInstanceCpuOptions,
   ModifyInstanceMaintenanceOptions: modifyInstanceMaintenanceOptions,
   ModifyInstanceMetadataOptions: modifyInstanceMetadataOptions,
   ModifyInstancePlacement: modifyInstancePlacement,

@@ -40,6 +40,8 @@ export interface InstanceRecord extends Tagged {
   /** Of the image it was launched from; absent is Linux. */
   readonly platform?: "windows"
   readonly vcpus: number
+  /** Where other than its type's were chosen: `vcpus` is their product. */
+  readonly cpu?: CpuOptions
   readonly memoryMiB: number
   readonly keyName?: string
   /** OpenSSH line, as the key pair held it at launch. */
@@ -100,6 +102,12 @@ export interface TemporaryKey {
   /** A line of authorized_keys. */
   readonly key: string
   readonly untilMs: number
+}
+
+export interface CpuOptions {
+  readonly cores: number
+  /** Of each core. */
+  readonly threads: number
 }
 
 export interface Placement {

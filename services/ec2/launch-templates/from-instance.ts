@@ -7,6 +7,7 @@ import type { ResponseLaunchTemplateData } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import type { Handler, Handlers } from "../handler.ts"
+import { toCpuOptions } from "../instances/cpu-options.ts"
 import { notInState } from "../instances/lifecycle.ts"
 import { type InstanceRecord, instanceKind, tenancyOf } from "../instances/record.ts"
 import { toCapacitySpecification } from "../capacity-reservations/wish.ts"
@@ -66,6 +67,7 @@ function dataOf(record: InstanceRecord): ResponseLaunchTemplateData {
       HttpProtocolIpv6: "disabled",
       InstanceMetadataTags: metadata.tags,
     },
+    ...(record.cpu && { CpuOptions: toCpuOptions(record) }),
     ...(keyName === undefined ? {} : { KeyName: keyName }),
     ...(userData === undefined ? {} : { UserData: userData }),
     ...(cpuCredits === undefined ? {} : { CreditSpecification: { CpuCredits: cpuCredits } }),

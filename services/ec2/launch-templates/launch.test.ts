@@ -173,7 +173,7 @@ test("what a launch is refused for, it is refused for when it comes from a templ
   const SubnetId = subnet?.SubnetId ?? assert.fail("no subnet")
   const versions: readonly (readonly [RequestLaunchTemplateData, RegExp, Run?])[] = [
     [{ InstanceType: "t3.micro" }, /^MissingParameter: .* ImageId/],
-    [{ ...base, CpuOptions: { CoreCount: 1 } }, /^UnsupportedOperation: .*CpuOptions/],
+    [{ ...base, CpuOptions: { CoreCount: 1 } }, /^MissingParameter: .*ThreadsPerCore/],
     [{ ...base, IamInstanceProfile: { Name: "web" } }, /^UnsupportedOperation: .*IamInstanceProfile/],
     [{ ...base, InstanceMarketOptions: { MarketType: "spot" } }, /^UnsupportedOperation: .*InstanceMarketOptions/],
     [{ ...base, RamDiskId: "ari-12345678" }, /^UnsupportedOperation: .*RamdiskId/],

@@ -13,7 +13,6 @@ import type { Call } from "#cloud/call.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
 import { Fault } from "#lib/fault.ts"
 import type { SettingsRecord } from "../account/settings.ts"
-import { raise } from "../errors.ts"
 import type { Input } from "../handler.ts"
 import { readLaunch } from "../instances/launch/wish.ts"
 import { fromData, type TemplateData } from "./data.ts"
@@ -87,7 +86,11 @@ function placementOf(template: Run["Placement"], request: Run["Placement"]): Run
 function runOf(data: TemplateData): Partial<Run> {
   const { RamDiskId, ElasticGpuSpecifications, InstanceRequirements, ...same } = fromData(data)
   if (InstanceRequirements !== undefined)
-    throw raise("UnsupportedOperation", { operation: "RunInstances with InstanceRequirements" })
+    // Of RequestLaunchTemplateData's documentation, which does not say in which words RunInstances refuses it.
+    throw new Fault(
+      "UnsupportedOperation",
+      "The launch template has InstanceRequirements, which RunInstances does not take: Auto Scaling groups, EC2 Fleet and Spot Fleet select instance types by them. Specify an InstanceType instead.",
+    )
   // The two differ in what the types require within structures alone, and nothing here relies on that.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return {

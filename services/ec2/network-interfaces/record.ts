@@ -15,6 +15,9 @@ export interface SecondaryAddress {
   readonly publicAddress?: PublicAddress
 }
 
+/** Claims on the numbers of all interfaces of the home. */
+export const portNumberScope = "port-number"
+
 export interface NetworkInterfaceRecord extends Tagged {
   /** Unique in the home: its tap and its infrastructure address follow from it. */
   readonly number: number

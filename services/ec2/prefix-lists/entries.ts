@@ -56,14 +56,17 @@ export function readEntries(family: Family, given: readonly Given[]): readonly E
 }
 
 /**
- * What is there without `removed` and with `added`. InvalidPrefixListModification for what is not there or there already,
- * PrefixListMaxEntriesExceeded.
+ * What is there without `removed` and with `added`. InvalidParameterValue for what is both, InvalidPrefixListModification for what is not there or
+ * there already, PrefixListMaxEntriesExceeded.
  */
 export function changedEntries(
   { entries, maxEntries }: PrefixListRecord,
   removed: readonly Entry[],
   added: readonly Entry[],
 ): readonly Entry[] {
+  const both = added.find((entry) => removed.some(({ cidr }) => cidr === entry.cidr))
+  if (both !== undefined)
+    throw invalid(`Request cannot contain Cidr ${both.cidr} in both AddPrefixListEntries and RemovePrefixListEntries`)
   const all = new Map(entries.map((entry) => [entry.cidr, entry]))
   for (const { cidr } of removed)
     if (!all.delete(cidr)) throw raise("InvalidPrefixListModification", { cidr, how: "does not exist" })

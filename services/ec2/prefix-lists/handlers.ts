@@ -52,7 +52,7 @@ function putVersion(call: Call, list: string, version: number, entries: readonly
   call.draft.link(id, list, "owned")
 }
 
-/** Name, entries or size. Removals come before additions, so that one call can change a description. */
+/** Name, entries or size. A description is changed by two calls: one that removes the entry, one that adds it. */
 const modifyManagedPrefixList: Handler<"ModifyManagedPrefixList"> = async (input, call) => {
   const { AddEntries: adding = [], RemoveEntries: removing = [], MaxEntries: size, PrefixListName: name } = input
   if (input.IpamPrefixListResolverSyncEnabled !== undefined)

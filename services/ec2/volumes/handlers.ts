@@ -1,11 +1,13 @@
-/** DescribeVolumes. */
+/** DescribeVolumes, and the table of the family. */
 import type { Volume } from "@aws-sdk/client-ec2"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toTags } from "../tags/answer.ts"
+import { describeVolumeAttribute, modifyVolumeAttribute } from "./attributes.ts"
 import { type VolumeRecord, volumeKind } from "./record.ts"
+import { describeVolumeStatus } from "./status.ts"
 
 const filterNames = [
   "attachment.attach-time",
@@ -73,4 +75,9 @@ function toVolume({ id, record }: Resource<VolumeRecord>): Volume {
   }
 }
 
-export const handlers = { DescribeVolumes: pure(describeVolumes) } satisfies Handlers
+export const handlers = {
+  DescribeVolumeAttribute: pure(describeVolumeAttribute),
+  DescribeVolumes: pure(describeVolumes),
+  DescribeVolumeStatus: pure(describeVolumeStatus),
+  ModifyVolumeAttribute: modifyVolumeAttribute,
+} satisfies Handlers

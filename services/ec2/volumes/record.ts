@@ -13,6 +13,8 @@ export interface VolumeRecord extends Tagged {
   /** ARN, of an encrypted one. */
   readonly kmsKey?: string
   readonly createdMs: number
+  /** Asked for by ModifyVolumeAttribute. */
+  readonly autoEnableIo?: true
   readonly state: "creating" | "available" | "in-use" | "deleting" | "error"
   readonly attachment?: {
     readonly instance: string

@@ -73,6 +73,10 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     [noIpv6]: /^ipv6-cidr/,
   },
   DescribeVolumes: { [noOperator]: /^operator\.principal$/ },
+  DescribeVolumeStatus: {
+    "no volume waits for an action": /^action\./,
+    "no volume of a simulated instance stalls": /^event\./,
+  },
   DescribeVpcs: { [noIpv6]: /^ipv6-/ },
 }
 

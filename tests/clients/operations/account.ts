@@ -67,7 +67,12 @@ export const account = {
   async ListRegions(cloud) {
     const { account, ec2, refusalOf } = cloud
     await refuses(cloud, "ListRegions")
-    for (const wrong of [{ MaxResults: 51 }, { NextToken: "x" }, { RegionOptStatusContains: ["SOME"] }])
+    for (const wrong of [
+      { MaxResults: 51 },
+      { MaxResults: 0 },
+      { NextToken: "x" },
+      { RegionOptStatusContains: ["SOME"] },
+    ])
       assert.equal(await refusalOf("account", "ListRegions", wrong), "400 ValidationException", JSON.stringify(wrong))
     await account("EnableRegion", { RegionName })
     const enabled = { RegionOptStatusContains: ["ENABLED" as const] }

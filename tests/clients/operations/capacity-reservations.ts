@@ -180,6 +180,97 @@ export const capacityReservations = {
     assert.equal(await cloud.refusal("CancelCapacityReservation", { CapacityReservationId: id }), "400 IncorrectState")
   },
 
+  async CreateCapacityReservationBySplitting(cloud) {
+    const { ec2, refusal, name, launch } = cloud
+    const operation = "CreateCapacityReservationBySplitting"
+    const source = await reserve(cloud, { InstanceCount: 4 })
+    const { Subnets = [] } = await ec2("DescribeSubnets", {
+      Filters: [{ Name: "availability-zone", Values: [usual.AvailabilityZone] }],
+    })
+    const here = { InstanceType: usual.InstanceType, SubnetId: Subnets[0]?.SubnetId ?? "" } as const
+    const ids = await launch({ ...here, MinCount: 2, MaxCount: 2 })
+    const Tags = [{ Key: "of", Value: "another" }]
+    const wanted = {
+      SourceCapacityReservationId: source,
+      InstanceCount: 3,
+      ClientToken: name(),
+      TagSpecifications: [{ ResourceType: "capacity-reservation" as const, Tags }],
+    }
+    const refused = (change: object) => refusal(operation, { ...wanted, ...change })
+    assert.equal(await refused({ InstanceCount: 4 }), "400 InvalidParameterValue")
+    assert.equal(await refused({ InstanceCount: 0 }), "400 InvalidParameterValue")
+    assert.equal(await refused({ InstanceCount: undefined }), "400 MissingParameter")
+    assert.equal(await refused({ DryRun: true }), "412 DryRunOperation")
+    assert.equal(await refused({ SourceCapacityReservationId: nowhere }), "400 InvalidCapacityReservationId.NotFound")
+    // Two seats that are free, and one of the two that are taken.
+    const {
+      SourceCapacityReservation: left,
+      DestinationCapacityReservation: made,
+      ...rest
+    } = await ec2(operation, wanted)
+    const id = made?.CapacityReservationId ?? ""
+    assert.deepEqual(rest, { InstanceCount: 3 })
+    assert.deepEqual([left?.TotalInstanceCount, left?.AvailableInstanceCount], [1, 0])
+    assert.deepEqual([made?.TotalInstanceCount, made?.AvailableInstanceCount, made?.Tags], [3, 2, Tags])
+    assert.deepEqual([left, made], [await shown(cloud, source), await shown(cloud, id)])
+    assert.equal((await ec2(operation, wanted)).DestinationCapacityReservation?.CapacityReservationId, id)
+    const { Reservations = [] } = await ec2("DescribeInstances", { InstanceIds: [...ids] })
+    const seats = Reservations.flatMap(({ Instances = [] }) => Instances.map((each) => each.CapacityReservationId))
+    assert.deepEqual(new Set(seats), new Set([source, id]))
+    await ec2("TerminateInstances", { InstanceIds: [...ids] })
+    await cloud.daemon.settled()
+    assert.equal((await shown(cloud, id)).AvailableInstanceCount, 3)
+    await cancel(cloud, source)
+    await cancel(cloud, id)
+    assert.equal(await refused({ ClientToken: name() }), "400 IncorrectState")
+  },
+
+  async MoveCapacityReservationInstances(cloud) {
+    const { ec2, refusal, launch } = cloud
+    const operation = "MoveCapacityReservationInstances"
+    const targeted = { InstanceMatchCriteria: "targeted" } as const
+    const [from, to] = [await reserve(cloud, targeted), await reserve(cloud, targeted)]
+    const { Subnets = [] } = await ec2("DescribeSubnets", {
+      Filters: [{ Name: "availability-zone", Values: [usual.AvailabilityZone] }],
+    })
+    const CapacityReservationSpecification = { CapacityReservationTarget: { CapacityReservationId: from } }
+    const here = { InstanceType: usual.InstanceType, SubnetId: Subnets[0]?.SubnetId ?? "" } as const
+    const [id] = await launch({ ...here, CapacityReservationSpecification })
+    const wanted = { SourceCapacityReservationId: from, DestinationCapacityReservationId: to, InstanceCount: 1 }
+    const refused = (change: object) => refusal(operation, { ...wanted, ...change })
+    // Who runs in a targeted one stays.
+    assert.equal(await refused({ InstanceCount: 2 }), "400 InvalidParameterValue")
+    assert.equal(await refused({ DestinationCapacityReservationId: from }), "400 InvalidParameterValue")
+    assert.equal(
+      await refused({ DestinationCapacityReservationId: nowhere }),
+      "400 InvalidCapacityReservationId.NotFound",
+    )
+    assert.equal(await refused({ DestinationCapacityReservationId: undefined }), "400 MissingParameter")
+    assert.equal(await refused({ DryRun: true }), "412 DryRunOperation")
+    const other = await reserve(cloud, { InstanceType: "c5.xlarge" })
+    assert.equal(await refused({ DestinationCapacityReservationId: other }), "400 InvalidParameterValue")
+    const moved = await ec2(operation, wanted)
+    assert.deepEqual(moved, {
+      SourceCapacityReservation: await shown(cloud, from),
+      DestinationCapacityReservation: await shown(cloud, to),
+      InstanceCount: 1,
+    })
+    assert.deepEqual(
+      [moved.SourceCapacityReservation?.TotalInstanceCount, moved.DestinationCapacityReservation?.TotalInstanceCount],
+      [1, 3],
+    )
+    const full = { ...here, CapacityReservationSpecification, ImageId: cloud.image, MinCount: 1, MaxCount: 1 }
+    assert.equal(await refusal("RunInstances", full), "400 ReservationCapacityExceeded")
+    await ec2("TerminateInstances", { InstanceIds: [id] })
+    await cloud.daemon.settled()
+    // Nothing is left of it.
+    await ec2(operation, wanted)
+    assert.equal((await shown(cloud, from)).State, "cancelled")
+    assert.equal((await shown(cloud, to)).AvailableInstanceCount, 4)
+    await cancel(cloud, to)
+    await cancel(cloud, other)
+  },
+
   async ModifyInstanceCapacityReservationAttributes(cloud) {
     const { ec2, refusal, launch, daemon } = cloud
     const operation = "ModifyInstanceCapacityReservationAttributes"

@@ -24,8 +24,9 @@ export const fastLaunch = {
     assert.equal(await refused({ MaxParallelLaunches: 5 }), "400 InvalidParameterValue")
     assert.equal(await refused({ SnapshotConfiguration: { TargetResourceCount: 0 } }), "400 InvalidParameterValue")
     assert.equal(await refused({ ResourceType: "volume" }), "400 InvalidParameterValue")
-    const LaunchTemplate = { LaunchTemplateName: "any", Version: "1" }
-    assert.equal(await refused({ LaunchTemplate }), "400 UnsupportedOperation")
+    const nobody = { LaunchTemplateName: "any", Version: "1" }
+    assert.equal(await refused({ LaunchTemplate: nobody }), "400 InvalidLaunchTemplateName.NotFoundException")
+    assert.equal(await refused({ LaunchTemplate: { LaunchTemplateName: "any" } }), "400 MissingParameter")
     assert.equal(await refused({ DryRun: true }), "412 DryRunOperation")
     assert.deepEqual(await enabled(cloud), [])
 
@@ -49,6 +50,16 @@ export const fastLaunch = {
       [changed.State, changed.MaxParallelLaunches, changed.SnapshotConfiguration?.TargetResourceCount],
       ["enabled", 8, 2],
     )
+    const { LaunchTemplate: made } = await ec2("CreateLaunchTemplate", {
+      LaunchTemplateName: "fast",
+      LaunchTemplateData: { InstanceType: "t3.small" },
+    })
+    const LaunchTemplate = { LaunchTemplateName: "fast", Version: "$Latest" }
+    const shown = { LaunchTemplateId: made?.LaunchTemplateId, LaunchTemplateName: "fast", Version: "1" }
+    assert.deepEqual((await ec2("EnableFastLaunch", { ImageId, LaunchTemplate })).LaunchTemplate, shown)
+    const { FastLaunchImages: [described] = [] } = await ec2("DescribeFastLaunchImages", {})
+    assert.deepEqual(described?.LaunchTemplate, shown)
+    await ec2("DeleteLaunchTemplate", { LaunchTemplateName: "fast" })
     await disable(cloud)
   },
 

@@ -84,6 +84,41 @@ export const instanceSettings = {
     assert.equal(await refusal(operation, none), "400 InvalidInstanceID.NotFound")
   },
 
+  async ModifyInstanceCpuOptions(cloud) {
+    const { ec2, refusal, launch } = cloud
+    const operation = "ModifyInstanceCpuOptions"
+    const [id] = await launch({ InstanceType: "c5.4xlarge", CpuOptions: { CoreCount: 4, ThreadsPerCore: 1 } })
+    assert.deepEqual((await shown(cloud, id)).CpuOptions, { CoreCount: 4, ThreadsPerCore: 1 })
+    const { LaunchTemplateData } = await ec2("GetLaunchTemplateData", { InstanceId: id })
+    assert.deepEqual(LaunchTemplateData?.CpuOptions, { CoreCount: 4, ThreadsPerCore: 1 })
+    const both = { CoreCount: 6, ThreadsPerCore: 2 }
+    const refused = (change: object) => refusal(operation, { InstanceId: id, ...change })
+    assert.equal(await refused(both), "400 IncorrectInstanceState")
+    await stop(cloud, id)
+    assert.equal(await refused({ ...both, DryRun: true }), "412 DryRunOperation")
+    const changed = await ec2(operation, { InstanceId: id, ...both })
+    assert.deepEqual(changed, { InstanceId: id, ...both, NestedVirtualization: "disabled" })
+    for (const wrong of [{ CoreCount: 5 }, { CoreCount: 10 }, { ThreadsPerCore: 3 }, { CoreCount: 0 }])
+      assert.equal(await refused({ ...both, ...wrong }), "400 InvalidParameterValue", JSON.stringify(wrong))
+    assert.equal(await refused({ CoreCount: 2 }), "400 MissingParameter")
+    assert.equal(await refused({}), "400 MissingParameter")
+    assert.equal(await refused({ NestedVirtualization: "enabled" }), "400 UnsupportedOperation")
+    assert.deepEqual((await shown(cloud, id)).CpuOptions, both)
+    assert.equal(await refusal(operation, { InstanceId: nobody, ...both }), "400 InvalidInstanceID.NotFound")
+    await ec2("StartInstances", { InstanceIds: [id] })
+    await cloud.daemon.settled()
+    assert.deepEqual((await shown(cloud, id)).CpuOptions, both)
+    await stop(cloud, id)
+    // Another type has its own.
+    await ec2("ModifyInstanceAttribute", { InstanceId: id, InstanceType: { Value: "c5.large" } })
+    assert.deepEqual((await shown(cloud, id)).CpuOptions, { CoreCount: 1, ThreadsPerCore: 2 })
+    const one = { ImageId: cloud.image, MinCount: 1, MaxCount: 1 } as const
+    const plain = { ...one, InstanceType: "t2.micro", CpuOptions: both } as const
+    assert.equal(await refusal("RunInstances", plain), "400 Unsupported")
+    const half = { ...one, InstanceType: "c5.large", CpuOptions: { CoreCount: 1 } } as const
+    assert.equal(await refusal("RunInstances", half), "400 MissingParameter")
+  },
+
   async ModifyInstancePlacement(cloud) {
     const { ec2, refusal, launch } = cloud
     const [id] = await launch()

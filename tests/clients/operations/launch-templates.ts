@@ -73,10 +73,10 @@ export const launchTemplates = {
     assert.equal(await refused({ DryRun: true }), "412 DryRunOperation")
 
     // What no launch could do is told, and the template made: a launch may say otherwise.
-    const odd = { LaunchTemplateName: name(), LaunchTemplateData: { CpuOptions: { CoreCount: 2, ThreadsPerCore: 1 } } }
+    const odd = { LaunchTemplateName: name(), LaunchTemplateData: { KernelId: "aki-12345678" } }
     const { Warning: told } = await ec2(operation, odd)
     assert.equal(told?.Errors?.[0]?.Code, "UnsupportedOperation")
-    assert.match(told?.Errors?.[0]?.Message ?? "", /RunInstances with CpuOptions/)
+    assert.match(told?.Errors?.[0]?.Message ?? "", /RunInstances with KernelId/)
   },
 
   async CreateLaunchTemplateVersion(cloud) {

@@ -84,6 +84,7 @@ export const prefixLists = {
     const refused = (input: object) => refusal(operation, { PrefixListId, CurrentVersion: 2, ...input })
     assert.equal(await refused({ CurrentVersion: 1, RemoveEntries: AddEntries }), "400 PrefixListVersionMismatch")
     assert.equal(await refused({ AddEntries }), "400 InvalidPrefixListModification")
+    assert.equal(await refused({ AddEntries, RemoveEntries: AddEntries }), "400 InvalidParameterValue")
     assert.equal(await refused({ RemoveEntries: [{ Cidr: "10.0.0.0/8" }] }), "400 InvalidPrefixListModification")
     assert.equal(await refused({ AddEntries: [{ Cidr: "::/0" }] }), "400 InvalidParameterValue")
     const many = Array.from({ length: 3 }, (_, index) => ({ Cidr: `10.${index}.0.0/16` }))

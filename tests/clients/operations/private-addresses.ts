@@ -40,7 +40,7 @@ export const privateAddresses = {
     const at = (last: number) => `${(subnet?.CidrBlock ?? "").split(".").slice(0, 3).join(".")}.${last}`
     const reserved = { SubnetId, Cidr: `${at(64)}/26`, ReservationType: "explicit" as const }
     const { SubnetCidrReservation } = await ec2("CreateSubnetCidrReservation", reserved)
-    const [first = "", second = ""] = await launch({ SubnetId, InstanceType: "t3.medium", MinCount: 2, MaxCount: 2 })
+    const [first, second = ""] = await launch({ SubnetId, InstanceType: "t3.medium", MinCount: 2, MaxCount: 2 })
     const { NetworkInterfaceId = "", PrivateIpAddress = "" } = await interfaceOf(cloud, first)
     const other = (await interfaceOf(cloud, second)).NetworkInterfaceId
     const free = await freeOf(cloud, SubnetId)

@@ -123,6 +123,63 @@ export const resources = {
     assert.equal(await refusal("DescribeVolumes", { VolumeIds: [root] }), "400 InvalidVolume.NotFound")
   },
 
+  async DescribeVolumeStatus({ ec2, refusal, launch }) {
+    const [instance] = await launch()
+    const Filters = [{ Name: "attachment-status.instance-id", Values: [instance] }]
+    const { VolumeStatuses: [status, ...others] = [] } = await ec2("DescribeVolumeStatus", { Filters })
+    assert.deepEqual(others, [])
+    assert.match(status?.VolumeId ?? "", /^vol-[0-9a-f]{17}$/)
+    assert.deepEqual(status?.VolumeStatus, {
+      Status: "ok",
+      Details: [
+        { Name: "io-enabled", Status: "passed" },
+        { Name: "io-performance", Status: "not-applicable" },
+      ],
+    })
+    assert.deepEqual([status?.Actions ?? [], status?.Events ?? []], [[], []])
+    const impaired = [...Filters, { Name: "volume-status.status", Values: ["impaired"] }]
+    assert.deepEqual((await ec2("DescribeVolumeStatus", { Filters: impaired })).VolumeStatuses, [])
+    const missing = { VolumeIds: ["vol-00000000"] }
+    assert.equal(await refusal("DescribeVolumeStatus", missing), "400 InvalidVolume.NotFound")
+    assert.equal(await refusal("DescribeVolumeStatus", { MaxResults: 4 }), "400 InvalidParameterValue")
+  },
+
+  async DescribeVolumeAttribute({ ec2, refusal, launch }) {
+    const [instance] = await launch()
+    const Filters = [{ Name: "attachment.instance-id", Values: [instance] }]
+    const { Volumes: [volume] = [] } = await ec2("DescribeVolumes", { Filters })
+    const VolumeId = volume?.VolumeId ?? ""
+    const operation = "DescribeVolumeAttribute"
+    const io = await ec2(operation, { VolumeId, Attribute: "autoEnableIO" })
+    assert.deepEqual(io, { VolumeId, AutoEnableIO: { Value: false } })
+    const codes = await ec2(operation, { VolumeId, Attribute: "productCodes" })
+    assert.deepEqual(codes, { VolumeId, ProductCodes: [] })
+    const refused = (input: object) => refusal(operation, { VolumeId, Attribute: "autoEnableIO", ...input })
+    assert.equal(await refused({ Attribute: undefined }), "400 MissingParameter")
+    assert.equal(await refused({ Attribute: "toString" }), "400 InvalidParameterValue")
+    assert.equal(await refused({ VolumeId: "vol-00000000" }), "400 InvalidVolume.NotFound")
+    assert.equal(await refused({ VolumeId: undefined }), "400 MissingParameter")
+  },
+
+  async ModifyVolumeAttribute({ ec2, refusal, launch }) {
+    const [instance] = await launch()
+    const Filters = [{ Name: "attachment.instance-id", Values: [instance] }]
+    const { Volumes: [volume] = [] } = await ec2("DescribeVolumes", { Filters })
+    const VolumeId = volume?.VolumeId ?? ""
+    const operation = "ModifyVolumeAttribute"
+    const value = async () =>
+      (await ec2("DescribeVolumeAttribute", { VolumeId, Attribute: "autoEnableIO" })).AutoEnableIO?.Value
+    const on = { VolumeId, AutoEnableIO: { Value: true } }
+    assert.equal(await refusal(operation, { ...on, DryRun: true }), "412 DryRunOperation")
+    assert.equal(await value(), false)
+    await ec2(operation, on)
+    assert.equal(await value(), true)
+    await ec2(operation, { VolumeId, AutoEnableIO: { Value: false } })
+    assert.equal(await value(), false)
+    assert.equal(await refusal(operation, { VolumeId }), "400 MissingParameter")
+    assert.equal(await refusal(operation, { ...on, VolumeId: "vol-00000000" }), "400 InvalidVolume.NotFound")
+  },
+
   async DescribeAddresses({ ec2, refusal }) {
     assert.deepEqual((await ec2("DescribeAddresses", {})).Addresses, [])
     assert.equal(await refusal("DescribeAddresses", { PublicIps: ["192.0.2.1"] }), "400 InvalidAddress.NotFound")

@@ -38,6 +38,7 @@ export const serviceQuotas = {
       Quotas.map(({ QuotaCode, Value, Adjustable }) => [QuotaCode, Value, Adjustable]),
       [
         ["L-0EA8095F", 60, false],
+        ["L-DF5E4CA3", 4000, false],
         ["L-2AFB9258", 5, false],
         ["L-E79EC296", 2500, false],
       ],

@@ -228,7 +228,6 @@ export const instance: Replay = {
   },
   changed: {
     instance_type: "t3.small",
-    cpu_options: { CoreCount: 2, ThreadsPerCore: 1 },
     user_data: script("second"),
     monitoring: false,
     tags: { Name: "plain", step: "second" },

@@ -2,6 +2,7 @@ import { only, type Replay, tagged, tagsOf, until } from "./replay.ts"
 import type { TestCloud } from "../operations/cloud.ts"
 
 const entries = [{ Cidr: "10.0.0.0/8", Description: "own" }]
+const described = [{ Cidr: "10.0.0.0/8", Description: "ours" }]
 
 async function shown({ ec2 }: TestCloud, id: string) {
   const find = async () => (await ec2("DescribeManagedPrefixLists", { PrefixListIds: [id] })).PrefixLists
@@ -43,8 +44,15 @@ export const managedPrefixList: Replay = {
   },
   planned: { address_family: "IPv4", entry: entries, max_entries: 5, name: "terraform", tags: { step: "first" } },
   async update(cloud, id, before) {
-    const AddEntries = [{ Cidr: "192.0.2.0/24" }]
-    const CurrentVersion = Number(before["version"])
+    const AddEntries = [{ Cidr: "192.0.2.0/24" }, ...described]
+    // An entry that gets another description is removed first, by a call of its own, and comes back with the others.
+    await cloud.ec2("ModifyManagedPrefixList", {
+      PrefixListId: id,
+      CurrentVersion: Number(before["version"]),
+      RemoveEntries: entries.map(({ Cidr }) => ({ Cidr })),
+    })
+    await becomes(cloud, id, "modify")
+    const { Version: CurrentVersion } = (await shown(cloud, id)) ?? {}
     await cloud.ec2("ModifyManagedPrefixList", {
       PrefixListId: id,
       CurrentVersion,
@@ -57,10 +65,10 @@ export const managedPrefixList: Replay = {
     await becomes(cloud, id, "modify")
   },
   changed: {
-    entry: [...entries, { Cidr: "192.0.2.0/24", Description: "" }],
+    entry: [{ Cidr: "192.0.2.0/24", Description: "" }, ...described],
     max_entries: 6,
     name: "other",
-    version: 2,
+    version: 3,
   },
   async destroy({ ec2 }, id) {
     await ec2("DeleteManagedPrefixList", { PrefixListId: id })

@@ -13,9 +13,13 @@ export interface Violation {
 /** The first violation of a value that is of the shape's type; undefined for none. */
 export type Check = (value: unknown) => Violation | undefined
 
+/** Of a whole text. What a model escapes without need, "\\@", is taken as it stands. Throws SyntaxError for what is no pattern here. */
+export const toRegExp = (pattern: string): RegExp =>
+  new RegExp(`^(?:${pattern.replaceAll(/\\(?:\\|([@_]))/g, (all, plain?: string) => plain ?? all)})$`, "u")
+
 export function compileCheck(rule: Rule): Check {
   const among = rule.among && new Set(rule.among)
-  const pattern = rule.pattern === undefined ? undefined : new RegExp(`^(?:${rule.pattern})$`, "u")
+  const pattern = rule.pattern === undefined ? undefined : toRegExp(rule.pattern)
   const [least, most] = rule.range ?? [null, null]
   const [shortest, longest] = rule.length ?? [0, null]
   const each = rule.each && compileCheck(rule.each)

@@ -6,12 +6,15 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
+import { toRegExp } from "./check.ts"
 import type { Rule } from "./rules.ts"
 
 /** By the last part of the SDK's namespace, which is what the files are called: botocore's folder. */
 const models: Readonly<Record<string, string>> = {
+  account: "account",
   cloudtrail: "cloudtrail",
   ec2: "ec2",
+  ec2instanceconnect: "ec2-instance-connect",
   resourcegroupstaggingapi: "resourcegroupstaggingapi",
   s3: "s3",
   servicequotas: "service-quotas",
@@ -95,7 +98,7 @@ function ruleOf(model: Model, name: string, service: string): Rule | undefined {
 
 function compiles(pattern: string): boolean {
   try {
-    return new RegExp(`^(?:${pattern})$`, "u") instanceof RegExp
+    return toRegExp(pattern) instanceof RegExp
   } catch {
     return false
   }

@@ -13,7 +13,10 @@ import { compileCheck } from "./check.ts"
 import type { Rule } from "./rules.ts"
 
 const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".tsv"))
-const sources: Readonly<Record<string, SchemaSource>> = { resourcegroupstaggingapi: "tagging" }
+const sources: Readonly<Record<string, SchemaSource>> = {
+  ec2instanceconnect: "ec2-instance-connect",
+  resourcegroupstaggingapi: "tagging",
+}
 
 /** "Structure.Member" of everything that a shape holds. */
 function namesIn(shape: Shape, names = new Set<string>(), seen = new Set<object>()): ReadonlySet<string> {
@@ -125,5 +128,13 @@ test("query and JSON services say all that is wrong at once", async () => {
   assert.match(
     await ofJson("servicequotas", "ListServices", { MaxResults: 101 }),
     /^IllegalArgumentException: .*'101' at 'maxResults' .* less than or equal to 100$/,
+  )
+  assert.equal(
+    await ofJson("ec2-instance-connect", "SendSSHPublicKey", {
+      InstanceId: "mi-048afb7f6460a110d",
+      InstanceOSUser: "0day@host",
+      SSHPublicKey: "a".repeat(80),
+    }),
+    `InvalidArgsException: ${one("Value 'mi-048afb7f6460a110d' at 'instanceId'", "Member must satisfy regular expression pattern: ^i-[a-f0-9]+$")}`,
   )
 })

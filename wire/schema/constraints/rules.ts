@@ -20,7 +20,7 @@ export interface Rule {
 type Struct = Extract<Shape, { kind: "struct" }>
 
 const services: ReadonlySet<string> = new Set(
-  "cloudtrail ec2 resourcegroupstaggingapi s3 servicequotas ssm sts".split(" "),
+  "account cloudtrail ec2 ec2instanceconnect resourcegroupstaggingapi s3 servicequotas ssm sts".split(" "),
 )
 /** By service: structure -> its line's JSON, parsed when it is asked for. */
 const files = new Map<string, ReadonlyMap<string, string>>()
@@ -49,6 +49,7 @@ function readLines(service: string): ReadonlyMap<string, string> {
 
 /** The code of services that say it otherwise than their protocol's others: their API's reference lists it for what is out of bounds. */
 const codes: Readonly<Record<string, string>> = {
+  ec2instanceconnect: "InvalidArgsException",
   resourcegroupstaggingapi: "InvalidParameterException",
   servicequotas: "IllegalArgumentException",
 }

@@ -30,7 +30,7 @@ export async function setSourceDestCheck(call: Call, instance: InstanceResource,
   await changeInterface(call, only, { ...only.record, sourceDestCheck: value })
 }
 
-/** The machine of the next start. A change into a T family brings its default credit option; the old option is remembered. */
+/** The machine of the next start, with all vCPUs of its type. A change into a T family brings its default credit option; the old option is remembered. */
 export async function setType(call: Call, instance: InstanceResource, name: string): Promise<void> {
   const { record } = instance
   const type = findInstanceType(name)
@@ -48,8 +48,9 @@ export async function setType(call: Call, instance: InstanceResource, name: stri
   if (record.hibernationConfigured === true) requireHibernatingType(name, record.platform)
   const cpuCredits =
     record.attributes.cpuCredits ?? (isBurstable(name) ? defaultCredits(await readSettings(call), name) : undefined)
+  const { cpu: _, ...same } = record
   const next = call.draft.update(instanceKind, instance, {
-    ...record,
+    ...same,
     type: name,
     vcpus: type.VCpuInfo?.DefaultVCpus ?? record.vcpus,
     memoryMiB: type.MemoryInfo?.SizeInMiB ?? record.memoryMiB,

@@ -13,7 +13,7 @@ import {
   publicNameOf,
   type VpcNames,
 } from "../../network-interfaces/names.ts"
-import { type NetworkInterfaceRecord, networkInterfaceKind } from "../../network-interfaces/record.ts"
+import { networkInterfaceKind, type NetworkInterfaceRecord, portNumberScope } from "../../network-interfaces/record.ts"
 import type { SecurityGroupRecord } from "../../security-groups/record.ts"
 import { type VolumeRecord, volumeKind } from "../../volumes/record.ts"
 import { toNumber } from "../../vpcs/addresses.ts"
@@ -26,7 +26,6 @@ import type { Device } from "./run.ts"
 import type { LaunchWish } from "./wish.ts"
 
 export const guestNumberScope = "guest-number"
-export const portNumberScope = "port-number"
 
 export interface Launch {
   readonly wish: LaunchWish
@@ -169,6 +168,7 @@ function instanceRecord(
     architecture: machine.architecture,
     ...(image.record.platform === undefined ? {} : { platform: image.record.platform }),
     vcpus: machine.vcpus,
+    ...(wish.cpu && { cpu: wish.cpu }),
     memoryMiB: machine.memoryMiB,
     vpc: subnet.record.vpc,
     subnet: subnet.id,

@@ -209,6 +209,26 @@ test("where addresses are short, MaxCount is cut to those there are, and MinCoun
   assert.deepEqual(some.Instances?.map((each) => each.PrivateIpAddress).toSorted(), free.slice(0, 3).map(toAddress))
 })
 
+test("a VPC takes so many interfaces and no more: MaxCount is cut to those, MinCount above them makes nothing", async (t) => {
+  const rig = await rigWithImage(t)
+  const [zone, other] = (await rig.ec2("DescribeSubnets", {})).Subnets ?? []
+  const { first } = usableRange(other?.CidrBlock ?? "")
+  await rig.change((call) => {
+    for (let number = first; number < first + 3995; number++) {
+      call.draft.claim(subnetScope(other?.SubnetId ?? ""), number, "full")
+      call.draft.claim("port-number", 1_000_000 + number, "full")
+    }
+  })
+  const NetworkInterfaces = [{ DeviceIndex: 0, SubnetId: zone?.SubnetId, AssociatePublicIpAddress: false }]
+  const six = { ...base, NetworkInterfaces, MinCount: 6, MaxCount: 9 }
+  assert.match(await rig.fault("RunInstances", six), /^NetworkInterfaceLimitExceeded/)
+  assert.equal((await launched(rig)).length, 0)
+  assert.equal((await rig.ec2("RunInstances", { ...six, MinCount: 1 })).Instances?.length, 5)
+  assert.match(await rig.fault("RunInstances", base), /^NetworkInterfaceLimitExceeded/)
+  // Another region has a VPC of its own.
+  assert.equal((await rig.ec2("RunInstances", base, { region: "eu-west-1" })).Instances?.length, 1)
+})
+
 test("a limit of vCPUs holds launches and starts, for each group of types and each account by itself", async (t) => {
   const rig = await rigWithImage(t)
   const service = createEc2({ ...rig.cloud, settings: { ...rig.cloud.settings, vcpuLimit: 8 } })

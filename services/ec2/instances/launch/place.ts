@@ -12,6 +12,8 @@ import { requireFewGroups } from "../../security-groups/quotas.ts"
 import { type SecurityGroupRecord, securityGroupKind } from "../../security-groups/record.ts"
 import { defaultVpcOf } from "../../vpcs/default.ts"
 import { type SubnetRecord, subnetKind } from "../../vpcs/record.ts"
+import { chosenVcpus } from "../cpu-options.ts"
+import type { CpuOptions } from "../record.ts"
 import type { LaunchWish } from "./wish.ts"
 
 export interface Machine {
@@ -48,8 +50,8 @@ async function resolved(call: Call, name: string): Promise<string> {
   })
 }
 
-/** The machine that a type stands for, on this image. */
-export function findMachine(call: Call, typeName: string, image: Resource<ImageRecord>): Machine {
+/** The machine that a type stands for, on this image, with the vCPUs that were chosen of it. */
+export function findMachine(call: Call, typeName: string, image: Resource<ImageRecord>, cpu?: CpuOptions): Machine {
   const type = findInstanceType(typeName)
   if (type === undefined)
     throw raise("InvalidParameterValue", {
@@ -65,7 +67,7 @@ export function findMachine(call: Call, typeName: string, image: Resource<ImageR
     throw raise("InsufficientInstanceCapacity", { type: typeName, why: `no host runs ${architecture}` })
   return {
     name: typeName,
-    vcpus: type.VCpuInfo?.DefaultVCpus ?? 1,
+    vcpus: cpu === undefined ? (type.VCpuInfo?.DefaultVCpus ?? 1) : chosenVcpus(typeName, cpu),
     memoryMiB: type.MemoryInfo?.SizeInMiB ?? 512,
     architecture,
   }

@@ -20,6 +20,8 @@ import { requireHibernatingRoot, requireHibernatingType } from "../hibernation.t
 import { instanceKind } from "../record.ts"
 import { requireTypeSupport } from "../type-support.ts"
 import { freePublicAddresses } from "../../addresses/pool.ts"
+import { roomForInterfaces } from "../../network-interfaces/quotas.ts"
+import { portNumberScope } from "../../network-interfaces/record.ts"
 import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placement-groups/members.ts"
 import { usualDnsName } from "../../network-interfaces/names.ts"
 import { vpcKind, vpcNamesOf } from "../../vpcs/record.ts"
@@ -27,7 +29,7 @@ import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { toNumber } from "../../vpcs/addresses.ts"
 import { freeAddresses, requireUsable } from "../../vpcs/free-addresses.ts"
 import { roomFor } from "./capacity.ts"
-import { createInstance, guestNumberScope, portNumberScope } from "./create.ts"
+import { createInstance, guestNumberScope } from "./create.ts"
 import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
 import { type DeviceWish, volumeSettings } from "./devices.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
@@ -42,7 +44,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const read = readLaunch(template === undefined ? input : withTemplate(input, template.record.data), settings)
   const wish = template === undefined ? read : withTags(read, templateTags(template))
   const image = await findImage(call, wish.image, wish.type)
-  const machine = findMachine(call, wish.type, image)
+  const machine = findMachine(call, wish.type, image, wish.cpu)
   requireTypeSupport(wish.type, wish.attributes)
   const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)
   const subnet = await findSubnet(call, wish, group && (await zoneOfCluster(call, group)))
@@ -200,15 +202,16 @@ const lastPort = 4_194_303
 /** On a host every guest has a user of its own, out of its home's ten thousand. */
 const lastGuest = { qemu: 9_899, sim: lastPort }
 
-/** Between MinCount and `most`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
+/** Between MinCount and `wanted`, as many as there are numbers and addresses for. Throws the error of what is short below MinCount. */
 async function takeNumbers(
   call: Call,
   subnet: Parameters<typeof createInstance>[1]["subnet"],
   wish: LaunchWish,
-  most: number,
+  wanted: number,
   associate: boolean,
 ) {
   const { store, cloud } = call
+  const most = await roomForInterfaces(call, subnet.record.vpc, wanted, wish.min)
   const last = lastGuest[cloud.settings.engine]
   const guests = await findSomeNumbers(store, guestNumberScope, 1, last, most)
   const ports = await findSomeNumbers(store, portNumberScope, 1, lastPort, most)

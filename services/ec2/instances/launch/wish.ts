@@ -15,7 +15,8 @@ import { tagsFor } from "../../tags/specifications.ts"
 import type { Tag } from "#cloud/resources/kind.ts"
 import { readMaintenanceOptions } from "../maintenance.ts"
 import { launchMetadataOptions } from "../metadata-options.ts"
-import type { InstanceAttributes } from "../record.ts"
+import { readCpuOptions } from "../cpu-options.ts"
+import type { CpuOptions, InstanceAttributes } from "../record.ts"
 import { type DeviceWish, readDevices } from "./devices.ts"
 import { type InterfaceWish, readInterface } from "./interface.ts"
 
@@ -26,6 +27,7 @@ export interface LaunchWish {
   readonly max: number
   readonly image: string
   readonly type: string
+  readonly cpu?: CpuOptions
   readonly keyName?: string
   readonly userData?: string
   readonly zone?: string
@@ -54,7 +56,6 @@ export const userDataBytes = 16_384
 
 const notDone = [
   "AdditionalInfo",
-  "CpuOptions",
   "ElasticGpuSpecification",
   "ElasticInferenceAccelerators",
   "EnclaveOptions",
@@ -80,6 +81,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
   const tags = (type: string) => tagsFor(input.TagSpecifications, type, allowed)
   const type = input.InstanceType ?? defaultType
   const cpuCredits = readCreditSpecification(input, type, settings)
+  const cpu = readCpuOptions("RunInstances", input.CpuOptions)
   const capacity = readCapacityWish(input.CapacityReservationSpecification)
   return {
     min,
@@ -103,6 +105,7 @@ export function readLaunch(input: Run, settings: SettingsRecord): LaunchWish {
         : { maintenance: readMaintenanceOptions(input.MaintenanceOptions) }),
     },
     ...(capacity && { capacity }),
+    ...(cpu && { cpu }),
     privateDnsName: readPrivateDnsName(input.PrivateDnsNameOptions),
     hibernation: input.HibernationOptions?.Configured === true,
     tags: { instance: tags("instance"), volume: tags("volume"), networkInterface: tags("network-interface") },

@@ -92,7 +92,7 @@ const nics: Step<Scene> = {
 function nicOfPool(scene: Scene): Nic | undefined {
   const { wish, world, memory, record } = scene
   const [first, ...others] = wish.ports
-  const may = record?.starts === -1 && memory.refused === undefined && memory.noneWaits !== true
+  const may = record?.starts === -1 && memory.refused === undefined && memory.noneWaits !== true && !isCopy(scene)
   if (!first || others.length > 0 || !may || !world.pool?.waits(templateKind(scene))) return undefined
   return { id: first.port.id, mac: first.port.mac, mtu: world.pool.mtu, device: "none", namespace: "none" }
 }
@@ -149,10 +149,18 @@ function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: Scene
   return { image, vcpus, memoryMiB, ...(volume?.kind === "volume" ? { sizeBytes: volume.sizeBytes } : {}) }
 }
 
+/** Its disk is of a snapshot, not of the image that it boots as. */
+const isCopy = ({ wish, world }: Scene) =>
+  wish.disks.some(({ volume, bootIndex }) => {
+    const spec = world.entry(volume)?.wish
+    return bootIndex !== undefined && spec?.kind === "volume" && spec.snapshot !== undefined
+  })
+
 /** For a guest that may be a clone. The trace says why one may not. */
-async function identityFor({ wish, world, memory }: Scene, boot: Boot): Promise<Identity | undefined> {
+async function identityFor(scene: Scene, boot: Boot): Promise<Identity | undefined> {
+  const { wish, world, memory } = scene
   if (!world.warmer) return undefined
-  const found = memory.refused ?? identityOf(wish, world)
+  const found = memory.refused ?? (isCopy(scene) ? "its disk is a copy of a snapshot" : identityOf(wish, world))
   const whole = typeof found !== "string" && boot.kind === "firmware"
   const identity = whole ? (bootsFor(found.userData) ?? found) : found
   if (typeof identity !== "string") return identity

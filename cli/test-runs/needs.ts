@@ -28,8 +28,12 @@ const guestTools: readonly Need[] = [
   { package: "curl", files: ["/usr/bin/curl"] },
 ]
 
-/** ansible runs with the system's Python, whatever other one is on PATH. 20 MB to fetch, 290 MB on disk. */
-const ansible: readonly Need[] = [
+/**
+ * ansible runs with the system's Python, whatever other one is on PATH. 20 MB to fetch, 290 MB on disk. The AWS CLI v2 of the distribution is compared
+ * also where another one comes first.
+ */
+const longClients: readonly Need[] = [
+  { package: "awscli", files: ["/usr/bin/aws"] },
   { package: "ansible", files: ["/usr/bin/ansible-playbook"] },
   { package: "python3-boto3", files: ["/usr/lib/python3/dist-packages/boto3/__init__.py"] },
 ]
@@ -48,7 +52,7 @@ export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean):
     ...(suites.includes("api") || guests !== undefined ? clientPackages() : []),
     ...(suites.includes("api") ? missingPackages(storageClients) : []),
     ...(guests !== undefined ? missingPackages([...engineNeeds, ...guestTools]) : []),
-    ...(suites.includes("long") ? missingPackages(ansible) : []),
+    ...(suites.includes("long") ? missingPackages(longClients) : []),
   ]
   const missing = [...new Set(wanted)]
   if (missing.length === 0) return

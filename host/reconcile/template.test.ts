@@ -56,6 +56,21 @@ test("a template that is assigned is made once, kept over a restart, and made ag
   assert.equal(made.length, 2)
 })
 
+test("one for a larger root volume is made of a disk of that size", async (context) => {
+  const { engines, open } = await scene(context)
+  const sizes: number[] = []
+  const create = engines.storage.createVolume.bind(engines.storage)
+  engines.storage.createVolume = (spec) => {
+    sizes.push(spec.sizeBytes)
+    return create(spec)
+  }
+  const { host, seen } = open()
+  const sizeBytes = 3 * 2 ** 30
+  await host.sync([wish("fl-1", 1, { ...kind, sizeBytes })])
+  await seen.until("fl-1", "ready", 1)
+  assert.deepEqual(sizes, [sizeBytes])
+})
+
 test("one that is lost is made again without a word, and one whose image is removed goes", async (context) => {
   const { templates, made, open } = await scene(context)
   let there = true

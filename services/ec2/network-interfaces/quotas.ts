@@ -18,8 +18,10 @@ export async function roomForInterfaces(call: Call, vpc: string, most: number, l
   const all = (await store.countClaims([portNumberScope])).get(portNumberScope) ?? 0
   if (all + most <= interfacesPerRegion) return most
   const scopes = (await call.list(subnetKind, "vpc-id", vpc)).map(({ id }) => subnetScope(id))
-  const taken = (await store.countClaims(scopes)).values().reduce((sum, count) => sum + count, 0)
-  const room = Math.min(most, interfacesPerRegion - taken)
+  // An interface may have several addresses.
+  const claims = await Promise.all(scopes.map((scope) => store.claims(scope)))
+  const taken = new Set(claims.flat().map(({ owner }) => owner))
+  const room = Math.min(most, interfacesPerRegion - taken.size)
   if (room < least) throw raise("NetworkInterfaceLimitExceeded")
   return room
 }

@@ -215,8 +215,8 @@ test("a VPC takes so many interfaces and no more: MaxCount is cut to those, MinC
   const { first } = usableRange(other?.CidrBlock ?? "")
   await rig.change((call) => {
     for (let number = first; number < first + 3995; number++) {
-      call.draft.claim(subnetScope(other?.SubnetId ?? ""), number, "full")
-      call.draft.claim("port-number", 1_000_000 + number, "full")
+      call.draft.claim(subnetScope(other?.SubnetId ?? ""), number, `full-${number}`)
+      call.draft.claim("port-number", 1_000_000 + number, `full-${number}`)
     }
   })
   const NetworkInterfaces = [{ DeviceIndex: 0, SubnetId: zone?.SubnetId, AssociatePublicIpAddress: false }]

@@ -294,6 +294,16 @@ export interface PoolState {
   readonly members: readonly number[]
 }
 
+export type SerialAnswer = "accepted" | "taken" | "unavailable"
+
+export interface SerialEndpoint {
+  readonly address: string
+  /** Of an SSH server. */
+  readonly port: number
+  /** Of its host key, as ssh-keygen prints it: "SHA256:...". */
+  readonly fingerprint: string
+}
+
 /** A host as the control plane sees it, in memory or over the socket. */
 export interface HostConnection {
   facts(): Promise<HostFacts>
@@ -307,6 +317,15 @@ export interface HostConnection {
   consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
   /** What the guest's display shows, as `HypervisorEngine.screenshot` gives it. Rejects for a guest that is not on. */
   screenshot(guest: string, wake: boolean): Promise<Buffer>
+  /** A non-maskable interrupt for the guest. Rejects for one that does not run. */
+  interrupt(guest: string): Promise<void>
+  /**
+   * For 60 seconds whoever has this key (a line of authorized_keys) may begin a session at the guest's serial port. "taken": somebody has one;
+   * "unavailable": there is no port, or nobody serves it. Missing where guests have none.
+   */
+  serialKey?(guest: string, key: string): Promise<SerialAnswer>
+  /** Where sessions at serial ports begin; null before the first key. */
+  serialEndpoint?(): Promise<SerialEndpoint | null>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
   /** Missing where guests have no processes. */
   memory?(): Promise<HostMemory>

@@ -5,7 +5,7 @@ import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
 import { bootsFor, identityOf } from "./guest-identity.ts"
-import { needs, portsInForce } from "./guest-needs.ts"
+import { networksReady, portsInForce, volumesReady } from "./guest-needs.ts"
 import { heldBy, isAlive, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
@@ -68,13 +68,23 @@ const nics: Step<Scene> = {
   name: "ports created",
   holds: (scene) => alive(scene) || scene.nics !== undefined,
   make: async (scene) => {
+    const { wish, memory, world } = scene
     const bare = nicOfPool(scene)
-    const made: Nic[] = bare ? [bare] : []
-    for (const { network, port } of bare ? [] : scene.wish.ports) {
-      const handle = await scene.world.network.createPort(network, port, uidOf(scene))
-      made.push({ id: port.id, mac: port.mac, ...handle })
+    const of = JSON.stringify(wish.ports)
+    const { made } = memory
+    // Once: a start that failed may have failed for what is not there any more.
+    delete memory.made
+    if (bare) scene.nics = [bare]
+    else if (made?.of === of) scene.nics = made.nics
+    else {
+      const nics: Nic[] = []
+      for (const { network, port } of wish.ports) {
+        const handle = await world.network.createPort(network, port, uidOf(scene))
+        nics.push({ id: port.id, mac: port.mac, ...handle })
+      }
+      memory.made = { of, nics }
+      scene.nics = nics
     }
-    scene.nics = made
   },
 }
 
@@ -262,10 +272,12 @@ const reset: Step<Scene> = {
 
 export const startSteps: readonly Step<Scene>[] = [
   fits,
-  needs,
+  networksReady,
   taken,
-  disks,
+  // While its volumes are made.
   nics,
+  volumesReady,
+  disks,
   prepared,
   brought,
   portsInForce,

@@ -166,6 +166,7 @@ async function release(scene: Scene): Promise<void> {
   entry.holds = new Set()
   delete memory.document
   delete memory.pluggedPid
+  delete memory.made
   delete memory.askedMs
   delete memory.refused
   delete memory.noneWaits

@@ -306,6 +306,7 @@ export function createHost(options: HostOptions): Host {
       }
     },
     screenshot: (guest, wake) => hypervisor.screenshot(guest, wake),
+    interrupt: (guest) => hypervisor.interrupt(guest),
     async processes() {
       const guests = [...entries.values()].flatMap(({ resource, status }) =>
         status?.kind === "guest" && status.pid !== undefined ? [{ name: `qemu ${resource}`, pid: status.pid }] : [],

@@ -1,5 +1,5 @@
 /** What the root side accepts as an assignment: every field, its form and its range. No path is ever taken from the peer. */
-import type { Rule, Subnet } from "#engine/network/types.ts"
+import type { HeldAddress, Rule, Subnet } from "#engine/network/types.ts"
 import type {
   Assignment,
   CpuAccount,
@@ -53,6 +53,7 @@ const port: Check<PortSpec> = shape<PortSpec>({
   hostName,
   names: optional(list(hostName, 16)),
   publicAddress: optional(address),
+  secondary: optional(list(shape<HeldAddress>({ address, publicAddress: optional(address) }), 63)),
   groups: list(id, 16),
   checkSource: flag,
 })

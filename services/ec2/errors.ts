@@ -108,6 +108,7 @@ export const errors = {
   PrefixListLimitExceeded: [400, "The maximum number of prefix lists ({limit}) for this Region has been reached."],
   PrefixListMaxEntriesExceeded: [400, "You've reached the maximum number of entries for the prefix list."],
   PrefixListVersionMismatch: [400, "The prefix list has the incorrect version number."],
+  PrivateIpAddressLimitExceeded: [400, "Number of private addresses will exceed limit."],
   ReservationCapacityExceeded: [
     400,
     "The targeted Capacity Reservation does not have enough available instance capacity to fulfill your request.",

@@ -67,12 +67,17 @@ export async function openRig(t: TestContext): Promise<Rig> {
       architectures: ["x86_64"],
       publicCidr: "198.18.0.0/24",
     },
-    hosts: { consoleOutput: async () => Buffer.alloc(0), screenshot: async () => Buffer.alloc(0) },
+    hosts: {
+      consoleOutput: async () => Buffer.alloc(0),
+      screenshot: async () => Buffer.alloc(0),
+      interrupt: async () => {},
+    },
   }
   return { cloud, assigned, ...clientOf(cloud) }
 }
 
-function clientOf(cloud: Cloud): Omit<Rig, "cloud" | "assigned"> {
+/** Its handlers, as of a daemon that has just begun: nothing is remembered but what the store holds. */
+export function clientOf(cloud: Cloud): Omit<Rig, "cloud" | "assigned"> {
   const service = createEc2(cloud)
   const ec2: Rig["ec2"] = async (operation, input, caller) => {
     const given: object = { ...(input as object) }

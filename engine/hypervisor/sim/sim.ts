@@ -246,6 +246,11 @@ export async function openSim(options: {
       return simPicture()
     },
 
+    async interrupt(id) {
+      const machine = needAlive(id)
+      if (machine.phase !== "running") throw new Error(`machine ${id}: is ${machine.phase}, it takes no interrupt`)
+    },
+
     // No code runs, so no agent does.
     guestAgent: async () => "none",
 

@@ -169,20 +169,25 @@ async function createVolume(home: Home, spec: VolumeSpec): Promise<void> {
 async function makeVolume(home: Home, { id, sizeBytes, image, snapshot, key: name }: VolumeSpec): Promise<void> {
   const template = snapshot === undefined ? await volumeTemplate(home, sizeBytes, image) : undefined
   const made = name === undefined ? undefined : { name, ...(await home.keys.create(name, id)) }
-  await home.records.write(id, {
+  const recorded = home.records.write(id, {
     sizeBytes,
     ...(image === undefined ? {} : { image }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(made && { key: { name: made.name, wrapped: made.wrapped } }),
   })
+  // Told below, by whoever waits for it.
+  recorded.catch(() => {})
   try {
     await writeWhole(volumePath(home, id), async (temporary) => {
       if (snapshot !== undefined) return await fillFromSnapshot(home, snapshot, temporary, sizeBytes, made?.dataKey)
       await copyFile(template!, temporary)
       await chmod(temporary, 0o600)
       if (made) await encryptQcow2(temporary, made.dataKey.toString("hex"))
+      // The disk takes both in the time of one.
+      await Promise.all([recorded, syncPath(temporary)])
     })
   } catch (error) {
+    await recorded.catch(() => {})
     await home.records.remove(id)
     throw error
   }

@@ -19,6 +19,8 @@ export interface SettingsRecord extends Tagged {
   readonly imagePublicAccess?: "block-new-sharing" | "unblocked"
   /** Absent: never set, and disabled. */
   readonly allowedImages?: AllowedImages
+  /** Whether access to serial consoles is enabled; absent: never was. */
+  readonly serialConsole?: boolean
   /** Values of quotas that were raised, by code. */
   readonly quotas?: { readonly [code: string]: number }
 }

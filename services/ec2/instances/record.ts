@@ -214,7 +214,6 @@ export const instanceKind = defineKind<InstanceRecord>({
     "network-interface.group-name": record.groups.map((group) => group.name),
     "network-interface.subnet-id": record.networkInterfaces.length > 0 ? record.subnet : undefined,
     "network-interface.vpc-id": record.networkInterfaces.length > 0 ? record.vpc : undefined,
-    "network-interface.addresses.private-ip-address": record.address || undefined,
     "block-device-mapping.device-name": record.blockDevices.map((device) => device.device),
     "block-device-mapping.volume-id": record.blockDevices.map((device) => device.volume),
     "block-device-mapping.delete-on-termination": record.blockDevices.map((device) =>

@@ -35,6 +35,7 @@ import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
 import { networkNames } from "./network-names.ts"
 import { placementGroups } from "./placement-groups.ts"
+import { privateAddresses } from "./private-addresses.ts"
 import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
@@ -77,6 +78,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...placementGroups,
   ...launchTemplates,
   ...prefixLists,
+  ...privateAddresses,
   ...resources,
   ...rules,
   ...snapshots,

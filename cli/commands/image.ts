@@ -60,7 +60,7 @@ export const buildImageOf = async (word: string, options: Options): Promise<void
   else print(table([[id, name]]))
 }
 
-/** `fractus image remove NAME|ID`: refused while instances or volumes stand on it. What was built stays in the machine's cache. */
+/** `fractus image remove NAME|ID`: refused while instances, volumes or images of accounts stand on it. What was built stays in the machine's cache. */
 export const removeImageOf = async (word: string, options: Options): Promise<void> => {
   const { id, name } = await imageNamed(word)
   const home = existingHome(options.home)
@@ -70,8 +70,8 @@ export const removeImageOf = async (word: string, options: Options): Promise<voi
   const users = await removeImage(home, id, async () => {
     if (daemon === undefined || daemon.engine !== "qemu") return []
     await untilListed(daemon, id, undefined)
-    const { instances } = await readStatus(daemon.endpoint)
-    return instances.filter(({ image }) => image === id).map((instance) => instance.id)
+    const { instances, madeImages } = await readStatus(daemon.endpoint)
+    return [...instances, ...madeImages].filter(({ boots }) => boots === id).map((user) => user.id)
   })
   const list = `${program} image list${homeWords(home)}`
   if (users === undefined) throw new Failure(1, `${name} is not in ${home}`, list)

@@ -10,6 +10,7 @@ const web = {
   state: "running",
   type: "t3.micro",
   image: "ami-1",
+  boots: "ami-1",
   publicAddress: "198.18.0.4",
   privateAddress: "172.31.0.4",
   keyName: null,
@@ -31,7 +32,7 @@ test("ssh goes to the image's user, remembers host keys by instance, and passes 
   assert.ok(argv.includes("StrictHostKeyChecking=accept-new"))
   assert.ok(argv.includes("HostKeyAlias=i-1"))
   assert.deepEqual(argv.slice(-6), ["-i", "k.pem", "ec2-user@198.18.0.4", "-v", "uname", "-a"])
-  const debian = { ...web, image: debianImage.id }
+  const debian = { ...web, boots: debianImage.id }
   assert.equal(sshArguments(debian, "/h/known_hosts", undefined, []).at(-1), "admin@198.18.0.4")
 })
 

@@ -57,7 +57,7 @@ export const sshArguments = (
   "-o",
   "CheckHostIP=no",
   ...(key === undefined ? [] : ["-i", key]),
-  `${loginUser(instance.image)}@${instance.publicAddress}`,
+  `${loginUser(instance.boots)}@${instance.publicAddress}`,
   ...rest,
 ]
 

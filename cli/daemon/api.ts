@@ -8,6 +8,8 @@ export type Status = {
   engine: string
   accelerator: string | null
   images: { id: string; name: string; state: string }[]
+  /** Images of accounts, with the home's image that their guests boot as. */
+  madeImages: readonly { id: string; boots: string }[]
   instances: {
     id: string
     /** the instance's Name tag, when it has one */
@@ -15,6 +17,8 @@ export type Status = {
     state: string
     type: string
     image: string
+    /** Id of the home's image that it boots as. */
+    boots: string
     publicAddress: string | null
     privateAddress: string | null
     keyName: string | null

@@ -10,6 +10,7 @@ export async function readStatus(options: PagesOptions) {
   const { cloud, config, connection, facts } = options
   const { store } = cloud
   const images = await store.query({ kind: imageKind.name, accounts: [], regions: [everyRegion], limit: rows })
+  const made = await store.query({ kind: imageKind.name, accounts: [], regions: [], limit: rows })
   const instances = await store.query({
     kind: instanceKind.name,
     accounts: [],
@@ -29,6 +30,11 @@ export async function readStatus(options: PagesOptions) {
       const { id, record } = fromStored<ImageRecord>(stored)
       return { id, name: record.name, state: record.state }
     }),
+    // Of accounts, by the image of the home that their guests boot as.
+    madeImages: made.items.flatMap((stored) => {
+      const { id, record } = fromStored<ImageRecord>(stored)
+      return record.boots === undefined ? [] : [{ id, boots: record.boots }]
+    }),
     instances: instances.items.map((stored) => {
       const { id, region, record } = fromStored<InstanceRecord>(stored)
       return {
@@ -38,6 +44,7 @@ export async function readStatus(options: PagesOptions) {
         state: record.state,
         type: record.type,
         image: record.image,
+        boots: record.launchedImage ?? record.image,
         publicAddress: record.publicAddress ?? null,
         privateAddress: record.address || null,
         keyName: record.keyName ?? null,

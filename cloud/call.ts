@@ -43,6 +43,10 @@ export interface HostQuestions {
   consoleOutput(host: string, guest: string, maxBytes: number): Promise<Buffer>
   /** What the guest's display shows, as the host's protocol gives it: hostile input. */
   screenshot(host: string, guest: string, wake: boolean): Promise<Buffer>
+  /** A non-maskable interrupt for a running guest. */
+  interrupt(host: string, guest: string): Promise<void>
+  /** As the host's protocol has it. Missing where guests have no serial port. */
+  serialKey?(host: string, guest: string, key: string): Promise<"accepted" | "taken" | "unavailable">
 }
 
 export interface Call {

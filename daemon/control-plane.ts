@@ -66,6 +66,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     hosts: {
       consoleOutput: (_host, guest, maxBytes) => connection.consoleOutput(guest, maxBytes),
       screenshot: (_host, guest, wake) => connection.screenshot(guest, wake),
+      interrupt: (_host, guest) => connection.interrupt(guest),
+      ...(config.engine === "qemu" && {
+        serialKey: async (_host: string, guest: string, key: string) =>
+          (await connection.serialKey?.(guest, key)) ?? "unavailable",
+      }),
     },
   }
   link = createHostLink({ store, connection, observe: (observed) => observe(cloud, observed), log })

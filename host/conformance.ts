@@ -463,6 +463,8 @@ export function hostConformance(name: string, reach: Reach, stride = 1): void {
       assert.equal((await connection.consoleOutput("i-9", 1_000)).length, 0)
       assert.match((await connection.screenshot("i-1", true)).toString("latin1", 0, 20), /^P6\n\d+ \d+\n255\n/)
       await assert.rejects(connection.screenshot("i-9", false), /i-9/)
+      await connection.interrupt("i-1")
+      await assert.rejects(connection.interrupt("i-9"), /i-9/)
     })
   })
 }

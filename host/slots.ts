@@ -20,6 +20,7 @@ export interface Slot {
     readonly guestServices: number
     readonly dhcp: number
     readonly nameRelay: number
+    readonly serialConsole: number
     /** Of the machine that others will be cloned from. */
     readonly template: number
     /** Of clones that wait, and of guests that were such. */
@@ -154,6 +155,7 @@ function slot(number: number, release: () => Promise<void>): Slot {
       dhcp: uidBase + 9_901,
       nameRelay: uidBase + 9_902,
       template: uidBase + 9_903,
+      serialConsole: uidBase + 9_904,
       pool: { first: uidBase + 9_910, count: 90 },
     },
     publicCidr: `198.${18 + (third >> 8)}.${third & 255}.0/20`,

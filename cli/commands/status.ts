@@ -15,6 +15,7 @@ const stopped = {
   images: [],
   instances: [],
   processes: [],
+  serialConsole: null,
   memory: null,
 }
 
@@ -60,6 +61,9 @@ const printStatus = (status: Omit<Status, "images"> & { images: readonly ImageRo
   )
   if (status.memory && (status.memory.guests > 0 || (status.memory.pool?.wanted ?? 0) > 0))
     section("Memory of guests", memoryRows(status.memory))
+  const { serialConsole: serial } = status
+  if (serial)
+    section("Serial consoles", [[`ssh -p ${serial.port} INSTANCE.port0@${serial.address}`, serial.fingerprint]])
   section(
     "Processes",
     status.processes.map(({ pid, name }) => [String(pid), name]),

@@ -22,6 +22,8 @@ export type Status = {
     memory?: { pssBytes: number; rssBytes: number } | null
   }[]
   processes: { name: string; pid: number }[]
+  /** where serial consoles are reached by SSH, from the first key on */
+  serialConsole?: { address: string; port: number; fingerprint: string } | null
   /** of all guests; null where they are simulated */
   memory?: {
     guests: number

@@ -45,6 +45,7 @@ export async function readStatus(options: PagesOptions) {
       }
     }),
     processes: await connection.processes(),
+    serialConsole: (await connection.serialEndpoint?.().catch(() => null)) ?? null,
     memory: memory && {
       guests: taken.size,
       pssBytes: sum("pssBytes"),

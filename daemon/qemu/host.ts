@@ -8,6 +8,7 @@ import { join, relative } from "node:path"
 import { AddressesInUse } from "#engine/network/linux/host.ts"
 import { insideMtu } from "#engine/network/linux/names.ts"
 import { fileMetadata } from "#host/metadata.ts"
+import type { HostConnection } from "#host/protocol/types.ts"
 import { createHost } from "#host/reconcile/host.ts"
 import { serveHost } from "#host/socket/server.ts"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
@@ -19,6 +20,7 @@ import { codeAt, isInside, tree, youngObjects } from "./code.ts"
 import { startGuestServices } from "./guest-services.ts"
 import { startNameRelay } from "./name-relay.ts"
 import { ensureCredentials, type Failure, StartError, startTimeOf, writeWhole } from "../home-records.ts"
+import { openSerialConsole } from "./serial-console.ts"
 import { openStack, tearDown, type Stack } from "./stack.ts"
 import { removeHome, whenAskerEnds } from "../throwaway.ts"
 
@@ -117,6 +119,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
     log(`ending; guests: ${guests}`)
     await children["fractus-api"]?.stop()
     await socket.close()
+    await children["serial-console"]?.stop()
     await host.close()
     if (guests !== "keep") {
       await children["guest-services"]?.stop()
@@ -132,13 +135,22 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
     if (throwaway) removeHome(config.home)
     process.exit(0)
   }
+  const serial = await openSerialConsole(stack, config, log)
+  children["serial-console"] = { ...serial, leave: () => {} }
+  const serialPorts: Pick<HostConnection, "serialKey" | "serialEndpoint"> = {
+    serialKey: (guest, key) => serial.serialKey(guest, key),
+    serialEndpoint: () => serial.serialEndpoint(),
+  }
   const socketPath = join(stack.runDirectory, "host.sock")
-  const socket = await serveHost(host, {
-    path: socketPath,
-    owner: user,
-    log,
-    onShutdown: (guests) => void finish(guests),
-  })
+  const socket = await serveHost(
+    { ...host, ...serialPorts },
+    {
+      path: socketPath,
+      owner: user,
+      log,
+      onShutdown: (guests) => void finish(guests),
+    },
+  )
   const guestsAtEnd = throwaway ? "kill" : "keep"
   process.once("SIGTERM", () => void finish(guestsAtEnd))
   process.once("SIGINT", () => void finish(guestsAtEnd))
@@ -149,6 +161,7 @@ async function serve(config: Config, stack: Stack, user: User, log: Log, throwaw
   } catch (error) {
     await children["guest-services"]?.stop()
     await children["name-relay"]?.stop()
+    await children["serial-console"]?.stop()
     await socket.close()
     await host.close()
     throw error

@@ -110,6 +110,7 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
       await assert.rejects(engine.reset("i-none"), /i-none/)
       await assert.rejects(engine.consoleOutput("i-none", 10), /i-none/)
       await assert.rejects(engine.screenshot("i-none", false), /i-none/)
+      await assert.rejects(engine.interrupt("i-none"), /i-none/)
       assert.ok(!(await engine.list()).includes("i-none"))
       await engine.close()
     })
@@ -224,7 +225,9 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
       session(async (engine, id) => {
         await engine.prepare(await subject.spec(id, "deaf"))
         await assert.rejects(engine.screenshot(id, false), /prepared/)
+        await assert.rejects(engine.interrupt(id), /prepared/)
         await engine.resume(id)
+        await engine.interrupt(id)
         const [one, two] = await Promise.all([engine.screenshot(id, false), engine.screenshot(id, true)])
         for (const picture of [one, two]) {
           const [head = "", width, height] =
@@ -234,6 +237,7 @@ export function conformance<Engine extends HypervisorEngine>(subject: Subject<En
         }
         await engine.kill(id)
         await assert.rejects(engine.screenshot(id, false), /exited/)
+        await assert.rejects(engine.interrupt(id), /exited/)
       }, "i-display"))
 
     test("the CPU time of living machines is told by process, and a share can be set of those alone", () =>

@@ -1,4 +1,5 @@
 /** The hypervisor engine: machines as processes. Knows no cloud. Drivers: `qemu/`, `sim/`; suite: `conformance.ts`. */
+import type { Duplex } from "node:stream"
 import type { MemoryImage } from "./memory-image.ts"
 
 export type Architecture = "x86_64" | "arm64"
@@ -187,6 +188,11 @@ export interface HypervisorEngine {
    * A clone: resolves when the guest is what its specification says. Throws NotPersonalised.
    */
   resume(id: string): Promise<void>
+  /**
+   * Stop a running guest, with all that it has written in the files of its disks, until `work` is done; then it goes on, also where that fails. A
+   * machine that is paused stays so, one that has exited has written all. Nothing else is done with the machine meanwhile.
+   */
+  whileStill<T>(id: string, work: () => Promise<T>): Promise<T>
   /** Ask the guest to power off (ACPI). Returns at once; the guest may ignore it. */
   requestShutdown(id: string): Promise<void>
   /**
@@ -208,6 +214,13 @@ export interface HypervisorEngine {
    * `pictureLimitBytes`. `wake` presses a key first. Not checked: a guest that broke out of its machine wrote what it liked.
    */
   screenshot(id: string, wake: boolean): Promise<Buffer>
+  /** A non-maskable interrupt for all CPUs of a running machine: what its kernel makes of that is its own affair. */
+  interrupt(id: string): Promise<void>
+  /**
+   * The serial port of a running machine, both ways; `consoleOutput` goes on as it is. Ends with the machine, is given back by `destroy`. Whoever
+   * reads slowly misses something, and keeps nobody waiting. Rejects where somebody is at the port. Missing where no code runs.
+   */
+  openSerial?(id: string): Promise<Duplex>
   /** Whether the guest's own agent answers now; takes seconds when it is silent. "none" for a machine that does not run. */
   guestAgent(id: string): Promise<GuestAgent>
   /** Of all machines that are alive, by id. */

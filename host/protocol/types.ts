@@ -4,7 +4,7 @@
  */
 import type { Architecture, GuestAgent } from "#engine/hypervisor/types.ts"
 import type { DhcpOptions, Group, NetworkSpec, PortSpec } from "#engine/network/types.ts"
-import type { VolumeSpec } from "#engine/storage/types.ts"
+import type { SnapshotSpec, VolumeSpec } from "#engine/storage/types.ts"
 
 /** What the metadata service answers to one guest. A flat tree: "meta-data/ami-id" -> text; directories follow from the keys. */
 export interface MetadataDocument {
@@ -124,6 +124,19 @@ export interface GroupAssignment {
 export interface VolumeAssignment extends VolumeSpec {
   readonly kind: "volume"
 }
+/**
+ * A snapshot, of one moment with the others of its set. Observed as `PlainStatus`; what keeps it from being made is final. Until it is there,
+ * or cannot be, its volume stays, though nobody else wishes it.
+ */
+export interface SnapshotAssignment extends SnapshotSpec {
+  readonly kind: "snapshot"
+  /** All that are made with it, itself among them; none once it was made: it is never made again of what its source has become. */
+  readonly set: readonly SnapshotSpec[]
+  /** Who writes to its volume. */
+  readonly guest?: string
+  /** The guest is shut down for the moment, and started again; else it stands still. */
+  readonly atRest?: boolean
+}
 /** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
 export interface TemplateAssignment extends WarmKind {
   readonly kind: "template"
@@ -132,8 +145,14 @@ export interface TemplateAssignment extends WarmKind {
   /** So many clones of it are kept waiting, as far as the host has memory; none where this is missing. */
   readonly pool?: number
 }
-export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment | TemplateAssignment
-export type { DhcpOptions, Group, NetworkSpec, PortSpec, VolumeSpec }
+export type Spec =
+  | GuestSpec
+  | NetworkAssignment
+  | GroupAssignment
+  | VolumeAssignment
+  | SnapshotAssignment
+  | TemplateAssignment
+export type { DhcpOptions, Group, NetworkSpec, PortSpec, SnapshotSpec, VolumeSpec }
 
 export interface Assignment {
   readonly resource: string
@@ -143,7 +162,15 @@ export interface Assignment {
 
 /** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
 export interface Trouble {
-  readonly code: "no-capacity" | "no-image" | "no-key" | "no-template" | "disk-full" | "crashed" | "internal"
+  readonly code:
+    | "no-capacity"
+    | "no-image"
+    | "no-key"
+    | "no-template"
+    | "no-source"
+    | "disk-full"
+    | "crashed"
+    | "internal"
   readonly message: string
   readonly final: boolean
 }
@@ -178,7 +205,7 @@ export interface GuestStatus {
   readonly trouble?: Trouble
 }
 export interface PlainStatus {
-  readonly kind: "network" | "group" | "volume" | "template"
+  readonly kind: "network" | "group" | "volume" | "snapshot" | "template"
   readonly phase: "absent" | "ready" | "pending"
   readonly trouble?: Trouble
 }
@@ -267,6 +294,16 @@ export interface PoolState {
   readonly members: readonly number[]
 }
 
+export type SerialAnswer = "accepted" | "taken" | "unavailable"
+
+export interface SerialEndpoint {
+  readonly address: string
+  /** Of an SSH server. */
+  readonly port: number
+  /** Of its host key, as ssh-keygen prints it: "SHA256:...". */
+  readonly fingerprint: string
+}
+
 /** A host as the control plane sees it, in memory or over the socket. */
 export interface HostConnection {
   facts(): Promise<HostFacts>
@@ -280,6 +317,15 @@ export interface HostConnection {
   consoleOutput(guest: string, maxBytes: number): Promise<Buffer>
   /** What the guest's display shows, as `HypervisorEngine.screenshot` gives it. Rejects for a guest that is not on. */
   screenshot(guest: string, wake: boolean): Promise<Buffer>
+  /** A non-maskable interrupt for the guest. Rejects for one that does not run. */
+  interrupt(guest: string): Promise<void>
+  /**
+   * For 60 seconds whoever has this key (a line of authorized_keys) may begin a session at the guest's serial port. "taken": somebody has one;
+   * "unavailable": there is no port, or nobody serves it. Missing where guests have none.
+   */
+  serialKey?(guest: string, key: string): Promise<SerialAnswer>
+  /** Where sessions at serial ports begin; null before the first key. */
+  serialEndpoint?(): Promise<SerialEndpoint | null>
   processes(): Promise<readonly { readonly name: string; readonly pid: number }[]>
   /** Missing where guests have no processes. */
   memory?(): Promise<HostMemory>

@@ -7,6 +7,8 @@ import type {
   HostMemory,
   Observed,
   ResourceTrace,
+  SerialAnswer,
+  SerialEndpoint,
   WarmAnswer,
 } from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
@@ -79,6 +81,9 @@ export async function connectHost(path: string, requestMs = 90_000): Promise<Hos
     onObserved: (listener) => void observers.push(listener),
     consoleOutput: async (guest, maxBytes) => Buffer.from(await ask<string>("console", { guest, maxBytes }), "base64"),
     screenshot: async (guest, wake) => Buffer.from(await ask<string>("screenshot", { guest, wake }), "base64"),
+    interrupt: async (guest) => void (await ask<null>("interrupt", { guest })),
+    serialKey: (guest, key) => ask<SerialAnswer>("serial-key", { guest, key }),
+    serialEndpoint: () => ask<SerialEndpoint | null>("serial-endpoint", {}),
     shutdown: async (guests) => void (await ask<null>("shutdown", { guests })),
     trace: (resource) => ask<ResourceTrace>("trace", { resource }),
     warm: (kind) => ask<WarmAnswer>("warm", kind),

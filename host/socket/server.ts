@@ -3,6 +3,7 @@ import { chmod, chown, rename, rm } from "node:fs/promises"
 import { createServer, type Socket } from "node:net"
 import type { Assignment, HostConnection } from "../protocol/types.ts"
 import { systemTimer, within } from "../reconcile/deadline.ts"
+import { serialKey } from "../serial/server.ts"
 import type { Log } from "../types.ts"
 import { Invalid, list, oneOf, shape, flag, whole, type Check } from "./checks.ts"
 import { lineLimits, readLines } from "./lines.ts"
@@ -25,6 +26,8 @@ const empty = shape<object>({})
 const traceOf = shape<{ resource: string }>({ resource: id })
 const shutdownOf = shape<{ guests: "stop" | "keep" }>({ guests: oneOf("stop", "keep") })
 const screenshotOf = shape<{ guest: string; wake: boolean }>({ guest: id, wake: flag })
+const interruptOf = shape<{ guest: string }>({ guest: id })
+const serialKeyOf = shape<{ guest: string; key: string }>({ guest: id, key: serialKey })
 const consoleOf = shape<{ guest: string; maxBytes: number }>({ guest: id, maxBytes: whole(1, 1 << 20) })
 
 /**
@@ -149,6 +152,29 @@ function converse(
       async (value) => {
         const { guest, wake } = screenshotOf(value, "screenshot")
         return (await host.screenshot(guest, wake)).toString("base64")
+      },
+    ],
+    [
+      "interrupt",
+      async (value) => {
+        const { guest } = interruptOf(value, "interrupt")
+        await host.interrupt(guest)
+      },
+    ],
+    [
+      "serial-key",
+      async (value) => {
+        const { guest, key } = serialKeyOf(value, "serial-key")
+        if (!host.serialKey) throw new Invalid("the verb is not offered")
+        return host.serialKey(guest, key)
+      },
+    ],
+    [
+      "serial-endpoint",
+      async (value) => {
+        empty(value, "serial-endpoint")
+        if (!host.serialEndpoint) throw new Invalid("the verb is not offered")
+        return host.serialEndpoint()
       },
     ],
     [

@@ -37,6 +37,7 @@ async function recorder(t: TestContext) {
     onObserved: () => {},
     consoleOutput: async (name, maxBytes) => Buffer.from(`${name} ${maxBytes}`),
     screenshot: async (name, wake) => Buffer.from(`${name} ${wake}`),
+    interrupt: async () => {},
     processes: async () => [],
     close: async () => {},
   }

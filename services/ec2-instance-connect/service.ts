@@ -1,28 +1,16 @@
 /** EC2 Instance Connect. https://docs.aws.amazon.com/ec2-instance-connect/latest/APIReference/Welcome.html */
 import type * as SDK from "@aws-sdk/client-ec2-instance-connect"
-import type { Call, Cloud } from "#cloud/call.ts"
-import { commonErrors, defineErrors } from "#cloud/errors.ts"
+import type { Cloud } from "#cloud/call.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
-import { Fault } from "#lib/fault.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { reassignGuest } from "../ec2/instances/assignment.ts"
 import { instanceKind, type TemporaryKey } from "../ec2/instances/record.ts"
-import { readPublicKey, toAuthorizedKey } from "../ec2/key-pairs/public-key.ts"
+import { raise } from "./errors.ts"
+import { readKey } from "./read.ts"
+import { sendSerialConsoleSshPublicKey } from "./serial-console.ts"
 
-type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
-type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
-
-export const errors = {
-  ...commonErrors,
-  EC2InstanceNotFoundException: [400, "The instance {id} was not found."],
-  EC2InstanceStateInvalidException: [400, "The instance {id} is not running."],
-  InvalidArgsException: [400, "{detail}"],
-  ThrottlingException: [400, "The instance {id} has {limit} keys that did not expire yet."],
-} as const
-const raise = defineErrors(errors)
+type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
 
 /** How long a key can be used. */
 const keptMs = 60_000
@@ -53,27 +41,10 @@ const sendSshPublicKey: Handler<"SendSSHPublicKey"> = async (input, call) => {
   return { RequestId: call.info.requestId, Success: true }
 }
 
-/** "Supported SSH key types are RSA (OpenSSH and SSH2) and ED25519, the lengths 2048 and 4096": as a line of authorized_keys. */
-function readKey(text: string, comment: string): string {
-  const key = orUndefined(() => readPublicKey(Buffer.from(text)))
-  if (key === undefined || key.asymmetricKeyDetails?.modulusLength === 1024)
-    throw invalid("The SSH public key is not a valid RSA or ED25519 key.")
-  return toAuthorizedKey(key, comment)
-}
-
-/** A refused key is undefined: its error is EC2's own. */
-function orUndefined<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof Fault) return undefined
-    throw error
-  }
-}
-
-const invalid = (detail: string) => raise("InvalidArgsException", { detail })
-
-export const handlers = { SendSSHPublicKey: sendSshPublicKey } satisfies Handlers
+export const handlers = {
+  SendSerialConsoleSSHPublicKey: sendSerialConsoleSshPublicKey,
+  SendSSHPublicKey: sendSshPublicKey,
+} satisfies HandlersOf<typeof SDK>
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

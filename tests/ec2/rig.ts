@@ -67,7 +67,11 @@ export async function openRig(t: TestContext): Promise<Rig> {
       architectures: ["x86_64"],
       publicCidr: "198.18.0.0/24",
     },
-    hosts: { consoleOutput: async () => Buffer.alloc(0), screenshot: async () => Buffer.alloc(0) },
+    hosts: {
+      consoleOutput: async () => Buffer.alloc(0),
+      screenshot: async () => Buffer.alloc(0),
+      interrupt: async () => {},
+    },
   }
   return { cloud, assigned, ...clientOf(cloud) }
 }

@@ -121,6 +121,8 @@ function wrongProcesses({ run: folder, home }: Cloud, running: readonly Instance
     command.startsWith("dnsmasq ") ||
     // Only where the host's resolvers need it.
     command.includes("guest-services/relay/main.ts") ||
+    // Only where somebody asked for a serial console.
+    command.includes("guest-services/serial-console/main.ts") ||
     Object.keys(kinds).some((k) => command.includes(k))
   return [
     ...differences(

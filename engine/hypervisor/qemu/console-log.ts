@@ -26,13 +26,14 @@ export async function drainConsole(qmp: Qmp, directory: string): Promise<void> {
     if (typeof answer !== "string") throw new Error("QMP: ringbuf-read gave no text")
     const bytes = Buffer.from(answer, "base64")
     if (bytes.length === 0) return
-    append(directory, bytes)
+    keepConsole(directory, bytes)
     read += bytes.length
     if (bytes.length < chunkBytes) return
   }
 }
 
-function append(directory: string, bytes: Buffer): void {
+/** Puts what the guest wrote behind what is kept. */
+export function keepConsole(directory: string, bytes: Buffer): void {
   appendFileSync(current(directory), bytes, { mode: 0o600 })
   if (statSync(current(directory)).size > fileLimitBytes) renameSync(current(directory), older(directory))
 }

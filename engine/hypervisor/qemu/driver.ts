@@ -13,6 +13,7 @@ import { attach, attachLater, endedState, type Machine, qmpPath } from "./machin
 import { bootId, end, isAlive, type ProcessIdentity } from "./process.ts"
 import { type MachineRecord, readRecord, writeRecord } from "./record.ts"
 import { takePictures } from "./screenshot.ts"
+import { isNoRing, keepInRing, openSerialPort, type SerialPort } from "./serial-port.ts"
 import { findLaunched, makeCell } from "./spawn.ts"
 import { startMachine } from "./start.ts"
 import { type Clone, goOn } from "./warm/clone.ts"
@@ -182,13 +183,24 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
   const saving = new Set<string>()
   const pictures = takePictures()
 
+  /** Machines at whose serial port somebody is: what comes out of it is put into the log as it comes. */
+  const serials = new Map<string, SerialPort>()
+  const drain = async (id: string, machine: Machine) => {
+    if (serials.has(id)) return
+    try {
+      await machine.drain()
+    } catch (error) {
+      if (!isNoRing(error) || serials.has(id)) throw error
+      await keepInRing(machine)
+    }
+  }
   let draining = false
   const drainAll = async () => {
     if (draining) return
     draining = true
     for (const [id, machine] of machines) {
       if (machine.state().phase === "running")
-        await machine.drain().catch((error: unknown) => log(`${id}: ${String(error)}`))
+        await drain(id, machine).catch((error: unknown) => log(`${id}: ${String(error)}`))
     }
     draining = false
   }
@@ -239,6 +251,21 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         }
       }),
 
+    whileStill: (id, work) =>
+      alone(id, async () => {
+        const machine = machines.get(id)
+        const { phase } = stateOf(id)
+        if (phase === "prepared") throw new Error(`machine ${id}: has not run yet`)
+        if (!machine || phase !== "running") return work()
+        // It waits for what is under way and flushes every disk: do_vm_stop of QEMU's system/cpus.c.
+        await machine.execute("stop")
+        try {
+          return await work()
+        } finally {
+          if (machine.state().phase !== "exited") await machine.resume()
+        }
+      }),
+
     requestShutdown: (id) =>
       alone(id, async () => {
         const machine = needLive(id)
@@ -283,7 +310,7 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
       if (!exists(id)) throw new Error(`machine ${id}: unknown`)
       const machine = machines.get(id)
       // What was kept is an answer too, when the machine ends just now or cannot be reached.
-      if (machine && machine.state().phase !== "exited") await machine.drain().catch(() => {})
+      if (machine && machine.state().phase !== "exited") await drain(id, machine).catch(() => {})
       return readConsole(directoryOf(id), maxBytes)
     },
 
@@ -294,6 +321,26 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         throw new Error(`machine ${id}: is ${phase}, its display shows nothing`)
       return pictures.take(id, machine, directoryOf(id), wake && phase === "running")
     },
+
+    interrupt: (id) =>
+      alone(id, async () => {
+        const machine = needLive(id)
+        const { phase } = machine.state()
+        if (phase !== "running") throw new Error(`machine ${id}: is ${phase}, it takes no interrupt`)
+        await machine.query("inject-nmi")
+      }),
+
+    openSerial: (id) =>
+      alone(id, async () => {
+        const machine = needLive(id)
+        const { phase } = machine.state()
+        if (phase !== "running") throw new Error(`machine ${id}: is ${phase}, nobody can be at its serial port`)
+        if (serials.has(id)) throw new Error(`machine ${id}: somebody is at its serial port`)
+        const port = await openSerialPort(machine, directoryOf(id))
+        serials.set(id, port)
+        void port.left.then(() => serials.delete(id))
+        return port.stream
+      }),
 
     async guestAgent(id) {
       const machine = machines.get(id)
@@ -321,6 +368,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     async close() {
       clearInterval(timer)
       listeners.clear()
+      for (const { stream } of serials.values()) stream.destroy()
+      await Promise.all([...serials.values()].map(({ left }) => left))
       await templates.close()
       await Promise.allSettled(queues.values())
       await Promise.all([...machines.values()].map((machine) => machine.detach()))

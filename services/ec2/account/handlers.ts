@@ -6,6 +6,7 @@ import { raise } from "../errors.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { groupsPerInterface } from "../security-groups/quotas.ts"
 import { defaultVpcOf } from "../vpcs/default.ts"
+import { serialConsole } from "./serial-console.ts"
 import { idFormats } from "./id-formats.ts"
 
 /** Every attribute of an account with its values: the quotas are those of a new account on EC2. */
@@ -34,4 +35,8 @@ const describeAccountAttributes: Handler<"DescribeAccountAttributes"> = async (i
   return { AccountAttributes: await Promise.all(found) }
 }
 
-export const handlers = { DescribeAccountAttributes: pure(describeAccountAttributes), ...idFormats } satisfies Handlers
+export const handlers = {
+  DescribeAccountAttributes: pure(describeAccountAttributes),
+  ...idFormats,
+  ...serialConsole,
+} satisfies Handlers

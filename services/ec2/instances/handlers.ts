@@ -7,6 +7,7 @@ import { resetInstanceAttribute } from "./attributes/reset.ts"
 import { getConsoleOutput } from "./console.ts"
 import { modifyInstanceCpuOptions } from "./cpu-options.ts"
 import { describeInstances, describeInstanceStatus } from "./describe.ts"
+import { sendDiagnosticInterrupt } from "./interrupt.ts"
 import { modifyInstanceMetadataOptions } from "./modify-metadata-options.ts"
 import { modifyInstanceMaintenanceOptions } from "./maintenance.ts"
 import { monitorInstances, unmonitorInstances } from "./monitoring.ts"
@@ -38,6 +39,7 @@ export const handlers = {
   ReportInstanceStatus: reportInstanceStatus,
   ResetInstanceAttribute: resetInstanceAttribute,
   RunInstances: runInstances,
+  SendDiagnosticInterrupt: sendDiagnosticInterrupt,
   StartInstances: startInstances,
   StopInstances: stopInstances,
   TerminateInstances: terminateInstances,

@@ -33,7 +33,7 @@ export interface InstanceRecord extends Tagged {
   readonly reservation: string
   readonly launchIndex: number
   readonly image: string
-  /** Id of the image that it runs in fact, where that is one of AWS that is not here. */
+  /** Id of the image that it boots as, where that is another: of one that was made here, or of AWS and not here. */
   readonly launchedImage?: string
   readonly type: string
   readonly architecture: "x86_64" | "arm64"

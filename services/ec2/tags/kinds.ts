@@ -17,6 +17,7 @@ import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
 import { prefixListKind } from "../prefix-lists/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
+import { snapshotKind } from "../snapshots/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
 
@@ -62,6 +63,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(prefixListKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
+    taggable(snapshotKind),
     taggable(subnetKind),
     taggable(volumeKind),
     taggable(vpcKind),

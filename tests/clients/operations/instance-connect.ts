@@ -36,4 +36,27 @@ export const instanceConnect: Readonly<Record<Done<"ec2-instance-connect">, Chec
     await daemon.settled()
     assert.equal(await refused({}), "400 EC2InstanceStateInvalidException")
   },
+
+  async SendSerialConsoleSSHPublicKey(cloud) {
+    const { ec2, launch, daemon, refusalOf } = cloud
+    const operation = "SendSerialConsoleSSHPublicKey"
+    const [InstanceId] = await launch()
+    const [xen] = await launch({ InstanceType: "t2.micro" })
+    const asked = { InstanceId, SerialPort: 0, SSHPublicKey: newKey() }
+    const refused = (input: object) => refusalOf("ec2-instance-connect", operation, { ...asked, ...input })
+    assert.equal(await refused({}), "400 SerialConsoleAccessDisabledException")
+    await ec2("EnableSerialConsoleAccess", {})
+    const sent = await cloud["ec2-instance-connect"](operation, asked)
+    assert.equal(sent.Success, true)
+    assert.match(sent.RequestId ?? "", /^[0-9a-f-]{36}$/)
+    assert.equal(await refused({ SSHPublicKey: newKey().slice(0, -12) }), "400 InvalidArgsException")
+    assert.equal(await refused({ SerialPort: 1 }), "400 InvalidArgsException")
+    assert.equal(await refused({ InstanceId: "instance" }), "400 InvalidArgsException")
+    assert.equal(await refused({ InstanceId: nowhere }), "400 EC2InstanceNotFoundException")
+    assert.equal(await refused({ InstanceId: xen }), "400 EC2InstanceTypeInvalidException")
+    await ec2("StopInstances", { InstanceIds: [InstanceId] })
+    await daemon.settled()
+    assert.equal(await refused({}), "400 EC2InstanceStateInvalidException")
+    await ec2("DisableSerialConsoleAccess", {})
+  },
 }

@@ -161,6 +161,36 @@ export const instanceSettings = {
     assert.equal(await refused({}), "400 IncorrectInstanceState")
   },
 
+  async SendDiagnosticInterrupt(cloud) {
+    const { ec2, refusal, launch } = cloud
+    const [InstanceId] = await launch()
+    const operation = "SendDiagnosticInterrupt"
+    assert.equal(await refusal(operation, { InstanceId, DryRun: true }), "412 DryRunOperation")
+    await ec2(operation, { InstanceId })
+    await stop(cloud, InstanceId)
+    assert.equal(await refusal(operation, { InstanceId }), "400 IncorrectInstanceState")
+    assert.equal(await refusal(operation, { InstanceId: nobody }), "400 InvalidInstanceID.NotFound")
+  },
+
+  async EnableSerialConsoleAccess({ ec2, refusal }) {
+    assert.equal(await refusal("EnableSerialConsoleAccess", { DryRun: true }), "412 DryRunOperation")
+    assert.deepEqual(await ec2("EnableSerialConsoleAccess", {}), { SerialConsoleAccessEnabled: true })
+    assert.deepEqual(await ec2("GetSerialConsoleAccessStatus", {}), { SerialConsoleAccessEnabled: true })
+    await ec2("DisableSerialConsoleAccess", {})
+  },
+
+  async DisableSerialConsoleAccess({ ec2, refusal }) {
+    await ec2("EnableSerialConsoleAccess", {})
+    assert.equal(await refusal("DisableSerialConsoleAccess", { DryRun: true }), "412 DryRunOperation")
+    assert.deepEqual(await ec2("DisableSerialConsoleAccess", {}), { SerialConsoleAccessEnabled: false })
+    assert.deepEqual(await ec2("GetSerialConsoleAccessStatus", {}), { SerialConsoleAccessEnabled: false })
+  },
+
+  async GetSerialConsoleAccessStatus({ ec2, refusal }) {
+    assert.deepEqual(await ec2("GetSerialConsoleAccessStatus", {}), { SerialConsoleAccessEnabled: false })
+    assert.equal(await refusal("GetSerialConsoleAccessStatus", { DryRun: true }), "412 DryRunOperation")
+  },
+
   async GetPasswordData(cloud) {
     const { ec2, refusal, launch } = cloud
     const [id] = await launch()

@@ -9,6 +9,7 @@ import {
   type Instance,
   ModifyInstanceAttributeCommand,
   ModifyInstanceMaintenanceOptionsCommand,
+  ModifyPrivateDnsNameOptionsCommand,
   RebootInstancesCommand,
   RunInstancesCommand,
   type RunInstancesCommandInput,
@@ -147,10 +148,21 @@ async function leavesToStop({ t, cloud }: Life): Promise<string> {
     await inGuest(cloud, address, "sudo poweroff").catch(() => {})
     const { StateReason: reason } = await becomes(cloud, id, "stopped", endMs)
     assert.equal(reason?.Code, "Client.InstanceInitiatedShutdown")
+    await callById(cloud, id)
     await cloud.client.send(new StartInstancesCommand({ InstanceIds: [id] }))
-    await login(cloud, id)
+    const again = await login(cloud, id)
+    const { PrivateIpAddress: own = "", PrivateDnsName: name = "" } = await look(cloud, id)
+    const seen = await inGuest(cloud, again, `hostname; nslookup -type=a ${name}; nslookup ${own}`)
+    assert.ok(seen.startsWith(id), `it is called by its id: ${seen}`)
+    assert.ok(seen.includes(`Address: ${own}`) && seen.includes(`name = ${name}`), seen)
   })
   return id
+}
+
+/** From its next start on. */
+async function callById(cloud: Cloud, InstanceId: string): Promise<void> {
+  const options = { PrivateDnsHostnameType: "resource-name", EnableResourceNameDnsARecord: true } as const
+  await cloud.client.send(new ModifyPrivateDnsNameOptionsCommand({ InstanceId, ...options }))
 }
 
 /** Powers itself off with behaviour "terminate". */

@@ -42,6 +42,7 @@ export interface Launch {
   readonly number: number
   readonly portNumber: number
   readonly address: string
+  readonly secondary: readonly string[]
   readonly autoPublic: boolean
   readonly publicAddress: string | undefined
   readonly publicKey: string | undefined
@@ -84,6 +85,7 @@ function createInterface(call: Call, launch: Launch, instance: string): Resource
     zoneId: subnet.record.zoneId,
     mac: macOf(launch.portNumber),
     address: launch.address,
+    ...(launch.secondary.length > 0 && { secondaryAddresses: launch.secondary.map((address) => ({ address })) }),
     description: wish.network.description,
     groups: groups.map((group) => ({ id: group.id, name: group.record.name })),
     sourceDestCheck: true,
@@ -102,7 +104,8 @@ function createInterface(call: Call, launch: Launch, instance: string): Resource
   })
   // Claims go when the interface goes: it owns its addresses.
   call.draft.claim(portNumberScope, launch.portNumber, resource.id)
-  call.draft.claim(subnetScope(subnet.id), toNumber(launch.address), resource.id)
+  for (const address of [launch.address, ...launch.secondary])
+    call.draft.claim(subnetScope(subnet.id), toNumber(address), resource.id)
   if (launch.publicAddress !== undefined)
     call.draft.claim(publicAddressScope, toNumber(launch.publicAddress), resource.id)
   call.draft.link(resource.id, subnet.id, "blocks")

@@ -10,6 +10,9 @@ export interface InterfaceWish {
   readonly groupIds: readonly string[]
   readonly groupNames: readonly string[]
   readonly address?: string
+  /** Further addresses: named, or how many are to be drawn. */
+  readonly secondary: readonly string[]
+  readonly secondaryCount: number
   readonly associatePublicAddress?: boolean
   readonly deleteOnTermination: boolean
   readonly description: string
@@ -28,7 +31,6 @@ const notDone = [
   "Ipv6Prefixes",
   "NetworkInterfaceId",
   "PrimaryIpv6",
-  "SecondaryPrivateIpAddressCount",
 ] as const
 
 export function readInterface(input: Run, count: number): InterfaceWish {
@@ -36,16 +38,18 @@ export function readInterface(input: Run, count: number): InterfaceWish {
   if (more.length > 0)
     throw raise("UnsupportedOperation", { operation: "RunInstances with more than one network interface" })
   const wish = entry === undefined ? readTopLevel(input) : readEntry(input, entry)
-  if (wish.address !== undefined) {
-    if (!isAddress(wish.address))
-      throw raise("InvalidParameterValue", {
-        detail: `Value (${wish.address}) for parameter privateIpAddress is invalid. Not a valid IPv4 address`,
-      })
-    if (count > 1)
-      throw raise("InvalidParameterCombination", {
-        detail: "A private IP address may not be specified when launching more than one instance",
-      })
-  }
+  const named = wish.address === undefined ? wish.secondary : [wish.address, ...wish.secondary]
+  const bad = named.find((address) => !isAddress(address))
+  if (bad !== undefined)
+    throw raise("InvalidParameterValue", {
+      detail: `Value (${bad}) for parameter privateIpAddress is invalid. Not a valid IPv4 address`,
+    })
+  if (new Set(named).size < named.length)
+    throw raise("InvalidParameterValue", { detail: "A private IP address is given more than once" })
+  if (named.length > 0 && count > 1)
+    throw raise("InvalidParameterCombination", {
+      detail: "A private IP address may not be specified when launching more than one instance",
+    })
   return wish
 }
 
@@ -55,6 +59,8 @@ function readTopLevel(input: Run): InterfaceWish {
     groupNames: input.SecurityGroups ?? [],
     deleteOnTermination: true,
     description: "",
+    secondary: [],
+    secondaryCount: 0,
     ...given("subnet", input.SubnetId),
     ...given("address", input.PrivateIpAddress),
   }
@@ -85,20 +91,35 @@ function readEntry(input: Run, entry: NonNullable<Run["NetworkInterfaces"]>[numb
     deleteOnTermination: entry.DeleteOnTermination ?? true,
     description: entry.Description ?? "",
     ...given("subnet", entry.SubnetId),
-    ...given("address", primaryAddress(entry)),
+    ...readAddresses(entry),
     ...given("associatePublicAddress", entry.AssociatePublicIpAddress),
   }
 }
 
-function primaryAddress(entry: NonNullable<Run["NetworkInterfaces"]>[number]): string | undefined {
-  const list = entry.PrivateIpAddresses ?? []
-  if (list.length > 1)
-    throw raise("UnsupportedOperation", { operation: "RunInstances with secondary private addresses" })
-  if (list.length > 0 && entry.PrivateIpAddress !== undefined)
+/** One of the list is the primary address: the one that says so, else the first that does not deny it. */
+function readAddresses(
+  entry: NonNullable<Run["NetworkInterfaces"]>[number],
+): Pick<InterfaceWish, "address" | "secondary" | "secondaryCount"> {
+  const { PrivateIpAddress: single, PrivateIpAddresses: list = [], SecondaryPrivateIpAddressCount: count } = entry
+  const primaries = list.filter(({ Primary }) => Primary === true)
+  if (primaries.length > 1)
+    throw raise("InvalidParameterCombination", { detail: "Only one private IP address can be the primary one" })
+  const open = single === undefined ? list.find(({ Primary }) => Primary === undefined) : undefined
+  const primary = primaries[0] ?? open
+  if (primary !== undefined && single !== undefined)
     throw raise("InvalidParameterCombination", {
-      detail: "PrivateIpAddress and PrivateIpAddresses may not be specified on the same request",
+      detail: "PrivateIpAddress and a primary one of PrivateIpAddresses may not be specified on the same request",
     })
-  return entry.PrivateIpAddress ?? list[0]?.PrivateIpAddress
+  const secondary = list.filter((each) => each !== primary).map(({ PrivateIpAddress = "" }) => PrivateIpAddress)
+  if (secondary.length > 0 && count !== undefined)
+    throw raise("InvalidParameterCombination", {
+      detail: "PrivateIpAddresses and SecondaryPrivateIpAddressCount may not be specified on the same request",
+    })
+  if (count !== undefined && count < 0)
+    throw raise("InvalidParameterValue", {
+      detail: `Value (${count}) for parameter secondaryPrivateIpAddressCount is invalid.`,
+    })
+  return { secondary, secondaryCount: count ?? 0, ...given("address", single ?? primary?.PrivateIpAddress) }
 }
 
 function given<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {

@@ -25,7 +25,8 @@ import { findPlaces, requirePlacementGroup, zoneOfCluster } from "../../placemen
 import { usualDnsName } from "../../network-interfaces/names.ts"
 import { vpcKind, vpcNamesOf } from "../../vpcs/record.ts"
 import { subnetScope } from "../../vpcs/subnet-scope.ts"
-import { toNumber } from "../../vpcs/addresses.ts"
+import { findInstanceType } from "../../instance-types/data.ts"
+import { toAddress, toNumber } from "../../vpcs/addresses.ts"
 import { freeAddresses, requireUsable } from "../../vpcs/free-addresses.ts"
 import { roomFor } from "./capacity.ts"
 import { createInstance, guestNumberScope } from "./create.ts"
@@ -72,7 +73,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const { count, guests, ports, addresses, publicAddresses } = await takeNumbers(call, subnet, wish, most, associate)
 
   const reservation = newId("r")
-  const instances = addresses.slice(0, count).map((address, launchIndex) =>
+  const instances = addresses.slice(0, count).map(([address = "", ...secondary], launchIndex) =>
     createInstance(call, {
       wish,
       image,
@@ -83,6 +84,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       reservation,
       launchIndex,
       address,
+      secondary,
       vpcCidr: vpc.record.cidr,
       vpcNames: vpcNamesOf(vpc.record),
       privateDnsName: { ...usualDnsName, ...subnet.record.privateDnsName, ...wish.privateDnsName },
@@ -189,19 +191,28 @@ async function takeNumbers(
   return { guests, ports, addresses, publicAddresses, count: Math.min(...found.map((each) => each.length)) }
 }
 
+/** The addresses of each instance, its primary one first. */
 async function takeAddresses(
   call: Call,
   subnet: Parameters<typeof createInstance>[1]["subnet"],
-  { network: { address: wanted }, min }: LaunchWish,
+  { network: { address, secondary, secondaryCount }, type, min }: LaunchWish,
   most: number,
-): Promise<readonly string[]> {
-  if (wanted !== undefined) {
-    requireUsable(subnet, wanted)
-    if ((await call.store.claims(subnetScope(subnet.id), [String(toNumber(wanted))])).length > 0)
-      throw raise("InvalidIPAddress.InUse", { address: wanted })
-    return [wanted]
-  }
-  const addresses = await freeAddresses(call, subnet, most)
-  if (addresses.length < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
-  return addresses
+): Promise<readonly (readonly string[])[]> {
+  const named = address === undefined ? secondary : [address, ...secondary]
+  const drawnEach = (address === undefined ? 1 : 0) + secondaryCount
+  const largest = findInstanceType(type)?.NetworkInfo?.Ipv4AddressesPerInterface ?? 1
+  if (named.length + drawnEach > Math.max(1, largest)) throw raise("PrivateIpAddressLimitExceeded")
+  for (const each of named) requireUsable(subnet, each)
+  const keys = named.map((each) => String(toNumber(each)))
+  const [taken] = keys.length === 0 ? [] : await call.store.claims(subnetScope(subnet.id), keys)
+  if (taken !== undefined) throw raise("InvalidIPAddress.InUse", { address: toAddress(Number(taken.key)) })
+  const found = await freeAddresses(call, subnet, most * drawnEach + (drawnEach > 0 ? named.length : 0))
+  const drawn = found.filter((each) => !named.includes(each))
+  const instances = drawnEach === 0 ? 1 : Math.min(most, Math.floor(drawn.length / drawnEach))
+  if (instances < min) throw raise("InsufficientFreeAddressesInSubnet", { id: subnet.id })
+  return Array.from({ length: instances }, (_, index) => {
+    const own = drawn.slice(index * drawnEach, (index + 1) * drawnEach)
+    // The primary address is the first, named or drawn.
+    return address === undefined ? [...own.slice(0, 1), ...secondary, ...own.slice(1)] : [address, ...secondary, ...own]
+  })
 }

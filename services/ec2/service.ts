@@ -29,6 +29,7 @@ import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
 import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
+import { handlers as rootVolumes } from "./root-volumes/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as tags } from "./tags/handlers.ts"
 import { handlers as volumes } from "./volumes/handlers.ts"
@@ -59,6 +60,7 @@ export const handlers = {
   ...placementGroups,
   ...prefixLists,
   ...regions,
+  ...rootVolumes,
   ...securityGroups,
   ...tags,
   ...volumes,

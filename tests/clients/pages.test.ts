@@ -30,6 +30,7 @@ async function newGroup(): Promise<string> {
 
 /** What tells a row from all others: the first of these that it has. */
 const identities: readonly (readonly string[])[] = [
+  ["ReplaceRootVolumeTaskId"],
   ["InstanceId"],
   ["VolumeId"],
   ["NetworkInterfaceId"],

@@ -16,6 +16,7 @@ import { networkAclKind } from "../network-acls/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
 import { prefixListKind } from "../prefix-lists/record.ts"
+import { replaceRootVolumeTaskKind } from "../root-volumes/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
@@ -60,6 +61,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
     taggable(prefixListKind),
+    taggable(replaceRootVolumeTaskKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
     taggable(subnetKind),

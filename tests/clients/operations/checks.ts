@@ -34,6 +34,7 @@ import { placementGroups } from "./placement-groups.ts"
 import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
+import { rootVolumes } from "./root-volumes.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
 import { serviceQuotas } from "./service-quotas.ts"
@@ -69,6 +70,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...launchTemplates,
   ...prefixLists,
   ...resources,
+  ...rootVolumes,
   ...rules,
   ...vpcParts,
   ...tags,

@@ -108,8 +108,12 @@ export function wishWords(spec: Spec | undefined): string {
     return `guest ${power}${power === "off" && hibernate ? " with its memory kept" : ""}, start ${starts}, reset ${resets}, ${vcpus} vCPUs, ${memoryMiB} MiB, ${image}`
   }
   if (spec.kind === "volume") {
-    const { sizeBytes, image, key } = spec
+    const { sizeBytes, snapshot, image = snapshot, key } = spec
     return `volume of ${sizeBytes} bytes${image ? ` from ${image}` : ""}${key ? `, encrypted with key ${key}` : ""}`
+  }
+  if (spec.kind === "snapshot") {
+    const how = spec.guest === undefined ? "" : `, while ${spec.guest} ${spec.atRest ? "is shut down" : "stands still"}`
+    return `snapshot of ${Object.values(spec.from)[0]}${how}${spec.key ? `, encrypted with key ${spec.key}` : ""}`
   }
   if (spec.kind === "template") return `template of ${spec.image}, ${spec.vcpus} vCPUs, ${spec.memoryMiB} MiB`
   if (spec.kind === "network") return `network ${spec.cidr}, ${spec.subnets.length} subnets`

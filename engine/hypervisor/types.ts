@@ -188,6 +188,11 @@ export interface HypervisorEngine {
    * A clone: resolves when the guest is what its specification says. Throws NotPersonalised.
    */
   resume(id: string): Promise<void>
+  /**
+   * Stop a running guest, with all that it has written in the files of its disks, until `work` is done; then it goes on, also where that fails. A
+   * machine that is paused stays so, one that has exited has written all. Nothing else is done with the machine meanwhile.
+   */
+  whileStill<T>(id: string, work: () => Promise<T>): Promise<T>
   /** Ask the guest to power off (ACPI). Returns at once; the guest may ignore it. */
   requestShutdown(id: string): Promise<void>
   /**

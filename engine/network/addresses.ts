@@ -1,5 +1,6 @@
 /** IPv4 arithmetic on unsigned 32-bit numbers. Strict: dotted quads only, and a CIDR must be the network's own address. */
 import { isIPv4 } from "node:net"
+import type { HeldAddress, PortSpec } from "./types.ts"
 
 export interface Range {
   readonly first: number
@@ -43,6 +44,12 @@ export function withoutOverlaps(cidrs: readonly string[]): string[] {
     if (previous === undefined || range.first > previous.last) kept.push(range)
   }
   return kept.map(formatCidr)
+}
+
+/** Every address of a port, its first one ahead. */
+export function addressesOf(port: Pick<PortSpec, "address" | "publicAddress" | "secondary">): readonly HeldAddress[] {
+  const { address, publicAddress, secondary = [] } = port
+  return [{ address, ...(publicAddress === undefined ? {} : { publicAddress }) }, ...secondary]
 }
 
 const infrastructureBase = parseAddress("100.64.0.0")

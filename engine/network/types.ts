@@ -56,6 +56,12 @@ export interface NetworkSpec {
   readonly resolver?: "off" | "no-port-names"
 }
 
+/** A private address, and the public one that stands for it outside. */
+export interface HeldAddress {
+  readonly address: string
+  readonly publicAddress?: string
+}
+
 export interface PortSpec {
   readonly id: string
   /** Unique in the home, 1..4194303: its infrastructure address is 100.64.0.0 + number, its tap is named by it. */
@@ -68,6 +74,8 @@ export interface PortSpec {
   /** Labels by which its address is found, besides that of the address itself ("ip-172-31-0-11"). */
   readonly names?: readonly string[]
   readonly publicAddress?: string
+  /** Further addresses of its subnet, which its guest sets up itself. */
+  readonly secondary?: readonly HeldAddress[]
   readonly groups: readonly string[]
   /** Drop packets whose source is not the port's own address. */
   readonly checkSource: boolean

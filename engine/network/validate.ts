@@ -2,7 +2,7 @@
  * What every driver refuses, before anything is done. The specs come from users in the end, and names from them become
  * parts of commands, files and rule sets: so each string is matched against what it may be, never escaped.
  */
-import { contains, holds, parseAddress, parseCidr } from "./addresses.ts"
+import { addressesOf, contains, holds, parseAddress, parseCidr } from "./addresses.ts"
 import type { DhcpOptions, Group, NetworkSpec, PortSpec, Rule, Subnet } from "./types.ts"
 
 const identifier = /^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/
@@ -19,6 +19,7 @@ export const limits = {
   rulesPerGroup: 1000,
   groupsPerPort: 16,
   serversPerOption: 4,
+  secondaryPerPort: 63,
 }
 
 function check(holdsTrue: boolean, what: string): asserts holdsTrue {
@@ -69,11 +70,13 @@ export function checkPort(port: PortSpec, subnet: Subnet | undefined): void {
   check(port.groups.length <= limits.groupsPerPort, `too many groups on ${port.id}`)
   unique("group", port.groups)
   for (const group of port.groups) checkIdentifier("group", group)
-  const address = parseAddress(port.address)
-  if (port.publicAddress !== undefined) parseAddress(port.publicAddress)
+  check((port.secondary?.length ?? 0) <= limits.secondaryPerPort, `too many addresses on ${port.id}`)
   check(subnet !== undefined, `port ${port.id} names no subnet of its network`)
-  check(holds(parseCidr(subnet.cidr), address), `${port.address} is not in subnet ${subnet.cidr}`)
-  check(port.address !== subnet.gateway, `${port.address} is the router's`)
+  for (const { address, publicAddress } of addressesOf(port)) {
+    if (publicAddress !== undefined) parseAddress(publicAddress)
+    check(holds(parseCidr(subnet.cidr), parseAddress(address)), `${address} is not in subnet ${subnet.cidr}`)
+    check(address !== subnet.gateway, `${address} is the router's`)
+  }
 }
 
 function checkDhcp(dhcp: DhcpOptions): void {
@@ -126,7 +129,7 @@ export function checkNetwork(spec: NetworkSpec): void {
   )
   unique(
     "address",
-    spec.ports.map(({ address }) => address),
+    spec.ports.flatMap(addressesOf).map(({ address }) => address),
   )
   unique(
     "MAC",
@@ -134,17 +137,18 @@ export function checkNetwork(spec: NetworkSpec): void {
   )
   unique(
     "public address",
-    spec.ports.flatMap(({ publicAddress }) => publicAddress ?? []),
+    spec.ports.flatMap(addressesOf).flatMap(({ publicAddress }) => publicAddress ?? []),
   )
 }
 
 /** The spec beside the home's other networks and its public pool. Throws like `checkNetwork`. */
 export function checkAgainst(spec: NetworkSpec, others: readonly NetworkSpec[], publicCidr: string): void {
   const pool = parseCidr(publicCidr)
-  for (const { id, publicAddress } of spec.ports) {
-    const inside = publicAddress === undefined || holds(pool, parseAddress(publicAddress))
-    check(inside, `${id}: ${publicAddress} is not in the pool ${publicCidr}`)
-  }
+  for (const port of spec.ports)
+    for (const { publicAddress } of addressesOf(port)) {
+      const inside = publicAddress === undefined || holds(pool, parseAddress(publicAddress))
+      check(inside, `${port.id}: ${publicAddress} is not in the pool ${publicCidr}`)
+    }
   for (const other of others) {
     if (other.id === spec.id) check(other.number === spec.number, `${spec.id} has number ${other.number}`)
     else check(other.number !== spec.number, `number ${spec.number} is ${other.id}'s`)

@@ -188,6 +188,67 @@ export function storageConformance(driver: StorageDriver): void {
       await storage.present("vol-1", 0)
     })
 
+    test("a snapshot outlives its volume, volumes are made of it, and they outlive it", async (context) => {
+      const { storage, imageFile, home } = await fixture(context)
+      const still: string[] = []
+      const now = async <T>(work: () => Promise<T>): Promise<T> => {
+        still.push("now")
+        return work()
+      }
+      await storage.importImage("ami-1", imageFile)
+      await storage.createVolume({ id: "vol-1", sizeBytes: 2 * gibibyte, image: "ami-1" })
+      await storage.createVolume({ id: "vol-2", sizeBytes: gibibyte })
+      const set = [
+        { id: "snap-1", from: { volume: "vol-1" } },
+        { id: "snap-2", from: { volume: "vol-2" } },
+      ]
+      await storage.createSnapshots(set, now)
+      await storage.createSnapshots(set, now)
+      assert.deepEqual(still, ["now"], "both in one moment, and once")
+      await storage.createSnapshots([{ id: "snap-3", from: { snapshot: "snap-1" } }], now)
+      await storage.createSnapshots([{ id: "snap-4", from: { image: "ami-1" } }], now)
+      for (const id of ["vol-1", "vol-2"]) await storage.removeVolume(id)
+      await storage.removeImage("ami-1")
+      const small = { id: "vol-3", sizeBytes: gibibyte, snapshot: "snap-3" }
+      await assert.rejects(storage.createVolume(small), { code: "invalid" })
+      await storage.createVolume({ ...small, sizeBytes: 3 * gibibyte })
+      await storage.createVolume({ ...small, sizeBytes: 3 * gibibyte })
+      await assert.rejects(storage.createVolume({ id: "vol-3", sizeBytes: 3 * gibibyte }), { code: "conflict" })
+      await storage.close()
+      const again = await driver.open(home)
+      context.after(() => again.close())
+      assert.deepEqual(
+        (await again.listSnapshots()).toSorted((a, b) => a.localeCompare(b)),
+        ["snap-1", "snap-2", "snap-3", "snap-4"],
+      )
+      for (const id of await again.listSnapshots()) await again.removeSnapshot(id)
+      await again.removeSnapshot("snap-1")
+      assert.deepEqual(await again.listSnapshots(), [])
+      assert.equal((await again.inspectVolume("vol-3")).sizeBytes, 3 * gibibyte)
+      await assert.rejects(again.createVolume({ ...small, id: "vol-4" }), { code: "not-found" })
+    })
+
+    test("a snapshot of what is not there, or that fails, leaves nothing; nor does one of something encrypted lose that", async (context) => {
+      const { storage } = await fixture(context)
+      const now = <T>(work: () => Promise<T>): Promise<T> => work()
+      await storage.createVolume({ id: "vol-1", sizeBytes: gibibyte, key: "key-1" })
+      await storage.createVolume({ id: "vol-2", sizeBytes: gibibyte })
+      const plain = { id: "snap-2", from: { volume: "vol-2" } }
+      const make = (...specs: Parameters<StorageEngine["createSnapshots"]>[0]) => storage.createSnapshots(specs, now)
+      await assert.rejects(make(plain, { id: "snap-1", from: { volume: "vol-0" } }), { code: "not-found" })
+      await assert.rejects(make({ id: "snap-1", from: { volume: "vol-1" } }), { code: "invalid" })
+      await assert.rejects(make({ id: "../snap", from: { volume: "vol-2" } }), { code: "invalid" })
+      await assert.rejects(make({ id: "snap-1", from: { volume: "../vol-2" } }), { code: "invalid" })
+      const refuses = () => Promise.reject(new Error("it moves"))
+      await assert.rejects(storage.createSnapshots([plain], refuses), { message: "it moves" })
+      assert.deepEqual(await storage.listSnapshots(), [])
+      await make({ id: "snap-1", from: { volume: "vol-1" }, key: "key-2" })
+      const volume = { id: "vol-3", sizeBytes: gibibyte, snapshot: "snap-1" }
+      await assert.rejects(storage.createVolume(volume), { code: "invalid" })
+      await storage.createVolume({ ...volume, key: "key-3" })
+      assert.match((await secretOf(storage, "vol-3")) ?? "", /^[0-9a-f]{64}$/)
+    })
+
     test("a later process finds images and volumes again", async (context) => {
       const { storage, home, imageFile } = await fixture(context)
       await storage.importImage("ami-1", imageFile)

@@ -9,6 +9,8 @@ import { readIfThere, unlinkIfThere, writeWhole } from "./files.ts"
 export interface VolumeRecord {
   readonly sizeBytes: number
   readonly image?: string
+  /** What it is a copy of. */
+  readonly snapshot?: string
   /** Of an encrypted volume: which key wraps its data key, and the data key so wrapped. */
   readonly key?: { readonly name: string; readonly wrapped: string }
 }
@@ -51,13 +53,14 @@ function parse(id: string, text: string): VolumeRecord {
   const value: unknown = safeParse(text)
   const fields = new Map<string, unknown>(typeof value === "object" && value !== null ? Object.entries(value) : [])
   const sizeBytes = fields.get("sizeBytes")
-  const image = fields.get("image")
+  const [image, snapshot] = [fields.get("image"), fields.get("snapshot")]
   if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes)) {
     throw new StorageError("failed", `the record of volume ${id} is damaged`)
   }
   return {
     sizeBytes,
     ...(typeof image === "string" ? { image } : {}),
+    ...(typeof snapshot === "string" ? { snapshot } : {}),
     ...(fields.has("key") ? { key: parseKey(id, fields.get("key")) } : {}),
   }
 }

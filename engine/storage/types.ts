@@ -5,9 +5,22 @@ export interface VolumeSpec {
   readonly sizeBytes: number
   /** An image of this engine whose bytes the volume starts with (copy on write); undefined: zeroes. */
   readonly image?: string
+  /** A snapshot of this engine, of which the volume is a copy; never beside `image`. One that is encrypted needs a `key`. */
+  readonly snapshot?: string
   /** Name of a key of this host. With it, bytes at rest are encrypted with a data key of the volume's own, which this key wraps. */
   readonly key?: string
 }
+
+/** The bytes of a volume, a snapshot or an image, kept for themselves: whatever becomes of where they come from. Never written again. */
+export interface SnapshotSpec {
+  readonly id: string
+  readonly from: { readonly volume: string } | { readonly snapshot: string } | { readonly image: string }
+  /** As a volume's. What comes of something encrypted needs one. */
+  readonly key?: string
+}
+
+/** Runs the part of some work that needs its sources to stand still, and gives what that gives. */
+export type Still = <T>(work: () => Promise<T>) => Promise<T>
 
 export interface PresentedVolume {
   readonly path: string
@@ -31,6 +44,15 @@ export interface StorageEngine {
   hasVolume(id: string): Promise<boolean>
   inspectVolume(id: string): Promise<{ readonly sizeBytes: number; readonly allocatedBytes: number }>
   listVolumes(): Promise<readonly string[]>
+  /**
+   * Snapshots of one moment, that of `still`, in which no source is written to; the rest of the work, which takes as long as the bytes are many, comes
+   * after it. Those that are there stay as they are. Throws `not-found` for a source that is gone, `invalid` for one that is no disk.
+   */
+  createSnapshots(specs: readonly SnapshotSpec[], still: Still): Promise<void>
+  hasSnapshot(id: string): Promise<boolean>
+  listSnapshots(): Promise<readonly string[]>
+  /** Volumes that were made of it stay. Idempotent. */
+  removeSnapshot(id: string): Promise<void>
   /** Its data key goes with it. */
   removeVolume(id: string): Promise<void>
   /** Let processes of `uid` open the volume; where its file is. Undone by `release`. `no-key`: nobody can read it now. */

@@ -4,7 +4,7 @@
  */
 import type { Architecture, GuestAgent } from "#engine/hypervisor/types.ts"
 import type { DhcpOptions, Group, NetworkSpec, PortSpec } from "#engine/network/types.ts"
-import type { VolumeSpec } from "#engine/storage/types.ts"
+import type { SnapshotSpec, VolumeSpec } from "#engine/storage/types.ts"
 
 /** What the metadata service answers to one guest. A flat tree: "meta-data/ami-id" -> text; directories follow from the keys. */
 export interface MetadataDocument {
@@ -124,6 +124,19 @@ export interface GroupAssignment {
 export interface VolumeAssignment extends VolumeSpec {
   readonly kind: "volume"
 }
+/**
+ * A snapshot, of one moment with the others of its set. Observed as `PlainStatus`; what keeps it from being made is final. Until it is there,
+ * or cannot be, its volume stays, though nobody else wishes it.
+ */
+export interface SnapshotAssignment extends SnapshotSpec {
+  readonly kind: "snapshot"
+  /** All that are made with it, itself among them; none once it was made: it is never made again of what its source has become. */
+  readonly set: readonly SnapshotSpec[]
+  /** Who writes to its volume. */
+  readonly guest?: string
+  /** The guest is shut down for the moment, and started again; else it stands still. */
+  readonly atRest?: boolean
+}
 /** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
 export interface TemplateAssignment extends WarmKind {
   readonly kind: "template"
@@ -132,8 +145,14 @@ export interface TemplateAssignment extends WarmKind {
   /** So many clones of it are kept waiting, as far as the host has memory; none where this is missing. */
   readonly pool?: number
 }
-export type Spec = GuestSpec | NetworkAssignment | GroupAssignment | VolumeAssignment | TemplateAssignment
-export type { DhcpOptions, Group, NetworkSpec, PortSpec, VolumeSpec }
+export type Spec =
+  | GuestSpec
+  | NetworkAssignment
+  | GroupAssignment
+  | VolumeAssignment
+  | SnapshotAssignment
+  | TemplateAssignment
+export type { DhcpOptions, Group, NetworkSpec, PortSpec, SnapshotSpec, VolumeSpec }
 
 export interface Assignment {
   readonly resource: string
@@ -143,7 +162,15 @@ export interface Assignment {
 
 /** Something that keeps a resource from being as it should; the host goes on trying unless `final`. */
 export interface Trouble {
-  readonly code: "no-capacity" | "no-image" | "no-key" | "no-template" | "disk-full" | "crashed" | "internal"
+  readonly code:
+    | "no-capacity"
+    | "no-image"
+    | "no-key"
+    | "no-template"
+    | "no-source"
+    | "disk-full"
+    | "crashed"
+    | "internal"
   readonly message: string
   readonly final: boolean
 }
@@ -178,7 +205,7 @@ export interface GuestStatus {
   readonly trouble?: Trouble
 }
 export interface PlainStatus {
-  readonly kind: "network" | "group" | "volume" | "template"
+  readonly kind: "network" | "group" | "volume" | "snapshot" | "template"
   readonly phase: "absent" | "ready" | "pending"
   readonly trouble?: Trouble
 }

@@ -33,9 +33,12 @@ export function bounded<Engine extends object>(engine: Engine, delayMs: number, 
   })
 }
 
-/** Calls that take as long as a guest's memory is large: the engine gives up when nothing moves any more. */
+/** Calls that take as long as a guest's memory or disk is large: the engine gives up by itself. */
 const hasItsOwn = (key: string | symbol, [first]: readonly unknown[]) =>
-  key === "hibernate" || (key === "prepare" && typeof first === "object" && first !== null && "resumeFrom" in first)
+  key === "hibernate" ||
+  key === "createSnapshots" ||
+  key === "whileStill" ||
+  (key === "prepare" && typeof first === "object" && first !== null && "resumeFrom" in first)
 
 /** Calls that only look, and those that give no promise. */
 const looks = /^(list|has|inspect|find|probe|console|portCounters|onChange|close)/

@@ -35,6 +35,27 @@ function mayHold(wish: Spec | undefined, resource: string): boolean {
   )
 }
 
+const isMade = ({ applied, work }: Entry) => applied !== undefined || work.final
+
+/** What is wished, is not there and is no failure, and needs `resource` for it. */
+export function takenFrom(entries: Iterable<Entry>, resource: string): string | undefined {
+  for (const entry of entries) {
+    const { wish } = entry
+    if (isMade(entry)) continue
+    if (wish?.kind === "volume" && wish.snapshot === resource) return entry.resource
+    if (wish?.kind === "snapshot" && wish.set.some(({ from }) => Object.values(from).includes(resource)))
+      return entry.resource
+  }
+  return undefined
+}
+
+export function restFor(entries: Iterable<Entry>, guest: string): string | undefined {
+  for (const entry of entries)
+    if (entry.wish?.kind === "snapshot" && entry.wish.atRest && entry.wish.guest === guest && !isMade(entry))
+      return entry.resource
+  return undefined
+}
+
 export function networkSpec(entries: Iterable<Entry>, assignment: NetworkAssignment): NetworkSpec {
   const { id, number, cidr, subnets, domainName } = assignment
   const groups: Group[] = []

@@ -1,13 +1,19 @@
-/** What a guest waits for: its volumes before its process is prepared, its ports before anything leads to them. */
+/** What a guest waits for: networks that stand, its volumes before its process is prepared, its ports before anything leads to them. */
 import type { GuestSpec } from "../protocol/types.ts"
 import { isAlive, onStatus, type StartScene as Scene } from "./guest-scene.ts"
 import type { Outcome, Step } from "./steps.ts"
 
 /** For a running guest, too: a change of its ports is in force before its generation is observed. */
-export const needs: Step<Scene> = {
-  name: "volumes and networks ready",
-  holds: (scene) => missing(scene) === undefined,
-  make: async (scene) => waitFor(scene, missing(scene)),
+export const networksReady: Step<Scene> = {
+  name: "networks ready",
+  holds: (scene) => missingNetwork(scene) === undefined,
+  make: async (scene) => waitFor(scene, missingNetwork(scene)),
+}
+
+export const volumesReady: Step<Scene> = {
+  name: "volumes ready",
+  holds: (scene) => missingVolume(scene) === undefined,
+  make: async (scene) => waitFor(scene, missingVolume(scene)),
 }
 
 /** Of a process that was prepared while its network changed. */
@@ -34,16 +40,20 @@ function waitFor(scene: Scene, resource: string | undefined): Outcome | void {
   return { kind: "waiting", resource }
 }
 
-function missing(scene: Scene): string | undefined {
+function missingVolume({ wish, world, machine }: Scene): string | undefined {
+  if (isAlive(machine)) return undefined
+  return wish.disks.find((disk) => world.entry(disk.volume)?.applied === undefined)?.volume
+}
+
+function missingNetwork(scene: Scene): string | undefined {
   const { wish, world, machine } = scene
   if (isAlive(machine)) return notInForce(scene)
-  const volume = wish.disks.find((disk) => world.entry(disk.volume)?.applied === undefined)?.volume
-  // A network that stands gets its port while the process is prepared.
+  // One that stands gets its port while the process is prepared.
   const stands = ({ network }: GuestSpec["ports"][number]) => {
-    const entry = world.entry(network)
-    return entry?.applied?.get(network) === JSON.stringify(entry?.wish) && entry?.status?.trouble === undefined
+    const { applied, wish: now, status } = world.entry(network) ?? {}
+    return now !== undefined && applied?.get(network) === JSON.stringify(now) && status?.trouble === undefined
   }
-  return volume ?? wish.ports.find((each) => !stands(each))?.network
+  return wish.ports.find((each) => !stands(each))?.network
 }
 
 /** The first network in which a port is not as it should be. */

@@ -11,6 +11,8 @@ export interface Memory {
   repeatedMs?: number
   /** Process whose ports were plugged by us; 0 on an engine without processes. */
   pluggedPid?: number
+  /** Its ports as the pass before made them, and of which wish. */
+  made?: { readonly of: string; readonly nics: readonly Nic[] }
   /** The metadata document last written. */
   document?: string
   /** Why it boots now: a clone did not become what it was told to be. */

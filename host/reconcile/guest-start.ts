@@ -5,7 +5,7 @@ import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
 import { bootsFor, identityOf } from "./guest-identity.ts"
-import { needs, portsInForce } from "./guest-needs.ts"
+import { networksReady, portsInForce, volumesReady } from "./guest-needs.ts"
 import { heldBy, isAlive, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
@@ -68,13 +68,23 @@ const nics: Step<Scene> = {
   name: "ports created",
   holds: (scene) => alive(scene) || scene.nics !== undefined,
   make: async (scene) => {
+    const { wish, memory, world } = scene
     const bare = nicOfPool(scene)
-    const made: Nic[] = bare ? [bare] : []
-    for (const { network, port } of bare ? [] : scene.wish.ports) {
-      const handle = await scene.world.network.createPort(network, port, uidOf(scene))
-      made.push({ id: port.id, mac: port.mac, ...handle })
+    const of = JSON.stringify(wish.ports)
+    const { made } = memory
+    // Once: a start that failed may have failed for what is not there any more.
+    delete memory.made
+    if (bare) scene.nics = [bare]
+    else if (made?.of === of) scene.nics = made.nics
+    else {
+      const nics: Nic[] = []
+      for (const { network, port } of wish.ports) {
+        const handle = await world.network.createPort(network, port, uidOf(scene))
+        nics.push({ id: port.id, mac: port.mac, ...handle })
+      }
+      memory.made = { of, nics }
+      scene.nics = nics
     }
-    scene.nics = made
   },
 }
 
@@ -82,7 +92,7 @@ const nics: Step<Scene> = {
 function nicOfPool(scene: Scene): Nic | undefined {
   const { wish, world, memory, record } = scene
   const [first, ...others] = wish.ports
-  const may = record?.starts === -1 && memory.refused === undefined && memory.noneWaits !== true
+  const may = record?.starts === -1 && memory.refused === undefined && memory.noneWaits !== true && !isCopy(scene)
   if (!first || others.length > 0 || !may || !world.pool?.waits(templateKind(scene))) return undefined
   return { id: first.port.id, mac: first.port.mac, mtu: world.pool.mtu, device: "none", namespace: "none" }
 }
@@ -139,10 +149,18 @@ function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: Scene
   return { image, vcpus, memoryMiB, ...(volume?.kind === "volume" ? { sizeBytes: volume.sizeBytes } : {}) }
 }
 
+/** Its disk is of a snapshot, not of the image that it boots as. */
+const isCopy = ({ wish, world }: Scene) =>
+  wish.disks.some(({ volume, bootIndex }) => {
+    const spec = world.entry(volume)?.wish
+    return bootIndex !== undefined && spec?.kind === "volume" && spec.snapshot !== undefined
+  })
+
 /** For a guest that may be a clone. The trace says why one may not. */
-async function identityFor({ wish, world, memory }: Scene, boot: Boot): Promise<Identity | undefined> {
+async function identityFor(scene: Scene, boot: Boot): Promise<Identity | undefined> {
+  const { wish, world, memory } = scene
   if (!world.warmer) return undefined
-  const found = memory.refused ?? identityOf(wish, world)
+  const found = memory.refused ?? (isCopy(scene) ? "its disk is a copy of a snapshot" : identityOf(wish, world))
   const whole = typeof found !== "string" && boot.kind === "firmware"
   const identity = whole ? (bootsFor(found.userData) ?? found) : found
   if (typeof identity !== "string") return identity
@@ -254,10 +272,12 @@ const reset: Step<Scene> = {
 
 export const startSteps: readonly Step<Scene>[] = [
   fits,
-  needs,
+  networksReady,
   taken,
-  disks,
+  // While its volumes are made.
   nics,
+  volumesReady,
+  disks,
   prepared,
   brought,
   portsInForce,

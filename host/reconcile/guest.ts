@@ -4,6 +4,7 @@ import { infraAddress } from "../metadata.ts"
 import { dropMemory, hibernate } from "./hibernate.ts"
 import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type StartScene } from "./guest-scene.ts"
 import { beginRecovery, crashed, whyDown } from "./recovery.ts"
+import { beAtRest, restIsOver } from "./rest.ts"
 import { startSteps } from "./guest-start.ts"
 import { runSteps, type Outcome } from "./steps.ts"
 import { renewVolume } from "./volume.ts"
@@ -43,8 +44,12 @@ export function createGuestReconciler(): (pass: Pass) => Promise<Outcome> {
 }
 
 async function on(scene: StartScene): Promise<Outcome> {
-  const { wish, record, machine, report, world } = scene
+  const { wish, machine, report, world } = scene
   if (machine.phase === "exited" && machine.cause === "nameless") return forgetClone(scene)
+  const rest = await beAtRest(scene, { end: () => end(scene, false), release: () => release(scene) })
+  if (rest) return rest
+  await restIsOver(scene)
+  const { record } = scene
   const current = record?.bootId === world.bootId ? record : undefined
   const earlier = current !== undefined && current.starts >= 0 && current.starts < wish.starts
   if (earlier && (machine.phase === "running" || machine.phase === "paused")) {
@@ -166,6 +171,7 @@ async function release(scene: Scene): Promise<void> {
   entry.holds = new Set()
   delete memory.document
   delete memory.pluggedPid
+  delete memory.made
   delete memory.askedMs
   delete memory.refused
   delete memory.noneWaits

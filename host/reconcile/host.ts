@@ -7,7 +7,16 @@ import type { Host, HostOptions } from "../types.ts"
 import { checkTimes, startChecks } from "./checks.ts"
 import { bounded, systemTimer, within } from "./deadline.ts"
 import { keepCredits } from "../credits/keeper.ts"
-import { checkedGuest, differing, holderAmong, networkSpec, networksOf, paidGuest } from "./entries.ts"
+import {
+  checkedGuest,
+  differing,
+  holderAmong,
+  networkSpec,
+  networksOf,
+  paidGuest,
+  restFor,
+  takenFrom,
+} from "./entries.ts"
 import { createGuestReconciler } from "./guest.ts"
 import { createNetworkReconciler, reconcileGroup } from "./network.ts"
 import { availableMiB, guestMemory, poolFloorMiB } from "../memory.ts"
@@ -19,6 +28,7 @@ import { openRecords } from "./record.ts"
 import { type Outcome, troubleOf } from "./steps.ts"
 import { createTemplateReconciler, openTemplateRecords } from "./template.ts"
 import { createTemplateMaker } from "./template-maker.ts"
+import { reconcileSnapshot } from "./snapshot.ts"
 import { reconcileVolume } from "./volume.ts"
 import { createWarmer } from "./warmer.ts"
 import { createWarmAsked } from "./warm-asked.ts"
@@ -118,8 +128,14 @@ export function createHost(options: HostOptions): Host {
     identity,
     entry: (resource) => entries.get(resource),
     holder: (resource) => holderAmong(entries.values(), resource),
+    takenFrom: (resource) => takenFrom(entries.values(), resource),
+    restFor: (guest) => restFor(entries.values(), guest),
     checks,
     networkSpec: (assignment) => networkSpec(entries.values(), assignment),
+    kick: (resource) => {
+      const entry = entries.get(resource)
+      if (entry) queue.kick(entry)
+    },
     wake: (resource) => queue.wake(resource),
   }
   const reconcilers = {
@@ -127,6 +143,7 @@ export function createHost(options: HostOptions): Host {
     network: createNetworkReconciler(),
     group: reconcileGroup,
     volume: reconcileVolume,
+    snapshot: reconcileSnapshot,
     template: createTemplateReconciler({ templates, maker, pool, records: templateRecords, log }),
   }
   const queue = createQueue({
@@ -189,12 +206,13 @@ export function createHost(options: HostOptions): Host {
 
   /** Everything that the engines have, by kind. */
   async function inventory(): Promise<readonly (readonly [string, Spec["kind"]])[]> {
-    const [machines, recorded, hibernated, networks, volumes, assigned] = await Promise.all([
+    const [machines, recorded, hibernated, networks, volumes, snapshots, assigned] = await Promise.all([
       hypervisor.list(),
       records.list(),
       memories.list(),
       network.list(),
       storage.listVolumes(),
+      storage.listSnapshots(),
       templateRecords.list(),
     ])
     const guests = new Set([...machines, ...recorded, ...hibernated])
@@ -202,6 +220,7 @@ export function createHost(options: HostOptions): Host {
       ...[...guests].map((id) => [id, "guest"] as const),
       ...networks.map(({ id }) => [id, "network"] as const),
       ...volumes.filter((id) => maker?.volumes.has(id) !== true).map((id) => [id, "volume"] as const),
+      ...snapshots.map((id) => [id, "snapshot"] as const),
       ...assigned.map((id) => [id, "template"] as const),
     ]
   }

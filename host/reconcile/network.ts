@@ -2,6 +2,7 @@
  * A network is exactly as said, with the groups and the guests' ports that belong to it; or it is gone, once no guest holds a
  * port of it. A group is ready once its network's filters hold it.
  */
+import { addressesOf } from "#engine/network/addresses.ts"
 import type { NetworkDocument, NetworkSpec } from "../protocol/types.ts"
 import { runSteps, type Outcome, type Step } from "./steps.ts"
 import type { Pass, World } from "./world.ts"
@@ -14,7 +15,9 @@ interface Scene {
 }
 
 function documentOf({ ports, resolver }: NetworkSpec): NetworkDocument {
-  const held = ports.flatMap(({ publicAddress, address }) => (publicAddress ? [[publicAddress, address] as const] : []))
+  const held = ports
+    .flatMap(addressesOf)
+    .flatMap(({ publicAddress, address }) => (publicAddress ? [[publicAddress, address] as const] : []))
   const names = ports.flatMap(({ names = [], address }) => names.map((name) => [name, address] as const))
   const called = ports.filter(({ hostName, address }) => hostName !== `ip-${address.replaceAll(".", "-")}`)
   const hostNames = called.map(({ hostName, address }) => [address, hostName] as const)

@@ -11,6 +11,8 @@ export interface GuestRecord {
   readonly resets: number
   /** Set when we ended it, before we did. */
   readonly cause?: NonNullable<GuestStatus["cause"]>
+  /** It was ended so that its disks can be copied: its start is to be carried out once more. */
+  readonly resting?: true
   /** It is off and its memory is kept. */
   readonly hibernated?: true
   /** Why its memory was not kept when it was last ended. */

@@ -22,21 +22,16 @@ const steps: readonly Step<Scene>[] = [
   {
     name: "volume",
     holds: ({ spec, world: { storage } }) => storage.hasVolume(spec.id),
-    make: ({ spec, world: { storage } }) => createVolume(spec, storage),
+    make: ({ spec, world: { storage } }) => storage.createVolume(spec),
   },
 ]
 
 type Storage = World["storage"]
 
-function createVolume({ id, sizeBytes, image, key }: VolumeAssignment, storage: Storage): Promise<void> {
-  const wanted = image === undefined ? { id, sizeBytes } : { id, sizeBytes, image }
-  return storage.createVolume(key === undefined ? wanted : { ...wanted, key })
-}
-
 /** As new, whatever was written to it. Ended in the middle, the next look at the volume goes on. */
 export async function renewVolume(spec: VolumeAssignment, storage: Storage): Promise<void> {
   await storage.removeVolume(spec.id)
-  await createVolume(spec, storage)
+  await storage.createVolume(spec)
 }
 
 export async function reconcileVolume(pass: Pass): Promise<Outcome> {
@@ -50,7 +45,7 @@ export async function reconcileVolume(pass: Pass): Promise<Outcome> {
     }
     return outcome
   }
-  const holder = world.holder(entry.resource)
+  const holder = world.holder(entry.resource) ?? world.takenFrom(entry.resource)
   report({ kind: "volume", phase: "pending" })
   if (holder !== undefined) return { kind: "waiting", resource: holder }
   entry.applied = undefined

@@ -26,9 +26,15 @@ export interface World extends Pick<
   entry(resource: string): Entry | undefined
   /** A guest whose process may hold this volume, network or port, or undefined. */
   holder(resource: string): string | undefined
+  /** A volume or snapshot that is yet to be made of this volume or snapshot, or undefined. */
+  takenFrom(resource: string): string | undefined
+  /** A snapshot that is yet to be made while this guest is shut down, or undefined. */
+  restFor(guest: string): string | undefined
   /** The network with all groups and all guests' ports that are assigned now. */
   networkSpec(assignment: NetworkAssignment): NetworkSpec
   readonly checks: Pick<Checks, "of">
+  /** Look at `resource` again. */
+  kick(resource: string): void
   /** Let those who wait for `resource` look again. */
   wake(resource: string): void
 }

@@ -1,5 +1,5 @@
 /** What the root side accepts as an assignment: every field, its form and its range. No path is ever taken from the peer. */
-import type { Rule, Subnet } from "#engine/network/types.ts"
+import type { HeldAddress, Rule, Subnet } from "#engine/network/types.ts"
 import type {
   Assignment,
   CpuAccount,
@@ -11,6 +11,8 @@ import type {
   TemporaryText,
   NetworkAssignment,
   PortSpec,
+  SnapshotAssignment,
+  SnapshotSpec,
   Spec,
   TemplateAssignment,
   VolumeAssignment,
@@ -51,6 +53,7 @@ const port: Check<PortSpec> = shape<PortSpec>({
   hostName,
   names: optional(list(hostName, 16)),
   publicAddress: optional(address),
+  secondary: optional(list(shape<HeldAddress>({ address, publicAddress: optional(address) }), 63)),
   groups: list(id, 16),
   checkSource: flag,
 })
@@ -157,6 +160,16 @@ const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
 const kindOfGuest = { image: id, vcpus: whole(1, 255), memoryMiB: whole(8, 1 << 22) }
 export const warmKind: Check<WarmKind> = shape<WarmKind>(kindOfGuest)
 
+/** One source, under its own name. */
+const from: Check<SnapshotSpec["from"]> = (value, at) => {
+  const name = ["volume", "snapshot", "image"].find(
+    (each) => typeof value === "object" && value !== null && each in value,
+  )
+  const given = record(oneOf(name ?? "volume"), id, 1)(value, at)
+  return given as SnapshotSpec["from"]
+}
+const snapshot = { id, from, key: optional(id) }
+
 const spec: Check<Spec> = byKind<Spec>({
   guest,
   network,
@@ -166,7 +179,15 @@ const spec: Check<Spec> = byKind<Spec>({
     id,
     sizeBytes: whole(1, 2 ** 50),
     image: optional(id),
+    snapshot: optional(id),
     key: optional(id),
+  }),
+  snapshot: shape<SnapshotAssignment>({
+    kind: oneOf("snapshot"),
+    ...snapshot,
+    set: list(shape<SnapshotSpec>(snapshot), 64),
+    guest: optional(id),
+    atRest: optional(flag),
   }),
   template: shape<TemplateAssignment>({
     kind: oneOf("template"),

@@ -255,8 +255,9 @@ static int settle(void) {
   return umount2(below, MNT_DETACH);
 }
 
-/* The firmware's tables in memory are the template's until the next boot. */
+/* The firmware's tables in memory are the template's until the next boot. A rehearsal leaves the places, and who comes writes there. */
 static int set_firmware_names(void) {
+  static int placed;
   static const char *const names[][2] = {
     { "product_uuid", "uuid" },
     { "product_serial", "uuid" },
@@ -269,8 +270,9 @@ static int set_firmware_names(void) {
     snprintf(ours, sizeof ours, "/run/fractus/dmi/%s", names[at][0]);
     int size = snprintf(line, sizeof line, "%s\n", value(names[at][1]));
     if (put(ours, line, size, at == 2 ? 0444 : 0400, 0) < 0) return -1;
-    if (mount(ours, shown, NULL, MS_BIND, NULL) < 0) return -1;
+    if (!placed && mount(ours, shown, NULL, MS_BIND, NULL) < 0) return -1;
   }
+  placed = 1;
   return 0;
 }
 
@@ -337,7 +339,7 @@ static int leave_words(void) {
   return field("user-data")->size == 0 ? 0 : put_field("/run/fractus/user-data", "user-data", 0600);
 }
 
-/* What cannot be taken back is not rehearsed. */
+/* What cannot be taken back, or would let a rehearsal's login write, is not rehearsed. */
 enum when { always, once };
 struct step { const char *name; int (*take)(void); enum when when; };
 /* Until they are taken this machine is nobody. */
@@ -349,7 +351,7 @@ static const struct step steps[] = {
   { "host key", set_host_key, always },
   { "login key", set_login_key, always },
   { "machine id", set_machine_id, always },
-  { "firmware's names", set_firmware_names, once },
+  { "firmware's names", set_firmware_names, always },
   { "network", set_network, always },
 };
 /* What nobody who logs in can tell from having been done before. */
@@ -369,7 +371,8 @@ static int forget(void) {
   close(any);
   for (int at = 0; at < field_count; at++) fields[at].value = NULL, fields[at].size = 0;
   explicit_bzero(message, sizeof message);
-  return 0;
+  /* A machine that rehearses has a disk of its own; with nobody logged in, nothing more is written there. */
+  return make_root_writable();
 }
 
 enum outcome { refused, rehearsed, somebody };

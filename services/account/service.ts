@@ -1,18 +1,15 @@
 /** Account Management: which Regions an account uses. https://docs.aws.amazon.com/accounts/latest/reference/API_Operations.html */
 import type * as SDK from "@aws-sdk/client-account"
-import type { Call, Cloud } from "#cloud/call.ts"
+import type { Cloud } from "#cloud/call.ts"
 import { commonErrors, defineErrors } from "#cloud/errors.ts"
 import { pageOf } from "#cloud/resources/describe.ts"
 import { createDispatcher, type Dispatcher, pure } from "#cloud/service.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { findRegion, type Region, regions } from "../ec2/regions/data.ts"
 import { optedIn, setOptIn } from "../ec2/regions/opt-in.ts"
 
-type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
-type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
+type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
 
 export const errors = {
   ...commonErrors,
@@ -89,7 +86,7 @@ export const handlers = {
   EnableRegion: change(true),
   GetRegionOptStatus: pure(getRegionOptStatus),
   ListRegions: pure(listRegions),
-} satisfies Handlers
+} satisfies HandlersOf<typeof SDK>
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

@@ -5,12 +5,10 @@ import type { Call, Cloud } from "#cloud/call.ts"
 import { commonErrors, defineErrors } from "#cloud/errors.ts"
 import { type CallEvent, type EventPlace, keptMs, type PlacedEvent, type Trail } from "#cloud/events/trail.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Input, Operation } from "#wire/typed.ts"
+import type { HandlerOf } from "../handler.ts"
 
-type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
+type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
 type Lookup = Input<typeof SDK, "LookupEvents">
 
 export const errors = {

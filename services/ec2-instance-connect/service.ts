@@ -1,19 +1,16 @@
 /** EC2 Instance Connect. https://docs.aws.amazon.com/ec2-instance-connect/latest/APIReference/Welcome.html */
 import type * as SDK from "@aws-sdk/client-ec2-instance-connect"
-import type { Call, Cloud } from "#cloud/call.ts"
+import type { Cloud } from "#cloud/call.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { reassignGuest } from "../ec2/instances/assignment.ts"
 import { instanceKind, type TemporaryKey } from "../ec2/instances/record.ts"
 import { raise } from "./errors.ts"
 import { readKey } from "./read.ts"
 import { sendSerialConsoleSshPublicKey } from "./serial-console.ts"
 
-type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
-type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
+type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
 
 /** How long a key can be used. */
 const keptMs = 60_000
@@ -47,7 +44,7 @@ const sendSshPublicKey: Handler<"SendSSHPublicKey"> = async (input, call) => {
 export const handlers = {
   SendSerialConsoleSSHPublicKey: sendSerialConsoleSshPublicKey,
   SendSSHPublicKey: sendSshPublicKey,
-} satisfies Handlers
+} satisfies HandlersOf<typeof SDK>
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

@@ -4,7 +4,9 @@ import { commonErrors, defineErrors } from "#cloud/errors.ts"
 export const errors = {
   ...commonErrors,
   AddressLimitExceeded: [400, "The maximum number of addresses has been reached."],
+  AuthFailure: [403, "{detail}"],
   CannotDelete: [400, 'the specified group: "{id}" name: "default" cannot be deleted by a user'],
+  ConcurrentSnapshotLimitExceeded: [400, "Maximum allowed in-progress snapshots for a single volume exceeded."],
   "Gateway.NotAttached": [400, "Network {vpc} is not attached to any internet gateway"],
   HostLimitExceeded: [400, "The maximum number of Dedicated Hosts ({limit}) for this Region has been reached."],
   IncompatibleHostRequirements: [
@@ -38,6 +40,12 @@ export const errors = {
   ],
   "InvalidAMIID.Malformed": [400, 'Invalid id: "{id}"'],
   "InvalidAMIID.Unavailable": [400, "The image ID '{id}' is not available: it is {state}"],
+  "InvalidAMIName.Duplicate": [400, "AMI name {name} is already in use by AMI {id}"],
+  "InvalidAMIName.Malformed": [
+    400,
+    "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/' and '_'",
+  ],
+  InvalidAMIAttributeItemValue: [400, 'Invalid attribute item value "{value}" for {item} item type.'],
   "InvalidAddress.NotFound": [400, "Address '{ip}' not found."],
   "InvalidAssociationID.NotFound": [400, "The association ID '{id}' does not exist"],
   "InvalidAttachmentID.NotFound": [400, "The attachment ID '{id}' does not exist"],
@@ -86,6 +94,7 @@ export const errors = {
   InvalidRequest: [400, "{detail}"],
   "InvalidSecurityGroupRuleId.Malformed": [400, "The security group rule ID '{id}' is malformed"],
   "InvalidSecurityGroupRuleId.NotFound": [400, "The security group rule ID '{id}' does not exist"],
+  "InvalidSnapshot.InUse": [400, "The snapshot {id} is currently in use by {image}"],
   "InvalidUserData.Malformed": [400, "{detail}"],
   "InvalidUserID.Malformed": [400, 'Invalid user id: "{id}"'],
   KeyPairLimitExceeded: [400, "The maximum number of key pairs for this Region has been reached."],
@@ -99,6 +108,7 @@ export const errors = {
   PrefixListLimitExceeded: [400, "The maximum number of prefix lists ({limit}) for this Region has been reached."],
   PrefixListMaxEntriesExceeded: [400, "You've reached the maximum number of entries for the prefix list."],
   PrefixListVersionMismatch: [400, "The prefix list has the incorrect version number."],
+  PrivateIpAddressLimitExceeded: [400, "Number of private addresses will exceed limit."],
   ReservationCapacityExceeded: [
     400,
     "The targeted Capacity Reservation does not have enough available instance capacity to fulfill your request.",

@@ -31,6 +31,9 @@ import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
 import { handlers as rootVolumes } from "./root-volumes/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
+import { handlers as snapshots } from "./snapshots/handlers.ts"
+import { observeSnapshot } from "./snapshots/observe.ts"
+import { snapshotKind } from "./snapshots/record.ts"
 import { handlers as tags } from "./tags/handlers.ts"
 import { handlers as volumes } from "./volumes/handlers.ts"
 import { throttled } from "./throttling/throttle.ts"
@@ -62,6 +65,7 @@ export const handlers = {
   ...regions,
   ...rootVolumes,
   ...securityGroups,
+  ...snapshots,
   ...tags,
   ...volumes,
   ...vpcs,
@@ -96,6 +100,7 @@ export async function observe(cloud: Cloud, { resource, status }: Observed): Pro
   const carry = (call: Call) => {
     // A host that never heard of a resource cannot know its kind when it says that it is absent.
     if (stored.kind === fastLaunchKind.name) return observeFastLaunch(call, resource, status)
+    if (stored.kind === snapshotKind.name) return observeSnapshot(call, resource, status)
     return status.kind === "guest" ? observeGuest(call, resource, status) : observeVolume(call, resource, status)
   }
   await runCall(cloud, info, false, carry)

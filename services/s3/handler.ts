@@ -4,14 +4,15 @@ import type { Call } from "#cloud/call.ts"
 import { fromStored, type Resource } from "#cloud/resources/kind.ts"
 import type { ObjectsEngine } from "#engine/objects/types.ts"
 import type { Input as InputOf, Operation as OperationOf, Output as OutputOf } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { bucketId, type BucketRecord, bucketKind } from "./record.ts"
 import { raise } from "./errors.ts"
 
 export type Operation = OperationOf<typeof S3>
 export type Input<O extends Operation> = InputOf<typeof S3, O>
 export type Output<O extends Operation> = OutputOf<typeof S3, O>
-export type Handler<O extends Operation> = (input: Input<O>, call: Call) => Promise<Output<O>>
-export type Handlers = { readonly [O in Operation]?: Handler<O> }
+export type Handler<O extends Operation> = HandlerOf<typeof S3, O>
+export type Handlers = HandlersOf<typeof S3>
 
 export interface Storage {
   readonly objects: ObjectsEngine

@@ -6,16 +6,13 @@ import { commonErrors, defineErrors } from "#cloud/errors.ts"
 import { pageOf } from "#cloud/resources/describe.ts"
 import type { Resource } from "#cloud/resources/kind.ts"
 import { createDispatcher, type Dispatcher, pure } from "#cloud/service.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { changeSettings } from "../ec2/account/settings.ts"
 import { type Quota, quotasOf } from "../ec2/quotas.ts"
 import { type QuotaRequestRecord, quotaRequestKind } from "./record.ts"
 
-type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
-type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
+type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
 
 export const errors = {
   ...commonErrors,
@@ -186,7 +183,7 @@ export const handlers = {
   ListServiceQuotas: pure(listServiceQuotas),
   ListServices: pure(listServices),
   RequestServiceQuotaIncrease: requestIncrease,
-} satisfies Handlers
+} satisfies HandlersOf<typeof SDK>
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

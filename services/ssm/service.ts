@@ -5,14 +5,11 @@ import { commonErrors, defineErrors } from "#cloud/errors.ts"
 import { pageOf } from "#cloud/resources/describe.ts"
 import { createDispatcher, type Dispatcher, pure } from "#cloud/service.ts"
 import { type PublicParameter, publicParameters } from "../ec2/images/public-parameters.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 import { broken, checkName, checkPath, readFilters } from "./checks.ts"
 
-type Handler<O extends Operation<typeof SSM>> = (
-  input: Input<typeof SSM, O>,
-  call: Call,
-) => Promise<Output<typeof SSM, O>>
-type Handlers = { readonly [O in Operation<typeof SSM>]?: Handler<O> }
+type Handler<O extends Operation<typeof SSM>> = HandlerOf<typeof SSM, O>
 
 export const errors = {
   ...commonErrors,
@@ -109,7 +106,7 @@ export const handlers = {
   GetParameter: pure(getParameter),
   GetParameters: pure(getParameters),
   GetParametersByPath: pure(getParametersByPath),
-} satisfies Handlers
+} satisfies HandlersOf<typeof SSM>
 
 export function createService(cloud: Cloud): Dispatcher {
   return createDispatcher(cloud, handlers)

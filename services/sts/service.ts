@@ -1,14 +1,11 @@
 /** STS: who is calling. */
 import type * as STS from "@aws-sdk/client-sts"
-import type { Call, Cloud } from "#cloud/call.ts"
+import type { Cloud } from "#cloud/call.ts"
 import { createDispatcher, type Dispatcher } from "#cloud/service.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 
-type Handler<O extends Operation<typeof STS>> = (
-  input: Input<typeof STS, O>,
-  call: Call,
-) => Promise<Output<typeof STS, O>>
-type Handlers = { readonly [O in Operation<typeof STS>]?: Handler<O> }
+type Handler<O extends Operation<typeof STS>> = HandlerOf<typeof STS, O>
 
 /** GetCallerIdentity: needs no permission, as on AWS. */
 const getCallerIdentity: Handler<"GetCallerIdentity"> = async (_, { info }) => ({
@@ -17,7 +14,7 @@ const getCallerIdentity: Handler<"GetCallerIdentity"> = async (_, { info }) => (
   Arn: info.caller.arn,
 })
 
-export const handlers = { GetCallerIdentity: getCallerIdentity } satisfies Handlers
+export const handlers = { GetCallerIdentity: getCallerIdentity } satisfies HandlersOf<typeof STS>
 
 /** What the wire calls for STS. Every other operation answers UnsupportedOperation. */
 export function createService(cloud: Cloud): Dispatcher {

@@ -1,14 +1,11 @@
 /** Types of this service's handlers, and its errors. */
 import type * as SDK from "@aws-sdk/client-resource-groups-tagging-api"
-import type { Call } from "#cloud/call.ts"
 import { commonErrors, defineErrors } from "#cloud/errors.ts"
-import type { Input, Operation, Output } from "#wire/typed.ts"
+import type { Operation } from "#wire/typed.ts"
+import type { HandlerOf, HandlersOf } from "../handler.ts"
 
-export type Handler<O extends Operation<typeof SDK>> = (
-  input: Input<typeof SDK, O>,
-  call: Call,
-) => Promise<Output<typeof SDK, O>>
-export type Handlers = { readonly [O in Operation<typeof SDK>]?: Handler<O> }
+export type Handler<O extends Operation<typeof SDK>> = HandlerOf<typeof SDK, O>
+export type Handlers = HandlersOf<typeof SDK>
 
 export const errors = {
   ...commonErrors,

@@ -49,6 +49,7 @@ const ids: Readonly<Record<string, readonly [prefix: string, malformed: string, 
   ],
   RouteTableIds: ["rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"],
   SecurityGroupRuleIds: ["sgr", "InvalidSecurityGroupRuleId.Malformed", "InvalidSecurityGroupRuleId.NotFound"],
+  SnapshotIds: ["snap", "InvalidParameterValue", "InvalidSnapshot.NotFound"],
   SubnetIds: ["subnet", "InvalidSubnetID.Malformed", "InvalidSubnetID.NotFound"],
   VolumeIds: ["vol", "InvalidParameterValue", "InvalidVolume.NotFound"],
   VpcIds: ["vpc", "InvalidVpcID.Malformed", "InvalidVpcID.NotFound"],
@@ -60,6 +61,9 @@ const togetherRefused: Readonly<Record<string, string>> = {
   DescribeVolumes: "The parameter volumeSet cannot be used with the parameter maxResults",
   DescribeVpcs: "The parameter VpcIds cannot be used with the parameter MaxResults",
 }
+
+/** Ids of zones and of accounts. */
+const noResources = new Set(["ZoneIds", "OwnerIds", "RestorableByUserIds"])
 
 /** What an operation cannot be asked without. */
 const besides: Record<string, Members> = { DescribeLaunchTemplateVersions: { Versions: ["$Latest"] } }
@@ -86,7 +90,7 @@ for (const operation of Object.keys(handlers).filter((name) => name.startsWith("
     if (parameters.includes("MaxResults"))
       for (const MaxResults of [-1, 0, 1001, 2 ** 31 - 1]) await refused({ MaxResults }, "InvalidParameterValue")
     if (parameters.includes("NextToken")) await refused({ NextToken: "bm90aGluZw" }, "InvalidNextToken")
-    for (const name of parameters.filter((each) => each.endsWith("Ids") && each !== "ZoneIds")) {
+    for (const name of parameters.filter((each) => each.endsWith("Ids") && !noResources.has(each))) {
       const [prefix, malformed, missing] =
         ids[`${operation} ${name}`] ?? ids[name] ?? assert.fail(`${name} is not in this test's table`)
       for (const bad of [`${prefix}-bad`, "", "x-0123456789abcdef0", `${prefix}-0123456789ABCDEF0`])

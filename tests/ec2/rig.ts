@@ -76,7 +76,8 @@ export async function openRig(t: TestContext): Promise<Rig> {
   return { cloud, assigned, ...clientOf(cloud) }
 }
 
-function clientOf(cloud: Cloud): Omit<Rig, "cloud" | "assigned"> {
+/** Its handlers, as of a daemon that has just begun: nothing is remembered but what the store holds. */
+export function clientOf(cloud: Cloud): Omit<Rig, "cloud" | "assigned"> {
   const service = createEc2(cloud)
   const ec2: Rig["ec2"] = async (operation, input, caller) => {
     const given: object = { ...(input as object) }

@@ -251,6 +251,21 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
         }
       }),
 
+    whileStill: (id, work) =>
+      alone(id, async () => {
+        const machine = machines.get(id)
+        const { phase } = stateOf(id)
+        if (phase === "prepared") throw new Error(`machine ${id}: has not run yet`)
+        if (!machine || phase !== "running") return work()
+        // It waits for what is under way and flushes every disk: do_vm_stop of QEMU's system/cpus.c.
+        await machine.execute("stop")
+        try {
+          return await work()
+        } finally {
+          if (machine.state().phase !== "exited") await machine.resume()
+        }
+      }),
+
     requestShutdown: (id) =>
       alone(id, async () => {
         const machine = needLive(id)

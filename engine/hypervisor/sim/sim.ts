@@ -192,6 +192,20 @@ export async function openSim(options: {
       end(id, machine, "requested")
     },
 
+    async whileStill(id, work) {
+      const machine = machines.get(id)
+      if (machine?.phase === "prepared") throw new Error(`machine ${id}: has not run yet`)
+      if (machine?.phase !== "running") return work()
+      machine.phase = "paused"
+      try {
+        return await work()
+      } finally {
+        // It may have been killed meanwhile.
+        const { phase } = state(id)
+        if (phase === "paused") machine.phase = "running"
+      }
+    },
+
     async requestShutdown(id) {
       const machine = needAlive(id)
       if (machine.phase !== "running") return

@@ -7,8 +7,8 @@
  * address towards metadata and DNS). Traffic to another port's public address leaves by the uplink and comes back by it,
  * so that the receiver's rules see the sender's public address, as on AWS.
  */
-import { formatAddress, infrastructureAddress, parseCidr, withoutOverlaps } from "../addresses.ts"
-import type { Group, NetworkSpec, PortSpec, Rule } from "../types.ts"
+import { addressesOf, formatAddress, infrastructureAddress, parseCidr, withoutOverlaps } from "../addresses.ts"
+import type { Group, HeldAddress, NetworkSpec, PortSpec, Rule } from "../types.ts"
 import { metadataAddress, type Names, resolverAddress } from "./names.ts"
 import type { Chain, NamedSet, RuleSet } from "./ruleset.ts"
 
@@ -104,7 +104,7 @@ function portSets(spec: NetworkSpec, names: Names): [string, NamedSet][] {
       "source",
       namedSet(
         "ifname . ether_addr . ipv4_addr",
-        checked.map((port) => `${card(port)} . ${port.address}`),
+        checked.flatMap((port) => addressesOf(port).map(({ address }) => `${card(port)} . ${address}`)),
       ),
     ],
     ["unchecked", namedSet("ifname . ether_addr", unchecked.map(card))],
@@ -120,28 +120,30 @@ function portSets(spec: NetworkSpec, names: Names): [string, NamedSet][] {
       "online",
       namedSet(
         "ipv4_addr",
-        online.map((port) => port.address),
+        online.map((held) => held.address),
       ),
     ],
     [
       "infrastructure",
       namedMap(
         address,
-        spec.ports.map((port) => [port.address, infrastructureAddress(port.number)]),
+        spec.ports.flatMap((port) =>
+          addressesOf(port).map(({ address: own }): [string, string] => [own, infrastructureAddress(port.number)]),
+        ),
       ),
     ],
     [
       "public",
       namedMap(
         address,
-        online.map((port) => [port.address, port.publicAddress ?? ""]),
+        online.map((held) => [held.address, held.publicAddress]),
       ),
     ],
     [
       "private",
       namedMap(
         address,
-        online.map((port) => [port.publicAddress ?? "", port.address]),
+        online.map((held) => [held.publicAddress, held.address]),
       ),
     ],
     [
@@ -164,10 +166,13 @@ function portSets(spec: NetworkSpec, names: Names): [string, NamedSet][] {
 /** Fields of a DHCP message, counted in bits from the UDP header on: the client's hardware address, and the relay's address. */
 const dhcp = { hardware: "@th,288,48", relay: "@th,256,32" }
 
-/** Ports that reach the internet and are reached from it. */
-export function withPublicAddress(spec: NetworkSpec): PortSpec[] {
+/** Addresses of ports that reach the internet and are reached from it. */
+export function withPublicAddress(spec: NetworkSpec): readonly Required<HeldAddress>[] {
   const open = new Set(spec.subnets.filter((subnet) => subnet.internet).map((subnet) => subnet.id))
-  return spec.ports.filter((port) => port.publicAddress !== undefined && open.has(port.subnet))
+  return spec.ports
+    .filter((port) => open.has(port.subnet))
+    .flatMap(addressesOf)
+    .flatMap(({ address, publicAddress }) => (publicAddress === undefined ? [] : [{ address, publicAddress }]))
 }
 
 /** The VPC's second address, at which its guests ask for names. */
@@ -245,7 +250,8 @@ const withoutRules = (spec: NetworkSpec) => JSON.stringify({ ...spec, groups: sp
 export function filtersOf(spec: NetworkSpec, names: Names, publicCidr: string, last?: Built): RuleSet {
   const known = new Set(spec.groups.map((group) => group.id))
   const addresses = new Map(spec.groups.map((group) => [group.id, [] as string[]]))
-  for (const port of spec.ports) for (const group of port.groups) addresses.get(group)?.push(port.address)
+  for (const port of spec.ports)
+    for (const group of port.groups) addresses.get(group)?.push(...addressesOf(port).map(({ address }) => address))
   const groups = spec.groups.map((group) => groupParts(group, addresses.get(group.id) ?? [], known))
   if (last !== undefined && withoutRules(last.spec) === withoutRules(spec))
     return { ...last.rules, chains: new Map([...last.rules.chains, ...groups.flatMap(({ chains }) => chains)]) }
@@ -278,7 +284,7 @@ export function claimsOf(spec: NetworkSpec, names: Names): RuleSet {
         "own",
         namedSet(
           "ifname . ether_addr . ipv4_addr",
-          spec.ports.map((port) => `${card(port)} . ${port.address}`),
+          spec.ports.flatMap((port) => addressesOf(port).map(({ address }) => `${card(port)} . ${address}`)),
         ),
       ],
       ["unchecked", namedSet("ifname . ether_addr", spec.ports.filter((port) => !port.checkSource).map(card))],

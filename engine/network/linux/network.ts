@@ -1,7 +1,7 @@
 /** One network on this machine: makes its namespace be as a spec says, remembering what was applied so that little is run. */
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { infrastructureAddress } from "../addresses.ts"
+import { addressesOf, infrastructureAddress } from "../addresses.ts"
 import { neighbourLine } from "./answering.ts"
 import type { NetworkSpec, PortSpec } from "../types.ts"
 import { type Dhcp, dhcpOf, gatewayDevice, stopDhcp } from "./dhcp.ts"
@@ -60,9 +60,11 @@ interface Applied {
 
 const tapLines = (port: PortSpec, tap: string) => [
   `link set ${tap} mtu ${insideMtu} up`,
-  // Permanent: no guest can claim another's address, and none can fill the neighbour table.
-  neighbourLine({ ...port, tap }, "permanent"),
-  `route replace ${port.address}/32 dev ${tap}`,
+  ...addressesOf(port).flatMap(({ address }) => [
+    // Permanent: no guest can claim another's address, and none can fill the neighbour table.
+    neighbourLine({ mac: port.mac, address, tap }, "permanent"),
+    `route replace ${address}/32 dev ${tap}`,
+  ]),
 ]
 
 /** Make namespace and link to the infrastructure; `before`: it was there once. */
@@ -115,7 +117,7 @@ async function ensureNamespace(number: number, names: Names, before: boolean): P
 /** What the infrastructure namespace routes to a network. */
 function transitDestinations(spec: NetworkSpec): string[] {
   const infrastructure = spec.ports.map((port) => infrastructureAddress(port.number))
-  return [...infrastructure, ...withPublicAddress(spec).flatMap((port) => port.publicAddress ?? [])]
+  return [...infrastructure, ...withPublicAddress(spec).map((held) => held.publicAddress)]
 }
 
 const difference = (of: Iterable<string>, without: ReadonlySet<string>) =>
@@ -223,13 +225,17 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
   }
   const applyPorts = async () => {
     const present = spec.ports.filter((port) => plugged.has(names.tap(port.number)))
-    const wanted = new Map(present.map((port) => [port.address, names.tap(port.number)]))
+    const wanted = new Map(
+      present.flatMap((port) => addressesOf(port).map(({ address }) => [address, names.tap(port.number)])),
+    )
     const gone = [...applied.addresses].filter(([address, tap]) => wanted.get(address) !== tap)
     await ipBatchForgiving(
       namespace,
       gone.flatMap(([address, tap]) => [`route del ${address}/32 dev ${tap}`, `neigh del ${address} dev ${tap}`]),
     )
-    const missing = present.filter((port) => applied.addresses.get(port.address) !== names.tap(port.number))
+    const missing = present.filter((port) =>
+      addressesOf(port).some(({ address }) => applied.addresses.get(address) !== names.tap(port.number)),
+    )
     await wireTaps(missing)
     applied.addresses = wanted
   }
@@ -268,11 +274,11 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
       const tap = names.tap(port.number)
       plugged.add(tap)
       await wireTaps([port])
-      applied.addresses.set(port.address, tap)
+      for (const { address } of addressesOf(port)) applied.addresses.set(address, tap)
     },
     forget(port) {
       plugged.delete(names.tap(port.number))
-      applied.addresses.delete(port.address)
+      for (const { address } of addressesOf(port)) applied.addresses.delete(address)
       if (++forgotten % 4096 === 0) renewGuard(namespace)
     },
     async remove() {

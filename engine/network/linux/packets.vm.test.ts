@@ -232,3 +232,39 @@ test("the next lease tells other options, as far as they are said", () =>
     await lab.engine.ensureNetwork({ ...spec, dhcp: nothing })
     assert.deepEqual(await told(), [none, none, none, none, none])
   }))
+
+test("a port's further addresses are its own, until they are taken away", () =>
+  inLab(async (lab) => {
+    const groups = serverAndClient([{ ...everything, protocol: "icmp", cidrs: [], groups: ["sg-client"] }])
+    const second = { address: "172.31.0.66", publicAddress: "198.18.0.66" }
+    const ports = (...secondary: (typeof second)[]) => [
+      port(1, ["sg-server"]),
+      port(2, ["sg-client"], { secondary }),
+      port(3, ["sg-client"]),
+    ]
+    await lab.bring(network(1, groups, ports()))
+    for (const guest of [2, 3]) await lab.exec(lab.guest(guest), "ip", "addr", "add", "172.31.0.66/32", "dev", "eth0")
+    const pings = (guest: number, to: string, from = "172.31.0.66") =>
+      lab.exec(lab.guest(guest), "busybox", "ping", "-c1", "-W1", "-I", from, to).then(
+        () => true,
+        () => false,
+      )
+    const reaches = async (guest: number, to: string) => {
+      const end = performance.now() + 20_000
+      while (!(await pings(guest, to))) assert.ok(performance.now() < end, `guest ${guest} never reached ${to}`)
+    }
+    assert.equal(await pings(2, "172.31.0.11"), false)
+    await lab.engine.ensureNetwork(network(1, groups, ports(second)))
+    // The group's members are known by all their addresses; only the further one has a public one.
+    await reaches(2, "172.31.0.11")
+    await reaches(2, internetAddress)
+    assert.equal(await pings(2, internetAddress, "172.31.0.12"), false)
+    assert.equal(await pings(3, "172.31.0.11"), false, "it is no neighbour's")
+    const moved = [port(1, ["sg-server"]), port(2, ["sg-client"]), port(3, ["sg-client"], { secondary: [second] })]
+    await lab.engine.ensureNetwork(network(1, groups, moved))
+    await reaches(3, "172.31.0.11")
+    assert.equal(await pings(2, "172.31.0.11"), false)
+    await lab.engine.ensureNetwork(network(1, groups, ports()))
+    assert.equal(await pings(3, "172.31.0.11"), false)
+    assert.equal((await lab.exec(`${lab.prefix}-n1`, "ip", "route", "show", "172.31.0.66")).trim(), "")
+  }))

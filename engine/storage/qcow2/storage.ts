@@ -4,6 +4,7 @@
  *     <home>/images/<id>/disk.qcow2   0644 root, in folders of mode 0755: every guest may read, none may write
  *     <home>/volumes/<id>.qcow2       0600, owned by root or, while presented, by the guest's uid; the folder is 0711
  *     <home>/volumes/<id>.json        0600 root: size and image, since the volume's own header is the guest's to write, and the wrapped data key
+ *     <home>/snapshots/<id>.qcow2     0600 root, in a folder of 0700, with a record beside it: an account's own disks, which no guest opens
  *     <home>/host/keys/<name>.key     0600 root, in a folder of 0700: what wraps data keys
  *
  * The home and what is above it must be traversable (o+x) by guests' uids. A volume's backing file is written as a relative path.
@@ -13,26 +14,14 @@ import { chmod, chown, copyFile, mkdir, readdir, rename, rm, stat } from "node:f
 import { dirname, join } from "node:path"
 import { StorageError, checkId, checkSize, storageError } from "../errors.ts"
 import { isAbsent, sweepTemporary, syncPath, temporaryPath, unlinkIfThere, writeWhole } from "../files.ts"
-import { keyFolder, type KeyRing, openKeyRing } from "../key-ring.ts"
-import { readHeader } from "../qcow2-header.ts"
+import { keyFolder, openKeyRing } from "../key-ring.ts"
 import { openRecords } from "../records.ts"
-import type { Records } from "../records.ts"
 import { createTurns } from "../turns.ts"
 import type { PresentedVolume, StorageEngine, VolumeSpec } from "../types.ts"
+import { exists, type Home, imagePath, imageSize, volumePath } from "./home.ts"
 import { encryptQcow2 } from "./luks.ts"
 import { createQcow2, inspectQcow2 } from "./qemu-img.ts"
-
-interface Home {
-  readonly images: string
-  readonly volumes: string
-  readonly records: Records
-  readonly keys: KeyRing
-  readonly turn: ReturnType<typeof createTurns>
-  /** Images that are going: no new volume may start from them. */
-  readonly going: Set<string>
-  /** Image -> volumes being made from it. */
-  readonly making: Map<string, number>
-}
+import { createSnapshots, fillFromSnapshot, hasSnapshot, removeSnapshot, requireSnapshot } from "./snapshots.ts"
 
 /** Opens (or makes) the storage of a home and removes what a killed process left half done. Errors are StorageError. */
 export async function openQcow2Storage(options: { readonly home: string }): Promise<StorageEngine> {
@@ -67,6 +56,13 @@ export async function openQcow2Storage(options: { readonly home: string }): Prom
       (await readdir(home.volumes))
         .filter((name) => /^[a-z0-9].*\.qcow2$/.test(name))
         .map((name) => name.slice(0, -".qcow2".length)),
+    createSnapshots: (specs, still) => createSnapshots(home, specs, still).catch(rethrow),
+    hasSnapshot: async (id) => {
+      checkId(id)
+      return await hasSnapshot(home, id)
+    },
+    listSnapshots: () => home.snapshotRecords.list(),
+    removeSnapshot: (id) => removeSnapshot(home, id).catch(rethrow),
     removeVolume: (id) => onVolume(id, () => removeVolume(home, id)),
     present: (id, uid) => onVolume(id, () => present(home, id, uid)),
     release: (id) => onVolume(id, () => release(home, id)),
@@ -77,15 +73,20 @@ export async function openQcow2Storage(options: { readonly home: string }): Prom
 async function openHome(directory: string): Promise<Home> {
   const images = join(directory, "images")
   const volumes = join(directory, "volumes")
-  await mkdir(images, { recursive: true })
-  await mkdir(volumes, { recursive: true })
-  await chmod(images, 0o755)
-  await chmod(volumes, 0o711)
-  await sweepTemporary(images)
-  await sweepTemporary(volumes)
-  const records = openRecords(volumes)
+  const snapshots = join(directory, "snapshots")
+  for (const [folder, mode] of [
+    [images, 0o755],
+    [volumes, 0o711],
+    [snapshots, 0o700],
+  ] as const) {
+    await mkdir(folder, { recursive: true })
+    await chmod(folder, mode)
+    await sweepTemporary(folder)
+  }
+  const [records, snapshotRecords] = [openRecords(volumes), openRecords(snapshots)]
   const keys = await openKeyRing(keyFolder(directory))
-  const home = { images, volumes, records, keys, turn: createTurns(), going: new Set<string>(), making: new Map() }
+  const shared = { records, snapshotRecords, keys, turn: createTurns() }
+  const home = { images, volumes, snapshots, ...shared, going: new Set<string>(), making: new Map() }
   await forgetRemoved(home)
   return home
 }
@@ -93,10 +94,8 @@ async function openHome(directory: string): Promise<Home> {
 /** Killed in the middle of a removal or a creation: a record without a file keeps a data key for nothing. */
 async function forgetRemoved(home: Home): Promise<void> {
   for (const id of await home.records.list()) if (!(await exists(volumePath(home, id)))) await home.records.remove(id)
+  for (const id of await home.snapshotRecords.list()) if (!(await hasSnapshot(home, id))) await removeSnapshot(home, id)
 }
-
-const imagePath = (home: Home, id: string): string => join(home.images, id, "disk.qcow2")
-const volumePath = (home: Home, id: string): string => join(home.volumes, `${id}.qcow2`)
 
 async function importImage(home: Home, id: string, path: string): Promise<void> {
   const target = imagePath(home, id)
@@ -110,11 +109,6 @@ async function importImage(home: Home, id: string, path: string): Promise<void> 
     // Looked at again: the original may have been exchanged in between.
     await inspectQcow2(temporary)
   })
-}
-
-async function imageSize(home: Home, id: string): Promise<number> {
-  if (!(await exists(imagePath(home, id)))) throw new StorageError("not-found", `no image ${id}`)
-  return (await readHeader(imagePath(home, id))).sizeBytes
 }
 
 async function removeImage(home: Home, id: string): Promise<void> {
@@ -144,14 +138,18 @@ async function isImageUsed(home: Home, image: string): Promise<boolean> {
 }
 
 async function createVolume(home: Home, spec: VolumeSpec): Promise<void> {
-  const { id, sizeBytes, image, key } = spec
+  const { id, sizeBytes, image, snapshot, key } = spec
   checkSize(sizeBytes)
-  if (image !== undefined) checkId(image)
-  if (key !== undefined) checkId(key)
+  for (const each of [image, snapshot, key]) if (each !== undefined) checkId(each)
   if (await exists(volumePath(home, id))) {
     const record = await home.records.read(id)
-    if (record?.sizeBytes === sizeBytes && record.image === image && record.key?.name === key) return
-    throw new StorageError("conflict", `volume ${id} exists with another size, image or key`)
+    const from = record?.image === image && record?.snapshot === snapshot
+    if (record?.sizeBytes === sizeBytes && from && record.key?.name === key) return
+    throw new StorageError("conflict", `volume ${id} exists with another size, image, snapshot or key`)
+  }
+  if (snapshot !== undefined) {
+    await requireSnapshot(home, snapshot, spec)
+    return await makeVolume(home, spec)
   }
   if (image === undefined) return await makeVolume(home, spec)
   if (home.going.has(image)) throw new StorageError("not-found", `no image ${image}`)
@@ -168,21 +166,28 @@ async function createVolume(home: Home, spec: VolumeSpec): Promise<void> {
 }
 
 /** The record first: a volume that is there has one. A record alone means nothing and is written over. */
-async function makeVolume(home: Home, { id, sizeBytes, image, key: name }: VolumeSpec): Promise<void> {
-  const template = await volumeTemplate(home, sizeBytes, image)
+async function makeVolume(home: Home, { id, sizeBytes, image, snapshot, key: name }: VolumeSpec): Promise<void> {
+  const template = snapshot === undefined ? await volumeTemplate(home, sizeBytes, image) : undefined
   const made = name === undefined ? undefined : { name, ...(await home.keys.create(name, id)) }
-  await home.records.write(id, {
+  const recorded = home.records.write(id, {
     sizeBytes,
     ...(image === undefined ? {} : { image }),
+    ...(snapshot === undefined ? {} : { snapshot }),
     ...(made && { key: { name: made.name, wrapped: made.wrapped } }),
   })
+  // Told below, by whoever waits for it.
+  recorded.catch(() => {})
   try {
     await writeWhole(volumePath(home, id), async (temporary) => {
-      await copyFile(template, temporary)
+      if (snapshot !== undefined) return await fillFromSnapshot(home, snapshot, temporary, sizeBytes, made?.dataKey)
+      await copyFile(template!, temporary)
       await chmod(temporary, 0o600)
       if (made) await encryptQcow2(temporary, made.dataKey.toString("hex"))
+      // The disk takes both in the time of one.
+      await Promise.all([recorded, syncPath(temporary)])
     })
   } catch (error) {
+    await recorded.catch(() => {})
     await home.records.remove(id)
     throw error
   }
@@ -252,16 +257,6 @@ async function give(home: Home, id: string, uid: number): Promise<void> {
 function missingVolume(id: string): (error: unknown) => never {
   return (error) => {
     if (isAbsent(error)) throw new StorageError("not-found", `no volume ${id}`)
-    throw error
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (isAbsent(error)) return false
     throw error
   }
 }

@@ -7,7 +7,7 @@ import { keyFolder, openKeyRing } from "../key-ring.ts"
 import { readHeader } from "../qcow2-header.ts"
 import { openRecords, type VolumeRecord } from "../records.ts"
 import { createTurns } from "../turns.ts"
-import type { StorageEngine, VolumeSpec } from "../types.ts"
+import type { SnapshotSpec, StorageEngine, VolumeSpec } from "../types.ts"
 
 export interface SimStorageOptions {
   readonly home: string
@@ -19,12 +19,14 @@ export interface SimStorageOptions {
 export async function openSimStorage(options: SimStorageOptions): Promise<StorageEngine> {
   const folder = join(options.home, "volumes")
   const imageFolder = join(options.home, "images", "records")
-  for (const path of [folder, imageFolder]) {
+  const snapshotFolder = join(options.home, "snapshots")
+  for (const path of [folder, imageFolder, snapshotFolder]) {
     await mkdir(path, { recursive: true })
     await sweepTemporary(path)
   }
   const volumes = openRecords(folder)
   const images = openRecords(imageFolder)
+  const snapshots = openRecords(snapshotFolder)
   const keys = await openKeyRing(keyFolder(options.home))
   for (const { id, sizeBytes } of options.images ?? [])
     if (!(await images.read(id))) await images.write(id, { sizeBytes })
@@ -46,20 +48,47 @@ export async function openSimStorage(options: SimStorageOptions): Promise<Storag
     if (!record) throw new StorageError("not-found", `no image ${id}`)
     return record.sizeBytes
   }
-  const createVolume = async ({ id, sizeBytes, image, key: name }: VolumeSpec): Promise<void> => {
+  const createVolume = async ({ id, sizeBytes, image, snapshot, key: name }: VolumeSpec): Promise<void> => {
     checkSize(sizeBytes)
-    if (image !== undefined) checkId(image)
-    if (name !== undefined) checkId(name)
+    for (const each of [image, snapshot, name]) if (each !== undefined) checkId(each)
     const known = await volumes.read(id)
-    if (known && known.sizeBytes === sizeBytes && known.image === image && known.key?.name === name) return
-    if (known) throw new StorageError("conflict", `volume ${id} exists with another size, image or key`)
+    const same = known?.sizeBytes === sizeBytes && known.image === image && known.snapshot === snapshot
+    if (same && known.key?.name === name) return
+    if (known) throw new StorageError("conflict", `volume ${id} exists with another size, image, snapshot or key`)
     const needed = image === undefined ? 0 : await imageSize(image)
     if (sizeBytes < needed) throw new StorageError("invalid", `image ${image} needs a volume of ${needed} bytes`)
+    if (snapshot !== undefined) await requireSnapshot(snapshot, { id, sizeBytes, ...(image && { image }) }, name)
     await volumes.write(id, {
       sizeBytes,
       ...(image === undefined ? {} : { image }),
+      ...(snapshot === undefined ? {} : { snapshot }),
       ...(name === undefined ? {} : { key: { name, wrapped: (await keys.create(name, id)).wrapped } }),
     })
+  }
+  const readSnapshot = async (id: string): Promise<VolumeRecord> => {
+    const record = await snapshots.read(id)
+    if (!record) throw new StorageError("not-found", `no snapshot ${id}`)
+    return record
+  }
+  const requireSnapshot = async (id: string, { image, sizeBytes }: VolumeSpec, key: string | undefined) => {
+    if (image !== undefined) throw new StorageError("invalid", "a volume is made of an image or of a snapshot")
+    const record = await readSnapshot(id)
+    if (sizeBytes < record.sizeBytes)
+      throw new StorageError("invalid", `snapshot ${id} needs a volume of ${record.sizeBytes} bytes`)
+    if (record.key && key === undefined)
+      throw new StorageError("invalid", `a volume of the encrypted snapshot ${id} needs a key`)
+  }
+  const sourceOf = async ({ from }: SnapshotSpec): Promise<VolumeRecord> => {
+    checkId(Object.values(from)[0] ?? "")
+    if ("image" in from) return { sizeBytes: await imageSize(from.image) }
+    return "snapshot" in from ? readSnapshot(from.snapshot) : volume(from.volume)
+  }
+  const createSnapshot = async (spec: SnapshotSpec, { sizeBytes, key }: VolumeRecord): Promise<void> => {
+    if (await snapshots.read(spec.id)) return
+    if (key && spec.key === undefined)
+      throw new StorageError("invalid", `a snapshot of something encrypted needs a key: ${spec.id}`)
+    const made = spec.key !== undefined && { name: spec.key, wrapped: (await keys.create(spec.key, spec.id)).wrapped }
+    await snapshots.write(spec.id, { sizeBytes, ...(made && { key: made }) })
   }
   const removeImage = async (id: string): Promise<void> => {
     for (const volume of await volumes.list()) {
@@ -89,6 +118,25 @@ export async function openSimStorage(options: SimStorageOptions): Promise<Storag
     },
     inspectVolume: (id) => alone(id, async () => ({ sizeBytes: (await volume(id)).sizeBytes, allocatedBytes: 0 })),
     listVolumes: () => volumes.list(),
+    createSnapshots: async (specs, still) => {
+      for (const { id, key } of specs) for (const each of [id, key]) if (each !== undefined) checkId(each)
+      const missing: SnapshotSpec[] = []
+      for (const spec of specs) if (!(await snapshots.read(spec.id))) missing.push(spec)
+      if (missing.length === 0) return
+      await still(() =>
+        alone(missing[0]!.id, async () => {
+          const sources: VolumeRecord[] = []
+          for (const spec of missing) sources.push(await sourceOf(spec))
+          for (const [index, spec] of missing.entries()) await createSnapshot(spec, sources[index]!)
+        }),
+      )
+    },
+    hasSnapshot: async (id) => {
+      checkId(id)
+      return (await snapshots.read(id)) !== undefined
+    },
+    listSnapshots: () => snapshots.list(),
+    removeSnapshot: (id) => alone(id, async () => void (await snapshots.remove(id))),
     removeVolume: (id) =>
       alone(id, async () => {
         await volumes.remove(id)

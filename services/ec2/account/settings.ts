@@ -2,6 +2,7 @@
 import type { Call } from "#cloud/call.ts"
 import { defineKind, type Resource, type Tagged } from "#cloud/resources/kind.ts"
 import type { CpuCredits } from "../credits/families.ts"
+import type { AllowedImages } from "../images/allowed.ts"
 
 export interface SettingsRecord extends Tagged {
   /** Default credit option by family, where it was changed. */
@@ -14,6 +15,10 @@ export interface SettingsRecord extends Tagged {
     /** ARN; absent: the AWS managed key. */
     readonly key?: string
   }
+  /** Whether images may be made public; absent: never set, and blocked. */
+  readonly imagePublicAccess?: "block-new-sharing" | "unblocked"
+  /** Absent: never set, and disabled. */
+  readonly allowedImages?: AllowedImages
   /** Whether access to serial consoles is enabled; absent: never was. */
   readonly serialConsole?: boolean
   /** Values of quotas that were raised, by code. */

@@ -9,7 +9,8 @@ import type { Handler, Input } from "../handler.ts"
 import { notInState } from "../instances/lifecycle.ts"
 import { instanceKind } from "../instances/record.ts"
 import { changeInterface } from "../network-interfaces/change.ts"
-import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { addressesOf, withPublicAddress } from "../network-interfaces/addresses.ts"
+import { type NetworkInterfaceRecord, networkInterfaceKind, type PublicAddress } from "../network-interfaces/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { internetGatewayKind } from "../vpcs/record.ts"
 import { requireAddress } from "./find.ts"
@@ -17,7 +18,6 @@ import { freePublicAddresses, publicAddressScope } from "./pool.ts"
 import { type AddressRecord, addressKind } from "./record.ts"
 
 type Interface = Resource<NetworkInterfaceRecord>
-type Held = NonNullable<NetworkInterfaceRecord["publicAddress"]>
 
 /**
  * An association that is there already is answered again. An address or an interface that has another one is moved, unless
@@ -25,16 +25,16 @@ type Held = NonNullable<NetworkInterfaceRecord["publicAddress"]>
  */
 export const associateAddress: Handler<"AssociateAddress"> = async (input, call) => {
   const address = await requireAddress(call, input.AllocationId, input.PublicIp)
-  const target = await findTarget(call, input)
+  const { target, at } = await findTarget(call, input)
   call.authorize("ec2:AssociateAddress", address, target)
-  const { networkInterface: before, association: earlier } = address.record
-  if (before === target.id && earlier !== undefined) {
+  const { networkInterface: before, association: earlier, privateAddress: from } = address.record
+  if (before === target.id && from === at && earlier !== undefined) {
     await call.commit()
     return { AssociationId: earlier }
   }
-  const held = target.record.publicAddress
-  if (input.AllowReassociation === false) refuseToMove(address, target)
-  if (before !== undefined) await releaseFrom(call, before)
+  const held = heldAt(target, at)
+  if (input.AllowReassociation === false) refuseToMove(address, target, at)
+  if (before !== undefined && before !== target.id) await releaseFrom(call, address)
   if (held?.allocation !== undefined) await forget(call, held.allocation)
   const association = newId("eipassoc")
   call.draft.update(addressKind, address, {
@@ -42,23 +42,27 @@ export const associateAddress: Handler<"AssociateAddress"> = async (input, call)
     tags: address.record.tags,
     association,
     networkInterface: target.id,
-    privateAddress: target.record.address,
+    privateAddress: at,
     ...(target.record.attachment && { instance: target.record.attachment.instance }),
   })
-  await hold(call, target, { address: address.record.address, allocation: address.id, association })
+  const leaving = before === target.id ? withPublicAddress(target.record, from ?? "", undefined) : target.record
+  await hold(call, target, leaving, at, { address: address.record.address, allocation: address.id, association })
   await call.commit()
   return { AssociationId: association }
 }
 
-function refuseToMove({ id, record }: Resource<AddressRecord>, target: Interface): void {
+const heldAt = ({ record }: Interface, at: string) =>
+  addressesOf(record).find(({ address }) => address === at)?.publicAddress
+
+function refuseToMove({ id, record }: Resource<AddressRecord>, target: Interface, at: string): void {
   if (record.association !== undefined)
     throw raise("Resource.AlreadyAssociated", {
       detail: `resource ${id} is already associated with associate-id ${record.association}`,
     })
-  const held = target.record.publicAddress
+  const held = heldAt(target, at)
   if (held?.allocation !== undefined)
     throw raise("Resource.AlreadyAssociated", {
-      detail: `resource ${target.id} and ${target.record.address} is already associated with public address ${held.address}`,
+      detail: `resource ${target.id} and ${at} is already associated with public address ${held.address}`,
     })
 }
 
@@ -66,10 +70,9 @@ function refuseToMove({ id, record }: Resource<AddressRecord>, target: Interface
 export const disassociateAddress: Handler<"DisassociateAddress"> = async (input, call) => {
   const address = await findAssociated(call, input)
   call.authorize("ec2:DisassociateAddress", address)
-  const { networkInterface } = address.record
-  if (networkInterface !== undefined) {
+  if (address.record.networkInterface !== undefined) {
     draftFree(call, address)
-    await releaseFrom(call, networkInterface)
+    await releaseFrom(call, address)
   }
   await call.commit()
   return {}
@@ -94,19 +97,23 @@ async function findAssociated(
  * The primary interface of an instance that runs or is stopped, or an interface. The API reference takes either of them; Terraform's provider
  * sends, when an address moves, the new instance and the interface of the one before, and EC2 goes by the instance.
  */
-async function findTarget(call: Call, input: Input<"AssociateAddress">): Promise<Interface> {
+async function findTarget(
+  call: Call,
+  input: Input<"AssociateAddress">,
+): Promise<{ readonly target: Interface; readonly at: string }> {
   const { InstanceId, NetworkInterfaceId, PrivateIpAddress: address } = input
   const target =
     NetworkInterfaceId === undefined || InstanceId !== undefined
       ? await primaryOf(call, InstanceId)
       : await call.require(networkInterfaceKind, NetworkInterfaceId)
-  if (address !== undefined && address !== target.record.address)
+  const at = address ?? target.record.address
+  if (!addressesOf(target.record).some((each) => each.address === at))
     throw raise("InvalidParameterValue", {
-      detail: `The private IP address ${address} is not assigned to the network interface '${target.id}'.`,
+      detail: `The private IP address ${at} is not assigned to the network interface '${target.id}'.`,
     })
   const gateways = await call.list(internetGatewayKind, "attachment.vpc-id", target.record.vpc)
   if (gateways.length === 0) throw raise("Gateway.NotAttached", { vpc: target.record.vpc })
-  return target
+  return { target, at }
 }
 
 async function primaryOf(call: Call, id: string | undefined): Promise<Interface> {
@@ -120,15 +127,20 @@ async function primaryOf(call: Call, id: string | undefined): Promise<Interface>
   return call.require(networkInterfaceKind, networkInterfaces[0])
 }
 
-/** Takes its Elastic IP off an interface. One whose instance runs and was launched with a public address gets one of the pool again. */
-export async function releaseFrom(call: Call, id: string): Promise<void> {
-  const found = await call.find(networkInterfaceKind, id)
-  if (found?.record.publicAddress?.allocation === undefined) return
+/**
+ * Takes an Elastic IP off the interface that has it. One whose instance runs and was launched with a public address gets one of the pool again
+ * for its primary address.
+ */
+export async function releaseFrom(call: Call, { id, record }: Resource<AddressRecord>): Promise<void> {
+  const { networkInterface, privateAddress: at } = record
+  const found = networkInterface === undefined ? undefined : await call.find(networkInterfaceKind, networkInterface)
+  if (found === undefined || at === undefined || heldAt(found, at)?.allocation !== id) return
+  if (at !== found.record.address) return hold(call, found, found.record, at, undefined)
   const instance = found.record.attachment && (await call.find(instanceKind, found.record.attachment.instance))
   const runs = instance?.record.state === "running" || instance?.record.state === "pending"
   const [address] = found.record.autoPublic && runs ? await freePublicAddresses(call, 1, 0) : []
   if (address !== undefined) call.draft.claim(publicAddressScope, toNumber(address), found.id)
-  await hold(call, found, address === undefined ? undefined : { address })
+  await hold(call, found, found.record, at, address === undefined ? undefined : { address })
 }
 
 /** The address of an allocation is nowhere any more. */
@@ -149,10 +161,19 @@ function draftFree(call: Call, address: Resource<AddressRecord>): void {
   call.draft.update(addressKind, address, { address: address.record.address, tags: address.record.tags })
 }
 
-/** The interface with this public address or none, its instance and what the host has to do, in the draft. */
-async function hold(call: Call, networkInterface: Interface, held: Held | undefined): Promise<void> {
-  const { publicAddress: before, ...record } = networkInterface.record
+/**
+ * The interface as `record` with this public address, or none, at one of its private addresses; its instance and what the host has to do, in
+ * the draft.
+ */
+async function hold(
+  call: Call,
+  networkInterface: Interface,
+  record: NetworkInterfaceRecord,
+  at: string,
+  held: PublicAddress | undefined,
+): Promise<void> {
+  const before = heldAt(networkInterface, at)
   if (before !== undefined && before.allocation === undefined)
     call.draft.release(publicAddressScope, toNumber(before.address))
-  await changeInterface(call, networkInterface, { ...record, ...(held && { publicAddress: held }) })
+  await changeInterface(call, networkInterface, withPublicAddress(record, at, held))
 }

@@ -55,7 +55,7 @@ const releaseAddress: Handler<"ReleaseAddress"> = async (input, call) => {
   if (group !== undefined && group !== "" && group !== call.region) throw raise("InvalidAddress.NotFound", { ip })
   if (networkInterface !== undefined) {
     if (!(await isInDefaultVpc(call, networkInterface))) throw raise("InvalidIPAddress.InUse", { address: ip })
-    await releaseFrom(call, networkInterface)
+    await releaseFrom(call, address)
   }
   call.draft.remove(address)
   await call.commit()

@@ -5,12 +5,12 @@
 import type { _InstanceType, EnableFastLaunchResult } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
 import { localHost } from "#cloud/hosts/local.ts"
-import { fromStored, notFound, requireId, type Resource } from "#cloud/resources/kind.ts"
+import { notFound, requireId, type Resource } from "#cloud/resources/kind.ts"
 import { pure } from "#cloud/service.ts"
 import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
-import { visibleImages } from "../images/handlers.ts"
+import { requireImages } from "../images/find.ts"
 import { type ImageRecord, imageKind } from "../images/record.ts"
 import { readSettings } from "../account/settings.ts"
 import { findMachine } from "../instances/launch/place.ts"
@@ -183,18 +183,10 @@ async function requireImage(call: Call, given: string | undefined): Promise<Reso
   if (image === undefined) throw notFound(imageKind, id)
   const { state } = image.record
   if (state !== "available") throw raise("InvalidAMIID.Unavailable", { id, state })
+  // Its guests begin with a copy of a snapshot, which no template has in its memory.
+  if (image.record.devices !== undefined)
+    throw raise("UnsupportedOperation", { operation: "EnableFastLaunch of an image that was made here" })
   return image
-}
-
-async function requireImages(call: Call, ids: readonly string[]): Promise<readonly Resource<ImageRecord>[]> {
-  const { accounts, regions } = visibleImages(call)
-  const found = await call.store.getMany(ids)
-  return ids.map((id) => {
-    const stored = found.get(id)
-    const visible = stored?.kind === imageKind.name && accounts.includes(stored.account)
-    if (!visible || !regions.includes(stored.region)) throw notFound(imageKind, id)
-    return fromStored<ImageRecord>(stored)
-  })
 }
 
 function toFastLaunch({ record }: Resource<FastLaunchRecord>): EnableFastLaunchResult {

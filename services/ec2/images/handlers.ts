@@ -1,15 +1,23 @@
-/** DescribeImages. Public images stand in every region under one id. */
+/** DescribeImages, and the table of the family. Public images stand in every region under one id. */
 import type { Image } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
-import { filterList } from "#cloud/resources/describe.ts"
+import { filterList, fits } from "#cloud/resources/describe.ts"
 import { type Resource, toPut } from "#cloud/resources/kind.ts"
-import { pure } from "#cloud/service.ts"
+import { readSettings } from "../account/settings.ts"
 import { raise } from "../errors.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers, Input } from "../handler.ts"
-import { toTags } from "../tags/answer.ts"
-import { platformDetails, toPlatform, usageOperation } from "./platform.ts"
-import { aliasOf, bootModeOf, everyRegion, type ImageRecord, imageKind, publicOwner } from "./record.ts"
+import { allowedImages, allowedImagesOf, isAllowed, mayUse } from "./allowed.ts"
+import { toImage } from "./answer.ts"
+import { attributes } from "./attributes.ts"
+import { blockPublicAccess } from "./block-public-access.ts"
+import { copyImage } from "./copy.ts"
+import { createImage } from "./create.ts"
+import { deregistration } from "./deregister.ts"
+import { requireImages, seenBy, seenImages } from "./find.ts"
+import { instanceMetadata } from "./instance-metadata.ts"
+import { type ImageRecord, imageKind, publicOwner } from "./record.ts"
+import { states } from "./states.ts"
 import { standInFor, standInOwners } from "./stand-ins.ts"
 
 const filterNames = [
@@ -66,29 +74,39 @@ const filterNames = [
   "virtualization-type",
 ]
 
-/** Images this caller sees: its own of the region and the public ones. */
-export function visibleImages(call: Call) {
-  const others = call.cloud.settings.unknownAmi === "substitute" ? standInOwners : []
-  return { accounts: [call.account, publicOwner, ...others], regions: [call.region, everyRegion] }
-}
-
 const describeImages: Handler<"DescribeImages"> = async (input, call) => {
   const ids = input.ImageIds ?? []
   const strangers = input.MaxResults === undefined ? await strangersAmong(call, ids) : []
   const known = ids.filter((id) => strangers.every((stranger) => stranger.id !== id))
-  if (ids.length > 0 && known.length === 0)
-    return { Images: filterList(strangers, input.Filters, filterNames, facetOf).map(toImage) }
+  const others = filterList(strangers, input.Filters, filterNames, facetOf)
+  const settings = allowedImagesOf(await readSettings(call))
+  const shown = (image: Resource<ImageRecord>) => toImage(call, image, isAllowed(call, settings, image))
+  if (ids.length > 0 && known.length === 0) return { Images: others.map(shown) }
+  const named = input.MaxResults === undefined ? await requireImages(call, known) : []
+  const owners = named.map(({ account }) => account)
   const page = await call.describe({
     kind: imageKind,
     ids: known,
     idsCalled: "imageIdsSet",
     filterNames,
+    computed: ["image-allowed"],
     ...asked(input),
-    ...visibleImages(call),
-    also: [...ownerCondition(input, call), ...executableCondition(input, call)],
+    ...seenImages(call),
+    ...(known.length === 0 ? {} : { accounts: owners }),
+    also: [seenBy(call), ...ownerCondition(input, call), ...executableCondition(input, call)],
   })
-  const others = filterList(strangers, input.Filters, filterNames, facetOf)
-  return { Images: [...page.items, ...others].map(toImage), ...nextToken(page) }
+  const listed = page.items.filter((image) => isListed(image, input, call) && mayUse(call, settings, image))
+  const images = [...listed, ...others].map(shown)
+  const allowed = (image: Image) => (image.ImageAllowed === undefined ? [] : [String(image.ImageAllowed)])
+  return { Images: images.filter((image) => fits(page.remaining, () => allowed(image))), ...nextToken(page) }
+}
+
+/** Deprecated images of others are left out unless asked for, disabled ones always: their owner asks for them too. */
+function isListed({ account, record }: Resource<ImageRecord>, input: Input<"DescribeImages">, call: Call): boolean {
+  const own = account === call.account
+  if (record.state === "disabled" && !(own && input.IncludeDisabled === true)) return false
+  const past = record.deprecatedMs !== undefined && record.deprecatedMs <= call.nowMs
+  return !past || own || input.IncludeDeprecated === true
 }
 
 const facetOf = (image: Resource<ImageRecord>, name: string) => toPut(imageKind, image).facets[name] ?? []
@@ -120,48 +138,21 @@ function executableCondition(input: Input<"DescribeImages">, call: Call) {
   for (const user of users)
     if (user !== "all" && user !== "self" && !/^\d{12}$/.test(user))
       throw raise("InvalidUserID.Malformed", { id: user })
-  // "all": public ones. "self" or an account: those shared with it explicitly, of which there are none yet.
+  // "all": public ones. "self" or an account: those shared with it explicitly.
   return users.includes("all")
     ? [{ name: "is-public", values: ["true"] }]
     : [{ name: "shared-with", values: users.map((u) => (u === "self" ? call.account : u)) }]
 }
 
-function toImage({ id, account, record }: Resource<ImageRecord>): Image {
-  return {
-    ImageId: id,
-    Name: record.name,
-    Description: record.description,
-    Architecture: record.architecture,
-    BlockDeviceMappings: [
-      {
-        DeviceName: record.rootDeviceName,
-        Ebs: {
-          DeleteOnTermination: true,
-          Encrypted: false,
-          SnapshotId: record.rootSnapshot,
-          VolumeSize: record.rootSizeGiB,
-          VolumeType: "gp3",
-        },
-      },
-    ],
-    BootMode: bootModeOf(record),
-    CreationDate: new Date(record.createdMs).toISOString(),
-    EnaSupport: true,
-    Hypervisor: "xen",
-    ImageLocation: `${aliasOf(account, record) ?? account}/${record.name}`,
-    ImageType: "machine",
-    OwnerId: account,
-    PlatformDetails: platformDetails(record.platform),
-    Public: record.public,
-    RootDeviceName: record.rootDeviceName,
-    RootDeviceType: "ebs",
-    State: record.state,
-    Tags: toTags(record.tags),
-    UsageOperation: usageOperation(record.platform),
-    VirtualizationType: "hvm",
-    ...toPlatform(record.platform),
-    ...(aliasOf(account, record) === undefined ? {} : { ImageOwnerAlias: "amazon" }),
-  }
-}
-
-export const handlers = { DescribeImages: pure(describeImages) } satisfies Handlers
+export const handlers = {
+  ...allowedImages,
+  ...attributes,
+  ...blockPublicAccess,
+  ...deregistration,
+  ...instanceMetadata,
+  ...states,
+  CopyImage: copyImage,
+  CreateImage: createImage,
+  // Not pure: an image is deprecated by the clock.
+  DescribeImages: describeImages,
+} satisfies Handlers

@@ -67,6 +67,7 @@ function recordOf(image: PublicImage): ImageRecord {
     rootSnapshot: `snap-${createHash("sha256").update(`snapshot of ${image.name}`).digest("hex").slice(0, 17)}`,
     rootSizeGiB: Math.ceil(image.sizeBytes / 2 ** 30),
     public: true,
+    users: [],
     tags: [],
     ...(image.platform === undefined ? {} : { platform: image.platform }),
   }

@@ -95,5 +95,11 @@ function portSpec({ id, record }: Resource<NetworkInterfaceRecord>, instance: Re
     groups: record.groups.map((group) => group.id),
     checkSource: record.sourceDestCheck,
     ...(record.publicAddress === undefined ? {} : { publicAddress: record.publicAddress.address }),
+    ...(record.secondaryAddresses && {
+      secondary: record.secondaryAddresses.map(({ address, publicAddress }) => ({
+        address,
+        ...(publicAddress && { publicAddress: publicAddress.address }),
+      })),
+    }),
   }
 }

@@ -51,9 +51,7 @@ function ofInterface(name: string, { record, ...rest }: Interface): Values {
 
 /** What instances have an index of, though it stands in their interfaces. */
 const indexed: ReadonlySet<string> = new Set(
-  ["addresses.private-ip-address", "group-id", "group-name", "network-interface-id", "subnet-id", "vpc-id"].map(
-    (name) => interfacePrefix + name,
-  ),
+  ["group-id", "group-name", "network-interface-id", "subnet-id", "vpc-id"].map((name) => interfacePrefix + name),
 )
 
 export const computedFilters: readonly string[] = instanceFilters.filter(

@@ -2,6 +2,7 @@
 import type { Resource } from "#cloud/resources/kind.ts"
 import type { MetadataDocument } from "#host/protocol/types.ts"
 import { hostLabel, privateDnsName, privateDomain, publicNameOf } from "../network-interfaces/names.ts"
+import { addressesOf, publicAddressesOf } from "../network-interfaces/addresses.ts"
 import type { NetworkInterfaceRecord } from "../network-interfaces/record.ts"
 import type { InstanceRecord } from "./record.ts"
 
@@ -98,7 +99,9 @@ function interfaceTree(
     [`${prefix}/device-number`]: String(record.attachment?.deviceIndex ?? 0),
     [`${prefix}/interface-id`]: id,
     [`${prefix}/local-hostname`]: privateDnsName(record.address, region),
-    [`${prefix}/local-ipv4s`]: record.address,
+    [`${prefix}/local-ipv4s`]: addressesOf(record)
+      .map(({ address }) => address)
+      .join("\n"),
     [`${prefix}/mac`]: record.mac,
     [`${prefix}/owner-id`]: account,
     [`${prefix}/security-group-ids`]: record.groups.map((group) => group.id).join("\n"),
@@ -109,9 +112,11 @@ function interfaceTree(
     [`${prefix}/vpc-ipv4-cidr-block`]: record.vpcCidr,
     [`${prefix}/vpc-ipv4-cidr-blocks`]: record.vpcCidr,
   }
+  const held = publicAddressesOf(record)
+  if (held.length > 0) tree[`${prefix}/public-ipv4s`] = held.map(({ address }) => address).join("\n")
+  for (const { address, publicAddress } of addressesOf(record))
+    if (publicAddress !== undefined) tree[`${prefix}/ipv4-associations/${publicAddress.address}`] = address
   if (record.publicAddress !== undefined) {
-    tree[`${prefix}/ipv4-associations/${record.publicAddress.address}`] = record.address
-    tree[`${prefix}/public-ipv4s`] = record.publicAddress.address
     const name = publicNameOf(record.publicAddress.address, record.vpcNames, region)
     if (name !== undefined) tree[`${prefix}/public-hostname`] = name
   }

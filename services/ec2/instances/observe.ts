@@ -10,6 +10,7 @@ import { forget, leaveInstance } from "../addresses/association.ts"
 import { publicAddressScope } from "../addresses/pool.ts"
 import { withoutSeat } from "../capacity-reservations/seats.ts"
 import { leaveEventWindow } from "../event-windows/targets.ts"
+import { publicAddressesOf } from "../network-interfaces/addresses.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
 import { endReplacement, observeReplacement } from "../root-volumes/observe.ts"
 import { volumeKind } from "../volumes/record.ts"
@@ -183,9 +184,9 @@ async function finishTermination(call: Call, instance: InstanceResource): Promis
   const { hibernate: _h, ...record } = await afterRunning(call, instance)
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
-    const { allocation } = resource.record.publicAddress ?? {}
     const stays = resource.record.attachment?.deleteOnTermination === false
-    if (allocation !== undefined) await (stays ? leaveInstance(call, allocation) : forget(call, allocation))
+    for (const { allocation } of publicAddressesOf(resource.record))
+      if (allocation !== undefined) await (stays ? leaveInstance(call, allocation) : forget(call, allocation))
     if (!stays) {
       draft.remove(resource)
       continue

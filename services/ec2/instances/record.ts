@@ -34,7 +34,7 @@ export interface InstanceRecord extends Tagged {
   readonly reservation: string
   readonly launchIndex: number
   readonly image: string
-  /** Id of the image that it runs in fact, where that is one of AWS that is not here. */
+  /** Id of the image that it boots as, where that is another: of one that was made here, or of AWS and not here. */
   readonly launchedImage?: string
   readonly type: string
   readonly architecture: "x86_64" | "arm64"
@@ -217,7 +217,6 @@ export const instanceKind = defineKind<InstanceRecord>({
     "network-interface.group-name": record.groups.map((group) => group.name),
     "network-interface.subnet-id": record.networkInterfaces.length > 0 ? record.subnet : undefined,
     "network-interface.vpc-id": record.networkInterfaces.length > 0 ? record.vpc : undefined,
-    "network-interface.addresses.private-ip-address": record.address || undefined,
     "block-device-mapping.device-name": record.blockDevices.map((device) => device.device),
     "block-device-mapping.volume-id": record.blockDevices.map((device) => device.volume),
     "block-device-mapping.delete-on-termination": record.blockDevices.map((device) =>

@@ -3,7 +3,8 @@ import type { InstanceNetworkInterface, NetworkInterface, NetworkInterfaceStatus
 import type { Resource } from "#cloud/resources/kind.ts"
 import { listTags } from "../tags/answer.ts"
 import { privateDnsName, publicNameOf } from "./names.ts"
-import type { NetworkInterfaceRecord } from "./record.ts"
+import { addressesOf } from "./addresses.ts"
+import type { NetworkInterfaceRecord, PublicAddress, SecondaryAddress } from "./record.ts"
 
 export function toNetworkInterface(resource: Resource<NetworkInterfaceRecord>): NetworkInterface {
   const { account, record } = resource
@@ -28,7 +29,7 @@ export function toInstanceNetworkInterface(resource: Resource<NetworkInterfaceRe
 /** What an interface shows wherever it is shown. */
 function shared(resource: Resource<NetworkInterfaceRecord>) {
   const { id, account, region, record } = resource
-  const association = toAssociation(resource)
+  const association = toAssociation(resource, record.publicAddress)
   return {
     NetworkInterfaceId: id,
     OwnerId: account,
@@ -39,7 +40,7 @@ function shared(resource: Resource<NetworkInterfaceRecord>) {
     MacAddress: record.mac,
     PrivateIpAddress: record.address,
     PrivateDnsName: privateDnsName(record.address, region),
-    PrivateIpAddresses: [toPrimary(resource, association)],
+    PrivateIpAddresses: addressesOf(record).map((each) => toPrivateAddress(resource, each)),
     Ipv6Addresses: [],
     Groups: record.groups.map((group) => ({ GroupId: group.id, GroupName: group.name })),
     SourceDestCheck: record.sourceDestCheck,
@@ -66,20 +67,17 @@ function toAttachment(attachment: Attachment) {
   }
 }
 
-function toPrimary(
-  { region, record }: Resource<NetworkInterfaceRecord>,
-  association: ReturnType<typeof toAssociation>,
-) {
+function toPrivateAddress(resource: Resource<NetworkInterfaceRecord>, { address, publicAddress }: SecondaryAddress) {
+  const association = toAssociation(resource, publicAddress)
   return {
-    Primary: true,
-    PrivateIpAddress: record.address,
-    PrivateDnsName: privateDnsName(record.address, region),
+    Primary: address === resource.record.address,
+    PrivateIpAddress: address,
+    PrivateDnsName: privateDnsName(address, resource.region),
     ...(association === undefined ? {} : { Association: association }),
   }
 }
 
-function toAssociation({ account, region, record }: Resource<NetworkInterfaceRecord>) {
-  const held = record.publicAddress
+function toAssociation({ account, region, record }: Resource<NetworkInterfaceRecord>, held: PublicAddress | undefined) {
   if (held === undefined) return undefined
   return {
     PublicIp: held.address,

@@ -3,6 +3,7 @@ import { pure } from "#cloud/service.ts"
 import { asked, nextToken } from "../filters.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { toNetworkInterface } from "./answer.ts"
+import { handlers as assignment } from "./assign-addresses.ts"
 import { handlers as attributes } from "./attributes.ts"
 import { networkInterfaceKind } from "./record.ts"
 
@@ -56,6 +57,7 @@ const describeNetworkInterfaces: Handler<"DescribeNetworkInterfaces"> = async (i
 }
 
 export const handlers = {
+  ...assignment,
   ...attributes,
   DescribeNetworkInterfaces: pure(describeNetworkInterfaces),
 } satisfies Handlers

@@ -1,6 +1,19 @@
 /** Network interfaces as they are stored: the truth about addresses of instances. */
 import { defineKind, type Tagged } from "#cloud/resources/kind.ts"
+import { addressesOf, publicAddressesOf } from "./addresses.ts"
 import { privateDnsName, publicNameOf, type VpcNames } from "./names.ts"
+
+/** A public address that comes and goes with the running instance, or an Elastic IP. */
+export interface PublicAddress {
+  readonly address: string
+  readonly allocation?: string
+  readonly association?: string
+}
+
+export interface SecondaryAddress {
+  readonly address: string
+  readonly publicAddress?: PublicAddress
+}
 
 /** Claims on the numbers of all interfaces of the home. */
 export const portNumberScope = "port-number"
@@ -21,8 +34,9 @@ export interface NetworkInterfaceRecord extends Tagged {
   readonly groups: readonly { readonly id: string; readonly name: string }[]
   readonly sourceDestCheck: boolean
   readonly createdMs: number
-  /** A public address that comes and goes with the running instance, or an Elastic IP. */
-  readonly publicAddress?: { readonly address: string; readonly allocation?: string; readonly association?: string }
+  /** Of `address`. */
+  readonly publicAddress?: PublicAddress
+  readonly secondaryAddresses?: readonly SecondaryAddress[]
   /** Wish of the launch: an address of the pool whenever the instance runs. */
   readonly autoPublic: boolean
   readonly attachment?: {
@@ -55,17 +69,9 @@ export const networkInterfaceKind = defineKind<NetworkInterfaceRecord>({
     "mac-address": record.mac,
     "private-ip-address": record.address,
     "private-dns-name": privateDnsName(record.address, region),
-    "addresses.private-ip-address": record.address,
-    "addresses.primary": true,
-    "addresses.association.public-ip": record.publicAddress?.address,
-    "addresses.association.owner-id":
-      record.publicAddress && (record.publicAddress.allocation === undefined ? "amazon" : account),
-    "association.allocation-id": record.publicAddress?.allocation,
-    "association.association-id": record.publicAddress?.association,
-    "association.ip-owner-id":
-      record.publicAddress && (record.publicAddress.allocation === undefined ? "amazon" : account),
-    "association.public-ip": record.publicAddress?.address,
-    "association.public-dns-name": publicNameOf(record.publicAddress?.address, record.vpcNames, region),
+    "addresses.private-ip-address": addressesOf(record).map(({ address }) => address),
+    "addresses.primary": record.secondaryAddresses === undefined ? true : ["true", "false"],
+    ...associationFacets(account, region, record),
     "attachment.attachment-id": record.attachment?.id,
     "attachment.attach-time": record.attachment && new Date(record.attachment.attachedMs).toISOString(),
     "attachment.delete-on-termination": record.attachment?.deleteOnTermination,
@@ -79,3 +85,18 @@ export const networkInterfaceKind = defineKind<NetworkInterfaceRecord>({
     "vpc-id": record.vpc,
   }),
 })
+
+function associationFacets(account: string, region: string, record: NetworkInterfaceRecord) {
+  const held = publicAddressesOf(record)
+  const owners = held.map(({ allocation }) => (allocation === undefined ? "amazon" : account))
+  const addresses = held.map(({ address }) => address)
+  return {
+    "addresses.association.public-ip": addresses,
+    "addresses.association.owner-id": owners,
+    "association.allocation-id": held.map(({ allocation }) => allocation),
+    "association.association-id": held.map(({ association }) => association),
+    "association.ip-owner-id": owners,
+    "association.public-ip": addresses,
+    "association.public-dns-name": addresses.map((address) => publicNameOf(address, record.vpcNames, region)),
+  }
+}

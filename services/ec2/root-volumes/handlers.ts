@@ -17,6 +17,8 @@ import type { ImageRecord } from "../images/record.ts"
 import { reassignGuest } from "../instances/assignment.ts"
 import { findImage } from "../instances/launch/place.ts"
 import { type BlockDevice, instanceKind, type InstanceRecord } from "../instances/record.ts"
+import { requireSnapshots } from "../snapshots/find.ts"
+import { snapshotKind } from "../snapshots/record.ts"
 import { toTags } from "../tags/answer.ts"
 import { tagsFor } from "../tags/specifications.ts"
 import { type VolumeRecord, volumeKind } from "../volumes/record.ts"
@@ -41,7 +43,7 @@ const createReplaceRootVolumeTask: Handler<"CreateReplaceRootVolumeTask"> = asyn
   const instance = await call.require(instanceKind, input.InstanceId, "InstanceId")
   call.authorize("ec2:CreateReplaceRootVolumeTask", instance)
   const { device, volume } = await requireReplaceable(call, instance)
-  const image = await imageFor(call, instance, volume, input)
+  const source = await sourceFor(call, instance, volume, input)
   const task = call.draft.create(replaceRootVolumeTaskKind, {
     instance: instance.id,
     state: "pending",
@@ -52,7 +54,7 @@ const createReplaceRootVolumeTask: Handler<"CreateReplaceRootVolumeTask"> = asyn
     ...(input.SnapshotId === undefined ? {} : { snapshot: input.SnapshotId }),
   })
   call.draft.link(task.id, instance.id, "owned")
-  await replace(call, instance, device, volume, task.id, image)
+  await replace(call, instance, device, volume, task.id, source)
   rememberToken(call, token, parameters, task.id)
   await call.commit()
   return { ReplaceRootVolumeTask: toTask(task) }
@@ -73,26 +75,63 @@ async function requireReplaceable(call: Call, { id, record }: Instance) {
   return { device, volume }
 }
 
-/** The image of the new volume, where it is another than that of the launch. */
-async function imageFor(
+/** What the new volume is made of. */
+interface Source {
+  /** Another image than that of the launch. */
+  readonly image?: Resource<ImageRecord>
+  /** One of the two: bytes of an image, or of a snapshot. */
+  readonly bytes: { readonly image: string } | { readonly snapshot: string }
+  /** As answers show it. */
+  readonly snapshot: string | undefined
+  readonly leastGiB: number
+}
+
+async function sourceFor(
   call: Call,
   { record }: Instance,
   volume: Resource<VolumeRecord>,
   { ImageId, SnapshotId }: Create,
-): Promise<Resource<ImageRecord> | undefined> {
-  // No snapshots are made here: the one that there can be is that of the launch.
-  if (SnapshotId !== undefined && SnapshotId !== volume.record.snapshot)
-    throw raise("InvalidParameterValue", {
-      detail: `Value (${SnapshotId}) for parameter SnapshotId is invalid. It is no snapshot of the root volume '${volume.id}'.`,
-    })
-  if (ImageId === undefined) return undefined
-  const image = await findImage(call, ImageId, record.type)
+): Promise<Source> {
+  if (ImageId !== undefined) {
+    const image = await findImage(call, ImageId, record.type)
+    // The new volume is encrypted as the one before it is.
+    if (!volume.record.encrypted && image.record.devices?.[0]?.encrypted === true)
+      throw raise("UnsupportedOperation", { operation: "CreateReplaceRootVolumeTask with an encrypted image" })
+    return sourceOfImage(image, record)
+  }
+  const { snapshot } = volume.record
+  if (SnapshotId !== undefined && SnapshotId !== snapshot) return sourceOfSnapshot(call, volume, SnapshotId)
+  const own = snapshot === undefined ? undefined : await call.find(snapshotKind, snapshot)
+  const launch = { snapshot, leastGiB: 0 }
+  if (own !== undefined) return { ...launch, bytes: { snapshot: own.id } }
+  if (record.launchedImage === undefined) return { ...launch, bytes: { image: record.image } }
+  // It is of an image made here, or of a stand-in.
+  const { standsFor, rootSnapshot } = (await findImage(call, record.image, record.type)).record
+  if (standsFor !== undefined) return { ...launch, bytes: { image: record.launchedImage } }
+  if (snapshot === rootSnapshot && snapshot !== undefined) return { ...launch, bytes: { snapshot } }
+  throw raise("IncorrectState", { detail: `The snapshot that the root volume '${volume.id}' was made of is gone.` })
+}
+
+function sourceOfImage(image: Resource<ImageRecord>, instance: InstanceRecord): Source {
+  const { id, record } = image
   for (const name of ["architecture", "platform"] as const)
-    if (image.record[name] !== record[name])
-      throw raise("InvalidParameterValue", {
-        detail: `The ${name} of the image '${ImageId}' is not that of the instance.`,
-      })
-  return image
+    if (record[name] !== instance[name])
+      throw raise("InvalidParameterValue", { detail: `The ${name} of the image '${id}' is not that of the instance.` })
+  const { rootSnapshot: snapshot, rootSizeGiB: leastGiB } = record
+  const bytes = record.devices === undefined ? { image: record.standsFor?.id ?? id } : { snapshot }
+  return { image, bytes, snapshot, leastGiB }
+}
+
+/** "The specified snapshot must be a snapshot that you previously created from the original root volume." */
+async function sourceOfSnapshot(call: Call, volume: Resource<VolumeRecord>, wanted: string): Promise<Source> {
+  const [found] = await requireSnapshots(call, [wanted])
+  if (found === undefined || found.record.volume !== volume.id)
+    throw raise("InvalidParameterValue", {
+      detail: `Value (${wanted}) for parameter SnapshotId is invalid. It is no snapshot of the root volume '${volume.id}'.`,
+    })
+  if (found.record.state !== "completed")
+    throw raise("IncorrectState", { detail: `The snapshot '${wanted}' is ${found.record.state}.` })
+  return { bytes: { snapshot: wanted }, snapshot: wanted, leastGiB: found.record.sizeGiB }
 }
 
 async function replace(
@@ -101,14 +140,14 @@ async function replace(
   device: BlockDevice,
   old: Resource<VolumeRecord>,
   task: string,
-  image: Resource<ImageRecord> | undefined,
+  { image, bytes, snapshot, leastGiB }: Source,
 ): Promise<void> {
   const { record } = instance
   const { image: imageBefore, launchedImage } = record
   const attachment = { instance: instance.id, device: device.device, deleteOnTermination: device.deleteOnTermination }
   const attaching = { attachedMs: call.nowMs, status: "attaching" as const }
   const { attachment: held, autoEnableIo: _, ...like } = old.record
-  const sizeGiB = Math.max(like.sizeGiB, image?.record.rootSizeGiB ?? 0)
+  const sizeGiB = Math.max(like.sizeGiB, leastGiB)
   const fresh = call.draft.create(volumeKind, {
     ...like,
     sizeGiB,
@@ -116,7 +155,7 @@ async function replace(
     state: "creating",
     attachment: { ...attachment, ...attaching },
     tags: [],
-    ...(image && { snapshot: image.record.rootSnapshot }),
+    ...(snapshot !== undefined && { snapshot }),
   })
   if (held) call.draft.update(volumeKind, old, { ...old.record, attachment: { ...held, status: "detaching" } })
   const key = like.kmsKey === undefined ? undefined : findKey(call, like.kmsKey).id
@@ -124,15 +163,15 @@ async function replace(
     kind: "volume",
     id: fresh.id,
     sizeBytes: sizeGiB * 2 ** 30,
-    image: image?.record.standsFor?.id ?? image?.id ?? launchedImage ?? imageBefore,
+    ...bytes,
     ...(key !== undefined && { key }),
   })
   const { launchedImage: _l, ...rest } = record
-  const standsFor = image === undefined ? launchedImage : image.record.standsFor?.id
+  const boots = image === undefined ? launchedImage : (image.record.boots ?? image.record.standsFor?.id)
   const changed = call.draft.update(instanceKind, instance, {
     ...rest,
     image: image?.id ?? imageBefore,
-    ...(standsFor !== undefined && { launchedImage: standsFor }),
+    ...(boots !== undefined && { launchedImage: boots }),
     starts: record.starts + 1,
     blockDevices: record.blockDevices.map((each) =>
       each === device ? { ...each, ...attaching, volume: fresh.id } : each,

@@ -18,6 +18,7 @@ import { placementGroupKind } from "../placement-groups/record.ts"
 import { prefixListKind } from "../prefix-lists/record.ts"
 import { replaceRootVolumeTaskKind } from "../root-volumes/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
+import { snapshotKind } from "../snapshots/record.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { internetGatewayKind, routeTableKind, subnetKind, vpcKind } from "../vpcs/record.ts"
 
@@ -64,6 +65,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(replaceRootVolumeTaskKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
+    taggable(snapshotKind),
     taggable(subnetKind),
     taggable(volumeKind),
     taggable(vpcKind),

@@ -3,7 +3,9 @@ import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import type { Spec } from "#host/protocol/types.ts"
 import { imageIdOf } from "#images/catalog.ts"
-import { openRig } from "../../../tests/ec2/rig.ts"
+import { clientOf, openRig, type Rig } from "../../../tests/ec2/rig.ts"
+import { dhcpOptionsKind } from "../dhcp-options/record.ts"
+import { networkAclKind } from "../network-acls/record.ts"
 import { registerPublicImages } from "../images/register.ts"
 
 const name = "fractus-micro-test-x86_64"
@@ -96,4 +98,26 @@ test("an instance is found by its id when it says so, and called by it", async (
     SubnetId,
   })
   assert.equal(second?.PrivateDnsName, `${second?.InstanceId}.ec2.internal`)
+})
+
+test("a default VPC of an earlier release gets the DHCP options that it names and a network ACL", async (t) => {
+  const { rig, VpcId } = await scene(t)
+  const shown = async (ec2: Rig["ec2"]) => {
+    const { Vpcs: [vpc] = [] } = await ec2("DescribeVpcs", {})
+    const { DhcpOptions = [] } = await ec2("DescribeDhcpOptions", {})
+    const { NetworkAcls = [] } = await ec2("DescribeNetworkAcls", {})
+    const associated = NetworkAcls.map((acl) => acl.Associations?.length)
+    return { named: vpc?.DhcpOptionsId, options: DhcpOptions.map((each) => each.DhcpOptionsId), associated }
+  }
+  const before = await shown((...call) => rig.ec2(...call))
+  assert.deepEqual(before.options, [before.named])
+  await rig.change(async (call) => {
+    const options = await call.require(dhcpOptionsKind, before.named)
+    call.draft.unlink(VpcId, options.id, "blocks")
+    call.draft.remove(options)
+    for (const acl of await call.list(networkAclKind, "vpc-id", VpcId)) call.draft.remove(acl)
+  })
+  assert.deepEqual((await shown((...call) => rig.ec2(...call))).options, [])
+  const later = clientOf(rig.cloud)
+  assert.deepEqual(await shown((...call) => later.ec2(...call)), before)
 })

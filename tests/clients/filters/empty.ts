@@ -16,9 +16,7 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "reservations are in no placement group": /^placement-group-arn$/,
   },
   DescribeImages: {
-    "no image was copied or watermarked": /^(source-image-|image-watermark\.)/,
-    "no image can be made of an instance yet": /^source-instance-id$/,
-    "no account allows some images alone": /^image-allowed$/,
+    "no image is watermarked": /^image-watermark\./,
     "there is no free tier": /^free-tier-eligible$/,
     "no image limits its instance types": /^instance-type-specification\./,
     "there is no Systems Manager": /^public-ssm-parameter-name$/,
@@ -26,7 +24,6 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
     "images are backed by EBS": /^manifest-location$/,
     "no image failed": /^state-reason-/,
     "the image is Linux": /^platform$/,
-    "public images show no tags": /^tag/,
     "networking goes by ENA": /^sriov-net-support$/,
     [noKernel]: /^(kernel|ramdisk)-id$/,
     [noProduct]: /^product-code/,
@@ -71,6 +68,10 @@ const reasons: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
   DescribeSubnets: {
     [noOutpost]: /^(customer-owned-ipv4-pool|enable-lni-at-device-index|outpost-arn)$/,
     [noIpv6]: /^ipv6-cidr/,
+  },
+  DescribeSnapshots: {
+    "no snapshot is AWS's": /^owner-alias$/,
+    "copies take as long as they take": /^transfer-type$/,
   },
   DescribeVolumes: { [noOperator]: /^operator\.principal$/ },
   DescribeVolumeStatus: {

@@ -99,6 +99,8 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     TagSpecifications: [{ ResourceType: "replace-root-volume-task", Tags: tags }],
   })
   await daemon.settled()
+  await makeImages(ec2, second)
+  await daemon.settled()
   await reserve(ec2, first, second)
   await useHost(ec2, image)
   const { Vpcs = [] } = await ec2("DescribeVpcs", {})
@@ -114,6 +116,16 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
     ...InternetGateways.map(({ InternetGatewayId }) => InternetGatewayId ?? ""),
   ]
   await ec2("CreateTags", { Resources, Tags: tags })
+}
+
+/** One of an instance, and a copy of what ships. */
+async function makeImages(ec2: TestCloud["ec2"], InstanceId: string): Promise<void> {
+  const tagged = (["image", "snapshot"] as const).map((ResourceType) => ({ ResourceType, Tags: tags }))
+  const { ImageId } = await ec2("CreateImage", { InstanceId, Name: "filters", TagSpecifications: tagged })
+  const { Images: [image] = [] } = await ec2("DescribeImages", { Owners: ["amazon"] })
+  await ec2("CopyImage", { Name: "copied", SourceImageId: image?.ImageId, SourceRegion: "us-east-1" })
+  await ec2("ModifyImageAttribute", { ImageId, Description: { Value: "of an instance" } })
+  await ec2("EnableAllowedImagesSettings", { AllowedImagesSettingsState: "audit-mode" })
 }
 
 /** A reservation that one instance runs in, and that the other asks for. */

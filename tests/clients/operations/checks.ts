@@ -23,6 +23,10 @@ import { eventWindows } from "./event-windows.ts"
 import { fastLaunch } from "./fast-launch.ts"
 import { fixedLists } from "./fixed-lists.ts"
 import { idFormats } from "./id-formats.ts"
+import { allowedImages } from "./allowed-images.ts"
+import { imageAttributes } from "./image-attributes.ts"
+import { imageStates } from "./image-states.ts"
+import { images } from "./images.ts"
 import { interfaceAttributes } from "./interface-attributes.ts"
 import { instanceAttributes } from "./instance-attributes.ts"
 import { instanceSettings } from "./instance-settings.ts"
@@ -31,12 +35,14 @@ import { instances } from "./instances.ts"
 import { keyPairs } from "./key-pairs.ts"
 import { networkNames } from "./network-names.ts"
 import { placementGroups } from "./placement-groups.ts"
+import { privateAddresses } from "./private-addresses.ts"
 import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
 import { rootVolumes } from "./root-volumes.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
+import { snapshots } from "./snapshots.ts"
 import { serviceQuotas } from "./service-quotas.ts"
 import { ssm } from "./ssm.ts"
 import { tagging } from "./tagging.ts"
@@ -50,6 +56,7 @@ export type Checks = { readonly [O in Ec2Operation]?: Check }
 
 const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...addresses,
+  ...allowedImages,
   ...capacityReservations,
   ...credits,
   ...dedicatedHosts,
@@ -60,6 +67,9 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...fixedLists,
   ...groups,
   ...idFormats,
+  ...imageAttributes,
+  ...images,
+  ...imageStates,
   ...instanceAttributes,
   ...instanceSettings,
   ...instances,
@@ -69,9 +79,11 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...placementGroups,
   ...launchTemplates,
   ...prefixLists,
+  ...privateAddresses,
   ...resources,
   ...rootVolumes,
   ...rules,
+  ...snapshots,
   ...vpcParts,
   ...tags,
 }

@@ -67,6 +67,8 @@ export interface TestCloud {
   readonly refusalOf: <S extends ServiceName>(service: S, operation: Done<S>, input: object) => Promise<string>
   /** Launches, waits until nothing is pending, gives the ids. */
   readonly launch: (more?: Partial<Input<typeof ec2, "RunInstances">>) => Promise<readonly [string, ...string[]]>
+  /** Another account of the same cloud. */
+  readonly stranger: () => Promise<{ readonly account: string; readonly ec2: Sends<"ec2"> }>
   /** A name that nothing else here has. */
   readonly name: () => string
   close(): Promise<void>
@@ -101,11 +103,17 @@ export async function openTestCloud(): Promise<TestCloud> {
   const modules = sdks as unknown as Readonly<Record<ServiceName, Commands>>
   const served = new Set<string>()
   const refused = new Set<string>()
-  const send = async (service: ServiceName, operation: string, input: object): Promise<object> => {
+  const strangers: ec2.EC2Client[] = []
+  const send = async (
+    service: ServiceName,
+    operation: string,
+    input: object,
+    client: object = clients[service],
+  ): Promise<object> => {
     const Command = modules[service][`${operation}Command`]
     if (Command === undefined) throw new Error(`the SDK has no ${operation}`)
     try {
-      const { $metadata: _, ...answer } = (await (clients[service] as unknown as Sender).send(new Command(input))) as {
+      const { $metadata: _, ...answer } = (await (client as Sender).send(new Command(input))) as {
         readonly $metadata: unknown
       }
       served.add(`${service}:${operation}`)
@@ -151,14 +159,34 @@ export async function openTestCloud(): Promise<TestCloud> {
       const [first = "", ...others] = Instances.map((instance) => instance.InstanceId ?? "")
       return [first, ...others]
     },
+    async stranger() {
+      const made = await fetch(`${daemon.endpoint}/_fractus/accounts`, {
+        method: "POST",
+        headers: { "x-fractus-token": daemon.credentials.controlToken },
+        body: JSON.stringify({ name: "stranger" }),
+      })
+      const { account, ...credentials } = (await made.json()) as StrangerKeys
+      const client = new ec2.EC2Client({ ...configuration, credentials })
+      strangers.push(client)
+      return {
+        account,
+        ec2: async (operation, input) => (await send("ec2", operation, input as object, client)) as never,
+      }
+    },
     name: () => `name-${++names}`,
     async close() {
-      for (const client of Object.values(clients)) client.destroy()
+      for (const client of [...Object.values(clients), ...strangers]) client.destroy()
       await daemon.stop()
     },
   }
   const { Images: [image] = [] } = await cloud.ec2("DescribeImages", { Owners: ["amazon"] })
   return Object.assign(cloud, { image: image?.ImageId ?? "" })
+}
+
+interface StrangerKeys {
+  readonly account: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
 }
 
 interface Refusal {

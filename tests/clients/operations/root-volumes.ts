@@ -26,7 +26,7 @@ export const rootVolumes = {
     const refused = (more: object) => refusal(operation, { InstanceId, ...more })
     assert.equal(await refused({ DryRun: true }), "412 DryRunOperation")
     assert.equal(await refused({ VolumeId: "vol-00000000" }), "400 UnsupportedOperation")
-    assert.equal(await refused({ SnapshotId: "snap-00000000" }), "400 InvalidParameterValue")
+    assert.equal(await refused({ SnapshotId: "snap-00000000" }), "400 InvalidSnapshot.NotFound")
     assert.equal(await refused({ ImageId: "ami-00000000" }), "400 InvalidAMIID.NotFound")
     const both = { SnapshotId: "snap-00000000", ImageId: cloud.image }
     assert.equal(await refused(both), "400 InvalidParameterCombination")
@@ -54,6 +54,14 @@ export const rootVolumes = {
     await ec2(operation, { InstanceId, ImageId: cloud.image, DeleteReplacedRootVolume: true })
     await daemon.settled()
     assert.equal(await refusal("DescribeVolumes", { VolumeIds: [after.root] }), "400 InvalidVolume.NotFound")
+    // Again, of a snapshot of the volume that it has.
+    const { root: VolumeId } = await shown(cloud, InstanceId)
+    const { SnapshotId } = await ec2("CreateSnapshot", { VolumeId })
+    await daemon.settled()
+    await ec2(operation, { InstanceId, SnapshotId })
+    await daemon.settled()
+    const { root } = await shown(cloud, InstanceId)
+    assert.equal((await ec2("DescribeVolumes", { VolumeIds: [root] })).Volumes?.[0]?.SnapshotId, SnapshotId)
     await ec2("StopInstances", { InstanceIds: [InstanceId] })
     await daemon.settled()
     assert.equal(await refused({}), "400 IncorrectInstanceState")

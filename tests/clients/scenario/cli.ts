@@ -37,12 +37,13 @@ function clientOf(name: string, runs: Runs, words: readonly string[]): Client {
   }
 }
 
-interface Runs {
+export interface Runs {
   run(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }>
   close(): Promise<void>
 }
 
-function startRuns(program: string, version: string, env: Readonly<Record<string, string>>): Runs {
+/** A release that is a module of a Python here is forked from one process, since loading it is most of a call's CPU. */
+export function startRuns(program: string, version: string, env: Readonly<Record<string, string>>): Runs {
   const python = interpreterOf(version)
   return python === undefined ? plainRuns(program, env) : forkedRuns(python, env)
 }

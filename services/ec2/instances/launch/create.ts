@@ -22,7 +22,7 @@ import { subnetScope } from "../../vpcs/subnet-scope.ts"
 import { assignGuest } from "../assignment.ts"
 import { instanceKind, type InstanceRecord, type Placement } from "../record.ts"
 import type { Machine } from "./place.ts"
-import type { Device } from "./run.ts"
+import type { Device } from "./volumes.ts"
 import type { LaunchWish } from "./wish.ts"
 
 export const guestNumberScope = "guest-number"
@@ -135,7 +135,7 @@ function createVolume(call: Call, launch: Launch, instance: string, device: Devi
       deleteOnTermination: device.deleteOnTermination,
     },
     tags: wish.tags.volume,
-    ...(device.root ? { snapshot: image.record.rootSnapshot } : {}),
+    ...(device.snapshot === undefined ? {} : { snapshot: device.snapshot }),
     ...(device.iops === undefined ? {} : { iops: device.iops }),
     ...(device.throughputMiBps === undefined ? {} : { throughputMiBps: device.throughputMiBps }),
   })
@@ -143,11 +143,15 @@ function createVolume(call: Call, launch: Launch, instance: string, device: Devi
     kind: "volume",
     id: volume.id,
     sizeBytes: device.sizeGiB * 2 ** 30,
-    ...(device.root ? { image: image.record.standsFor?.id ?? image.id } : {}),
+    ...(device.copied ? { snapshot: device.snapshot } : {}),
+    ...(device.root && !device.copied ? { image: bootsAs(image) } : {}),
     ...(device.kmsKey && { key: device.kmsKey.id }),
   })
   return volume
 }
+
+/** Id of the image on the host that its guests boot as. */
+const bootsAs = ({ id, record }: Resource<ImageRecord>) => record.boots ?? record.standsFor?.id ?? id
 
 function instanceRecord(
   call: Call,
@@ -163,7 +167,7 @@ function instanceRecord(
     reservation: launch.reservation,
     launchIndex: launch.launchIndex,
     image: image.id,
-    ...(image.record.standsFor && { launchedImage: image.record.standsFor.id }),
+    ...(bootsAs(image) === image.id ? {} : { launchedImage: bootsAs(image) }),
     type: machine.name,
     architecture: machine.architecture,
     ...(image.record.platform === undefined ? {} : { platform: image.record.platform }),

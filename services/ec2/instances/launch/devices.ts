@@ -9,6 +9,7 @@ export interface DeviceWish extends EncryptionWish {
   readonly device: string
   /** Leaves out what the image maps to this name. */
   readonly none: boolean
+  readonly snapshot?: string
   readonly sizeGiB?: number
   readonly type?: string
   readonly iops?: number
@@ -75,6 +76,7 @@ function readDevice(mapping: Mapping): DeviceWish | undefined {
   return {
     device,
     none: false,
+    ...(ebs.SnapshotId === undefined || ebs.SnapshotId === "" ? {} : { snapshot: ebs.SnapshotId }),
     ...(ebs.VolumeSize === undefined ? {} : { sizeGiB: ebs.VolumeSize }),
     ...(ebs.VolumeType === undefined ? {} : { type: ebs.VolumeType }),
     ...(ebs.Iops === undefined ? {} : { iops: ebs.Iops }),

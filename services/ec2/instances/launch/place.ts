@@ -1,8 +1,10 @@
 /** Where a launch goes: image, type, subnet, groups, key. Everything the store has to say, before anything is made. */
 import type { Call } from "#cloud/call.ts"
-import { fromStored, isId, notFound, type Resource } from "#cloud/resources/kind.ts"
+import { isId, notFound, type Resource } from "#cloud/resources/kind.ts"
 import { raise } from "../../errors.ts"
-import { visibleImages } from "../../images/handlers.ts"
+import { readSettings } from "../../account/settings.ts"
+import { allowedImagesOf, mayUse } from "../../images/allowed.ts"
+import { findImages } from "../../images/find.ts"
 import { byParameter, resolveImage } from "../../images/public-parameters.ts"
 import { type ImageRecord, imageKind } from "../../images/record.ts"
 import { standInFor } from "../../images/stand-ins.ts"
@@ -29,10 +31,8 @@ export interface Machine {
  */
 export async function findImage(call: Call, wanted: string, type: string): Promise<Resource<ImageRecord>> {
   const id = wanted.startsWith(byParameter) ? await resolved(call, wanted.slice(byParameter.length)) : wanted
-  const { accounts, regions } = visibleImages(call)
-  const stored = (await call.store.getMany([id])).get(id)
-  if (stored?.kind === imageKind.name && accounts.includes(stored.account) && regions.includes(stored.region)) {
-    const image = fromStored<ImageRecord>(stored)
+  const image = (await findImages(call, [id])).get(id)
+  if (image !== undefined && mayUse(call, allowedImagesOf(await readSettings(call)), image)) {
     if (image.record.state !== "available") throw raise("InvalidAMIID.Unavailable", { id, state: image.record.state })
     return image
   }

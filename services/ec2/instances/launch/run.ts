@@ -11,7 +11,6 @@ import { createUsher, type Seat, type Sitter } from "../../capacity-reservations
 import { mayRunAnywhere, noSeat, requireTarget } from "../../capacity-reservations/wish.ts"
 import { createPlacer, type Guest, noRoomOnHost, requireHost } from "../../dedicated-hosts/room.ts"
 import type { HostWish } from "../../dedicated-hosts/wish.ts"
-import { volumeKey } from "../../ebs-encryption/launch.ts"
 import { raise } from "../../errors.ts"
 import type { Handler, Output } from "../../handler.ts"
 import { findLaunchTemplate, templateTags, withTemplate } from "../../launch-templates/launch.ts"
@@ -31,7 +30,7 @@ import { freeAddresses, requireUsable } from "../../vpcs/free-addresses.ts"
 import { roomFor } from "./capacity.ts"
 import { createInstance, guestNumberScope } from "./create.ts"
 import { findGroups, findImage, findMachine, findPublicKey, findSubnet } from "./place.ts"
-import { type DeviceWish, volumeSettings } from "./devices.ts"
+import { allDevices } from "./volumes.ts"
 import { type LaunchWish, readLaunch } from "./wish.ts"
 
 export const runInstances: Handler<"RunInstances"> = async (input, call) => {
@@ -41,9 +40,11 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   if (earlier !== undefined) return answerEarlier(call, earlier)
 
   const template = await findLaunchTemplate(call, input.LaunchTemplate)
-  const read = readLaunch(template === undefined ? input : withTemplate(input, template.record.data), settings)
+  const asked = template === undefined ? input : withTemplate(input, template.record.data)
+  const first = readLaunch(asked, settings)
+  const image = await findImage(call, first.image, first.type)
+  const read = image.record.imdsSupport === undefined ? first : readLaunch(asked, withTokens(settings))
   const wish = template === undefined ? read : withTags(read, templateTags(template))
-  const image = await findImage(call, wish.image, wish.type)
   const machine = findMachine(call, wish.type, image, wish.cpu)
   requireTypeSupport(wish.type, wish.attributes)
   const group = wish.group === undefined ? undefined : await requirePlacementGroup(call, wish.group)
@@ -52,7 +53,7 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
   const vpc = await call.require(vpcKind, subnet.record.vpc)
   const publicKey = await findPublicKey(call, wish.keyName)
   call.authorize("ec2:RunInstances", subnet, ...groups)
-  const devices = allDevices(call, wish, image.record, settings)
+  const devices = await allDevices(call, wish, image.record, settings)
   if (wish.hibernation) {
     requireHibernatingType(wish.type, image.record.platform)
     for (const device of devices)
@@ -95,8 +96,8 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
       placement: places?.[launchIndex],
     }),
   )
-  const first = instances[0]
-  if (first !== undefined) rememberToken(call, token, parameters, first.instance.id)
+  const [launched] = instances
+  if (launched !== undefined) rememberToken(call, token, parameters, launched.instance.id)
   call.draft.expect(subnet)
   call.draft.expect(vpc)
   for (const group of groups) call.draft.expect(group)
@@ -107,6 +108,12 @@ export const runInstances: Handler<"RunInstances"> = async (input, call) => {
     interfaces,
   )[0] as Output<"RunInstances">
 }
+
+/** Defaults of an image with IMDSv2 alone; what the account has set for itself goes before them. */
+const withTokens = (settings: SettingsRecord): SettingsRecord => ({
+  ...settings,
+  metadata: { tokens: "required", hopLimit: 2, ...settings.metadata },
+})
 
 /** Its instances have these tags besides. */
 function withTags(wish: LaunchWish, added: readonly Tag[]): LaunchWish {
@@ -156,47 +163,6 @@ async function answerEarlier(call: Call, firstInstance: string): Promise<Output<
   )
   return toReservations(instances, interfaces)[0] as Output<"RunInstances">
 }
-
-function allDevices(
-  call: Call,
-  wish: LaunchWish,
-  image: { readonly rootDeviceName: string; readonly rootSizeGiB: number; readonly rootSnapshot: string },
-  settings: SettingsRecord,
-) {
-  const rootWish = wish.devices.find((device) => device.device === image.rootDeviceName)
-  if (rootWish?.none === true)
-    throw raise("InvalidBlockDeviceMapping", { detail: "The root device cannot be left out" })
-  const root = volumeSettings(rootWish ?? { device: image.rootDeviceName, none: false }, {
-    type: "gp3",
-    sizeGiB: image.rootSizeGiB,
-  })
-  if (root.sizeGiB < image.rootSizeGiB)
-    throw raise("InvalidBlockDeviceMapping", {
-      detail: `Volume of size ${root.sizeGiB}GB is smaller than snapshot '${image.rootSnapshot}', expect size>= ${image.rootSizeGiB}GB`,
-    })
-  const others = wish.devices.filter((device) => device !== rootWish && !device.none)
-  const key = (of: DeviceWish | undefined) => {
-    const kmsKey = volumeKey(call, of ?? {}, settings)
-    return kmsKey === undefined ? {} : { kmsKey }
-  }
-  return [
-    {
-      device: image.rootDeviceName,
-      root: true,
-      deleteOnTermination: rootWish?.deleteOnTermination ?? true,
-      ...root,
-      ...key(rootWish),
-    },
-    ...others.map((device) => ({
-      device: device.device,
-      root: false,
-      deleteOnTermination: device.deleteOnTermination ?? true,
-      ...volumeSettings(device, { type: "gp2" }),
-      ...key(device),
-    })),
-  ]
-}
-export type Device = ReturnType<typeof allDevices>[number]
 
 const lastPort = 4_194_303
 /** On a host every guest has a user of its own, out of its home's ten thousand. */

@@ -56,6 +56,8 @@ async function on(scene: StartScene): Promise<Outcome> {
     // An "off" between the two starts was never carried out: this is still the run before it.
     return (await end(scene, wish.force)) ?? { kind: "again", delayMs: 0 }
   }
+  // Before its next start it gives back what that start does not take: a disk that was replaced.
+  if (earlier && !isAlive(machine) && givesUp(scene)) await release(scene)
   if (machine.phase === "exited" && current?.starts === wish.starts) {
     await release(scene)
     const why = crashed(scene) ? whyDown(scene) : undefined
@@ -75,6 +77,9 @@ async function on(scene: StartScene): Promise<Outcome> {
   if (outcome.kind === "settled") report(onStatus(scene))
   return outcome
 }
+
+const givesUp = ({ record, wish }: StartScene): boolean =>
+  record?.volumes.some((volume) => !wish.disks.some((disk) => disk.volume === volume)) === true
 
 /** What ended was a clone that was nobody yet: its disks were new when it began, and are made so again. */
 async function forgetClone(scene: StartScene): Promise<Outcome> {

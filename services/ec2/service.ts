@@ -29,6 +29,7 @@ import { handlers as networkInterfaces } from "./network-interfaces/handlers.ts"
 import { handlers as placementGroups } from "./placement-groups/handlers.ts"
 import { handlers as prefixLists } from "./prefix-lists/handlers.ts"
 import { handlers as regions } from "./regions/handlers.ts"
+import { handlers as rootVolumes } from "./root-volumes/handlers.ts"
 import { handlers as securityGroups } from "./security-groups/handlers.ts"
 import { handlers as snapshots } from "./snapshots/handlers.ts"
 import { observeSnapshot } from "./snapshots/observe.ts"
@@ -62,6 +63,7 @@ export const handlers = {
   ...placementGroups,
   ...prefixLists,
   ...regions,
+  ...rootVolumes,
   ...securityGroups,
   ...snapshots,
   ...tags,

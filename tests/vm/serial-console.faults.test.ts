@@ -1,10 +1,12 @@
-/** What belongs to a running machine, felt by a real guest: its serial port by SSH, a diagnostic interrupt, the vCPUs that were chosen. */
+/** What belongs to a running machine, felt by a real guest: its serial port by SSH, a diagnostic interrupt, another root volume, the vCPUs that were chosen. */
 import assert from "node:assert/strict"
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import {
+  CreateReplaceRootVolumeTaskCommand,
+  DescribeReplaceRootVolumeTasksCommand,
   EnableSerialConsoleAccessCommand,
   GetConsoleOutputCommand,
   ModifyInstanceCpuOptionsCommand,
@@ -69,7 +71,7 @@ const userData = `#!/bin/sh
 setsid sh -c 'while :; do getty -n -l /bin/sh -L 115200 ttyS0 vt100; done' </dev/null >/dev/null 2>&1 &
 `
 
-test("a serial port by SSH, a diagnostic interrupt, and vCPUs", async (t) => {
+test("a serial port by SSH, a diagnostic interrupt, another root volume, and vCPUs", async (t) => {
   const cloud = await startCloud(t, 7310)
   const { client } = cloud
   const connect = new EC2InstanceConnectClient({
@@ -148,7 +150,24 @@ test("a serial port by SSH, a diagnostic interrupt, and vCPUs", async (t) => {
     async () => /nobody is at the port/.test(await output()) || undefined,
   )
 
-  assert.equal(await inGuest(cloud, address, "nproc"), "2")
+  assert.equal(await inGuest(cloud, address, "nproc; echo mine >old"), "2")
+  const rootOf = async () =>
+    (await cloud.instances()).find((each) => each.InstanceId === InstanceId)?.BlockDeviceMappings?.[0]?.Ebs?.VolumeId
+  const oldRoot = await rootOf()
+  const oldFile = join(cloud.home, "volumes", `${oldRoot}.qcow2`)
+  assert.ok(existsSync(oldFile))
+  const replace = new CreateReplaceRootVolumeTaskCommand({ InstanceId, DeleteReplacedRootVolume: true })
+  const { ReplaceRootVolumeTask: task } = await client.send(replace)
+  const ReplaceRootVolumeTaskIds = [task?.ReplaceRootVolumeTaskId ?? ""]
+  const stateOf = async () =>
+    (await client.send(new DescribeReplaceRootVolumeTasksCommand({ ReplaceRootVolumeTaskIds })))
+      .ReplaceRootVolumeTasks?.[0]?.TaskState
+  const replaced = async () => (await stateOf()) === "succeeded" || undefined
+  await until("the root volume to be replaced", 2 * longMs, replaced)
+  assert.notEqual(await rootOf(), oldRoot)
+  const fresh = () => inGuest(cloud, address, "ls old 2>&1 || true").catch(() => undefined)
+  assert.match(await until("ssh at the same address", 2 * longMs, fresh), /No such file/)
+  await until("the old volume to go", longMs, async () => !existsSync(oldFile) || undefined)
   await client.send(new StopInstancesCommand({ InstanceIds: [InstanceId], Force: true }))
   await untilState(cloud, InstanceId, "stopped")
   await client.send(new ModifyInstanceCpuOptionsCommand({ InstanceId, CoreCount: 1, ThreadsPerCore: 1 }))

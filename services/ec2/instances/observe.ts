@@ -12,6 +12,7 @@ import { withoutSeat } from "../capacity-reservations/seats.ts"
 import { leaveEventWindow } from "../event-windows/targets.ts"
 import { publicAddressesOf } from "../network-interfaces/addresses.ts"
 import { type NetworkInterfaceRecord, networkInterfaceKind } from "../network-interfaces/record.ts"
+import { endReplacement, observeReplacement } from "../root-volumes/observe.ts"
 import { volumeKind } from "../volumes/record.ts"
 import { toNumber } from "../vpcs/addresses.ts"
 import { assignGuest, ownInterfaces } from "./assignment.ts"
@@ -36,6 +37,7 @@ export async function observeGuest(call: Call, id: string, status: GuestStatus):
     return becomeStopped(call, instance, stoppedReason(record, status), status.hibernated)
   // An answer to an earlier start says nothing of this one.
   if (status.starts !== record.starts) return
+  if (await observeReplacement(call, instance, status)) return
   if (record.state === "pending" && status.trouble?.final === true) return failStart(call, instance, status.trouble)
   if (record.state === "pending" && status.phase === "on") return becomeRunning(call, instance, status)
   const ended = status.phase === "off"
@@ -89,7 +91,7 @@ async function becomeRunning(call: Call, instance: InstanceResource, status: Gue
 }
 
 /** The record without what only a running instance has; its seat in a reservation is free with the commit. */
-function afterRunning(call: Call, instance: InstanceResource) {
+async function afterRunning(call: Call, instance: InstanceResource) {
   const {
     publicAddress: _a,
     publicDnsName: _d,
@@ -97,7 +99,7 @@ function afterRunning(call: Call, instance: InstanceResource) {
     impaired: _i,
     checks: _c,
     ...found
-  } = withoutSeat(call, instance.record)
+  } = withoutSeat(call, await endReplacement(call, instance.record, false))
   return found
 }
 
@@ -110,7 +112,7 @@ async function becomeStopped(
 ): Promise<void> {
   const interfaces = await call.load(networkInterfaceKind, instance.record.networkInterfaces)
   const own = ownInterfaces(instance, interfaces).map((resource) => releaseAutoAddress(call, resource))
-  const found = afterRunning(call, instance)
+  const found = await afterRunning(call, instance)
   const { hibernate: _h, ...record } = found
   const kept = own[0]?.record.publicAddress?.address
   const stopped = call.draft.update(instanceKind, instance, {
@@ -179,7 +181,7 @@ async function failStart(call: Call, instance: InstanceResource, { code, message
 /** The guest is gone: its interfaces and volumes go or stay as their DeleteOnTermination says; the record is seen for an hour more. */
 async function finishTermination(call: Call, instance: InstanceResource): Promise<void> {
   const { draft } = call
-  const { hibernate: _h, ...record } = afterRunning(call, instance)
+  const { hibernate: _h, ...record } = await afterRunning(call, instance)
   const interfaces = await call.load(networkInterfaceKind, record.networkInterfaces)
   for (const resource of interfaces.values()) {
     const stays = resource.record.attachment?.deleteOnTermination === false

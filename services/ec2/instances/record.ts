@@ -5,6 +5,7 @@ import type { Seat } from "../capacity-reservations/seats.ts"
 import type { CapacityWish } from "../capacity-reservations/wish.ts"
 import { type CpuCredits, creditsOf } from "../credits/families.ts"
 import type { PrivateDnsName } from "../network-interfaces/names.ts"
+import type { RootReplacement } from "../root-volumes/record.ts"
 import type { Checks, Impairment } from "./checks.ts"
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopping" | "stopped"
@@ -93,6 +94,8 @@ export interface InstanceRecord extends Tagged {
   readonly capacity?: CapacityWish
   /** In the reservation that it runs in. */
   readonly seat?: Seat
+  /** While its root volume is being replaced. */
+  readonly rootReplacement?: RootReplacement
   readonly attributes: InstanceAttributes
 }
 

@@ -16,6 +16,7 @@ import { networkAclKind } from "../network-acls/record.ts"
 import { networkInterfaceKind } from "../network-interfaces/record.ts"
 import { placementGroupKind } from "../placement-groups/record.ts"
 import { prefixListKind } from "../prefix-lists/record.ts"
+import { replaceRootVolumeTaskKind } from "../root-volumes/record.ts"
 import { securityGroupKind } from "../security-groups/record.ts"
 import { snapshotKind } from "../snapshots/record.ts"
 import { volumeKind } from "../volumes/record.ts"
@@ -61,6 +62,7 @@ const kinds: ReadonlyMap<string, TaggableKind> = new Map(
     taggable(networkInterfaceKind),
     taggable(placementGroupKind),
     taggable(prefixListKind),
+    taggable(replaceRootVolumeTaskKind),
     taggable(routeTableKind),
     taggable(securityGroupKind),
     taggable(snapshotKind),

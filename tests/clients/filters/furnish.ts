@@ -94,6 +94,11 @@ export async function furnish({ ec2, daemon, image }: TestCloud): Promise<void> 
   await daemon.settled()
   await ec2("StopInstances", { InstanceIds: [second] })
   await daemon.settled()
+  await ec2("CreateReplaceRootVolumeTask", {
+    InstanceId: first,
+    TagSpecifications: [{ ResourceType: "replace-root-volume-task", Tags: tags }],
+  })
+  await daemon.settled()
   await makeImages(ec2, second)
   await daemon.settled()
   await reserve(ec2, first, second)

@@ -39,6 +39,7 @@ import { privateAddresses } from "./private-addresses.ts"
 import { launchTemplates } from "./launch-templates.ts"
 import { prefixLists } from "./prefix-lists.ts"
 import { resources } from "./resources.ts"
+import { rootVolumes } from "./root-volumes.ts"
 import { groups } from "./security-groups.ts"
 import { rules } from "./security-group-rules.ts"
 import { snapshots } from "./snapshots.ts"
@@ -80,6 +81,7 @@ const ec2Checks: Readonly<Record<Ec2Operation, Check>> = {
   ...prefixLists,
   ...privateAddresses,
   ...resources,
+  ...rootVolumes,
   ...rules,
   ...snapshots,
   ...vpcParts,

@@ -1,5 +1,4 @@
 /** The one listener for every service: limits, guards, local pages, request ids and an orderly end. */
-import { randomUUID } from "node:crypto"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Clock } from "#lib/clock.ts"
@@ -16,6 +15,7 @@ import { Ending } from "./ending.ts"
 import { answerAgain, mayAnswerAgain, readSmallBody } from "./short-way.ts"
 import { createGuard } from "./guard.ts"
 import { createLateBodies } from "./late-bodies.ts"
+import { createRequestIds } from "./request-ids.ts"
 import { createServices } from "./services.ts"
 
 /** Serves one request below /_fractus/. Host and Origin are checked; nothing else is. */
@@ -63,6 +63,8 @@ export interface WireServer {
 // An import of node:http loads fetch and WebSocket with it, as they are among its exports: 5 MB, and time of every start.
 const { createServer } = process.getBuiltinModule("node:http")
 
+const newRequestId = createRequestIds()
+
 /** After the deadline of a drain, how long aborted calls have to send their refusals. */
 const lastWordsMs = 200
 const about =
@@ -85,7 +87,7 @@ export function createWireServer(options: WireServerOptions): WireServer {
     if (open === 0) settled?.()
   }
   const serve = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const requestId = randomUUID()
+    const requestId = newRequestId()
     const signed = signedRequest(request)
     const refused = guard(signed.headers, request.socket)
     if (refused !== undefined) {
@@ -232,7 +234,7 @@ function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
   let status = "400 Bad Request"
   if (error.code === "HPE_HEADER_OVERFLOW") status = "431 Request Header Fields Too Large"
   if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") status = "408 Request Timeout"
-  const head = `HTTP/1.1 ${status}\r\nx-amzn-RequestId: ${randomUUID()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
+  const head = `HTTP/1.1 ${status}\r\nx-amzn-RequestId: ${newRequestId()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
   socket.end(head, () => socket.destroy())
 }
 

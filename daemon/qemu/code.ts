@@ -8,6 +8,9 @@ import { fileURLToPath } from "node:url"
  */
 export const youngObjects = ["--max-semi-space-size=4", "--no-parallel-scavenge"]
 
+/** In the environment of every child: the C library would keep a heap for each of Node's helping threads, and in each what was freed. */
+export const fewHeaps = { MALLOC_ARENA_MAX: "2" }
+
 /** The folder that all our code is in. */
 export const tree = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { Log } from "#host/types.ts"
 import type { Config } from "../config.ts"
-import { codeAt, isInside, tree, youngObjects } from "./code.ts"
+import { codeAt, fewHeaps, isInside, tree, youngObjects } from "./code.ts"
 import { relaySocket } from "./name-relay.ts"
 import type { Stack } from "./stack.ts"
 
@@ -46,7 +46,7 @@ export async function startGuestServices(
       { from: compiled, to: join(stack.runDirectory, "compiled"), readOnly: false },
       ...(place === tree ? [] : [{ from: tree, to: place, readOnly: true }]),
     ],
-    env: { NODE_COMPILE_CACHE: join(stack.runDirectory, "compiled") },
+    env: { ...fewHeaps, NODE_COMPILE_CACHE: join(stack.runDirectory, "compiled") },
     log,
     runDirectory: join(stack.runDirectory, "processes"),
     existing: "keep",

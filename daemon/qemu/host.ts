@@ -16,7 +16,7 @@ import type { HostOptions, ImageSource, PoolTarget } from "#host/types.ts"
 import { type BuiltImage, readImage } from "#images/image-folder.ts"
 import { findInstanceType } from "#services/ec2/instance-types/data.ts"
 import { type Config, homeFiles } from "../config.ts"
-import { codeAt, isInside, tree, youngObjects } from "./code.ts"
+import { codeAt, fewHeaps, isInside, tree, youngObjects } from "./code.ts"
 import { startGuestServices } from "./guest-services.ts"
 import { startNameRelay } from "./name-relay.ts"
 import { ensureCredentials, type Failure, StartError, startTimeOf, writeWhole } from "../home-records.ts"
@@ -200,7 +200,7 @@ async function startApi(config: Config, stack: Stack, user: User, socket: string
       { from: config.home, to: home, readOnly: true },
       { from: join(config.home, "store"), to: join(home, "store"), readOnly: false },
     ],
-    env: { NODE_COMPILE_CACHE: join(home, "store", "compiled") },
+    env: { ...fewHeaps, NODE_COMPILE_CACHE: join(home, "store", "compiled") },
     log,
     runDirectory: join(stack.runDirectory, "processes"),
     existing: "replace",

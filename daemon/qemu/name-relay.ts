@@ -10,7 +10,7 @@ import { systemTimer } from "#host/reconcile/deadline.ts"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { Log } from "#host/types.ts"
 import type { Config } from "../config.ts"
-import { codeAt, isInside, tree, youngObjects } from "./code.ts"
+import { codeAt, fewHeaps, isInside, tree, youngObjects } from "./code.ts"
 import type { Stack } from "./stack.ts"
 
 export interface NameRelay {
@@ -115,7 +115,7 @@ async function startRelay(stack: Stack, config: Config, log: Log): Promise<Super
     uid: nameRelay,
     gid: nameRelay,
     bindMounts: place === tree ? [] : [{ from: tree, to: place, readOnly: true }],
-    env: { NODE_COMPILE_CACHE: compiled },
+    env: { ...fewHeaps, NODE_COMPILE_CACHE: compiled },
     log,
     runDirectory: processes(stack),
     existing: "keep",

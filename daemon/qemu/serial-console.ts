@@ -13,7 +13,7 @@ import type { Log } from "#host/types.ts"
 import { newKey, toPem } from "#services/ec2/key-pairs/generate.ts"
 import { publicBlob } from "#services/ec2/key-pairs/ssh-wire.ts"
 import type { Config } from "../config.ts"
-import { codeAt, isInside, tree, youngObjects } from "./code.ts"
+import { codeAt, fewHeaps, isInside, tree, youngObjects } from "./code.ts"
 import type { Stack } from "./stack.ts"
 
 export interface SerialConsole {
@@ -154,7 +154,7 @@ function startProcess(
     uid: own.uid,
     gid: own.uid,
     bindMounts: place === tree ? [] : [{ from: tree, to: place, readOnly: true }],
-    env: { NODE_COMPILE_CACHE: join(own.run, "compiled") },
+    env: { ...fewHeaps, NODE_COMPILE_CACHE: join(own.run, "compiled") },
     log,
     runDirectory: join(stack.runDirectory, "processes"),
     existing: "replace",

@@ -31,6 +31,9 @@ async function newGroup(): Promise<string> {
 /** What tells a row from all others: the first of these that it has. */
 const identities: readonly (readonly string[])[] = [
   ["ReplaceRootVolumeTaskId"],
+  ["DhcpOptionsId"],
+  ["NetworkAclId"],
+  ["SnapshotId", "StartTime"],
   ["InstanceId"],
   ["VolumeId"],
   ["NetworkInterfaceId"],
@@ -67,10 +70,13 @@ interface Page {
 }
 
 /** What an operation has to be told besides. */
-const also: Readonly<Record<string, Members>> = { DescribeLaunchTemplateVersions: { LaunchTemplateName: "filters" } }
+const also: Readonly<Record<string, () => Members | Promise<Members>>> = {
+  DescribeLaunchTemplateVersions: () => ({ LaunchTemplateName: "filters" }),
+  DescribeStaleSecurityGroups: async () => ({ VpcId: (await cloud.ec2("DescribeVpcs", {})).Vpcs?.[0]?.VpcId }),
+}
 
 async function page(operation: string, input: Members): Promise<Page> {
-  const answer: Members = await cloud.ec2(operation as Ec2Operation, { ...also[operation], ...input })
+  const answer: Members = await cloud.ec2(operation as Ec2Operation, { ...(await also[operation]?.()), ...input })
   const list = Object.values(answer).find((member) => Array.isArray(member)) as readonly Members[] | undefined
   const rows = (list ?? []).flatMap((row) =>
     Array.isArray(row["Instances"]) ? (row["Instances"] as Members[]) : [row],

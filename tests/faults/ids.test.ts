@@ -66,6 +66,7 @@ interface Scene {
   readonly instance: string
   readonly group: string
   readonly allocation: string
+  readonly networkInterface: string
 }
 type Others = Readonly<Record<string, string>>
 
@@ -73,7 +74,7 @@ const launch = { ImageId: microImage.id, InstanceType: "t3.micro", MinCount: "1"
 const rule = { IpProtocol: "tcp", FromPort: "1", ToPort: "1", CidrIp: "192.0.2.0/24" }
 
 /** What else an operation needs before it looks at the id: by operation, or by operation and parameter. */
-function othersFor({ instance, group, allocation }: Scene): Readonly<Record<string, Others>> {
+function othersFor({ instance, group, allocation, networkInterface }: Scene): Readonly<Record<string, Others>> {
   return {
     RunInstances: launch,
     AssociateAddress: { AllocationId: allocation },
@@ -81,6 +82,8 @@ function othersFor({ instance, group, allocation }: Scene): Readonly<Record<stri
     RevokeSecurityGroupIngress: rule,
     "RevokeSecurityGroupIngress SecurityGroupRuleId.1": { GroupId: group },
     "RevokeSecurityGroupEgress SecurityGroupRuleId.1": { GroupId: group },
+    AssociateDhcpOptions: { DhcpOptionsId: "default" },
+    CreateSubnetCidrReservation: { Cidr: "172.31.0.16/28", ReservationType: "explicit" },
     CreateSecurityGroup: { GroupName: "of-no-vpc", GroupDescription: "x" },
     DescribeVpcAttribute: { Attribute: "enableDnsSupport" },
     DescribeInstanceAttribute: { Attribute: "userData" },
@@ -92,6 +95,17 @@ function othersFor({ instance, group, allocation }: Scene): Readonly<Record<stri
     ModifyInstanceCapacityReservationAttributes: {
       "CapacityReservationSpecification.CapacityReservationPreference": "none",
     },
+    CreateImage: { Name: "of nothing" },
+    "CreateReplaceRootVolumeTask ImageId": { InstanceId: instance },
+    DescribeImageAttribute: { Attribute: "description" },
+    EnableImageDeprecation: { DeprecateAt: "2040-01-01T00:00:00Z" },
+    ModifyImageAttribute: { "Description.Value": "x" },
+    ModifyInstanceCpuOptions: { CoreCount: "1", ThreadsPerCore: "1" },
+    "ModifyNetworkInterfaceAttribute SecurityGroupId.1": { NetworkInterfaceId: networkInterface },
+    ModifyPrivateDnsNameOptions: { PrivateDnsHostnameType: "ip-name" },
+    ModifySubnetAttribute: { "MapPublicIpOnLaunch.Value": "true" },
+    ModifyVpcAttribute: { "EnableDnsSupport.Value": "true" },
+    ResetImageAttribute: { Attribute: "launchPermission" },
     ModifyInstanceMaintenanceOptions: { AutoRecovery: "disabled" },
     ModifyInstancePlacement: { Affinity: "default" },
     ResetInstanceAttribute: { Attribute: "sourceDestCheck" },
@@ -116,8 +130,14 @@ test("ids that are none and ids of nothing are refused by name, everywhere, and 
   const [instance] = findAll(await client.ok("RunInstances", launch), "instanceId")
   const [group] = findAll(await client.ok("DescribeSecurityGroups"), "groupId")
   const [allocation] = findAll(await client.ok("AllocateAddress"), "allocationId")
-  assert.ok(instance !== undefined && group !== undefined && allocation !== undefined)
-  const others = othersFor({ instance: instance.text, group: group.text, allocation: allocation.text })
+  const [networkInterface] = findAll(await client.ok("DescribeNetworkInterfaces"), "networkInterfaceId")
+  assert.ok(instance && group && allocation && networkInterface)
+  const others = othersFor({
+    instance: instance.text,
+    group: group.text,
+    allocation: allocation.text,
+    networkInterface: networkInterface.text,
+  })
   await daemon.settled()
   const everything = async () => {
     const answers = [await client.ok("DescribeInstances"), await client.ok("DescribeSecurityGroups")]

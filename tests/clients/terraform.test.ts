@@ -7,6 +7,7 @@ import { after, before, test } from "node:test"
 import * as sdk from "@aws-sdk/client-ec2"
 import { openTestCloud, type TestCloud } from "./operations/cloud.ts"
 import { elasticIp } from "./terraform/elastic-ip.ts"
+import { imageCopy, imageOfInstance, snapshot } from "./terraform/images.ts"
 import { instance, instanceOfTemplate } from "./terraform/instance.ts"
 import { keyPair } from "./terraform/key-pair.ts"
 import { launchTemplate } from "./terraform/launch-template.ts"
@@ -36,6 +37,9 @@ const resources = [
   object,
   elasticIp,
   instance,
+  imageOfInstance,
+  imageCopy,
+  snapshot,
 ]
 for (const each of resources)
   test(`${each.resource}: create, refresh without difference, update, destroy`, () => replay(cloud, each))

@@ -85,7 +85,7 @@ export const imageCopy: Replay = {
 export const snapshot: Replay = {
   resource: "aws_ebs_snapshot",
   async create({ ec2, launch }) {
-    const [InstanceId = ""] = await launch()
+    const [InstanceId] = await launch()
     const Filters = [{ Name: "attachment.instance-id", Values: [InstanceId] }]
     const { Volumes: [volume] = [] } = await ec2("DescribeVolumes", { Filters })
     const TagSpecifications = [tagged("snapshot", { step: "first" })]

@@ -18,7 +18,18 @@ export type UpReport = {
   next: string[]
 }
 
-/** The report, with three commands that launch an instance of the first image. `coming` is built in the background. */
+const familyOf = (name: string): string => name.replace(/-\d.*$/, "")
+
+/** The newest version of the kind that comes first: a home that is older lists what its images were before, too. */
+export function newestOfFirst<T extends { readonly name: string }>(images: readonly T[]): T | undefined {
+  const family = familyOf(images[0]?.name ?? "")
+  return images
+    .filter(({ name }) => familyOf(name) === family)
+    .toSorted((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }))
+    .at(-1)
+}
+
+/** The report, with three commands that launch an instance of the first kind of image. `coming` is built in the background. */
 export const upReport = (
   status: Status,
   config: Config,
@@ -27,7 +38,7 @@ export const upReport = (
   coming: readonly { id: string; name: string }[] = [],
 ): UpReport => {
   const home = homeWords(config.home)
-  const image = status.images.find((candidate) => candidate.state === "available")
+  const image = newestOfFirst(status.images.filter(({ state }) => state === "available"))
   const later = coming.filter(({ id }) => !status.images.some((listed) => listed.id === id))
   return {
     endpoint: secureEndpoint(status.endpoint, config),

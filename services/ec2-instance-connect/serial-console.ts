@@ -27,8 +27,10 @@ export async function sendSerialConsoleSshPublicKey(input: Given, call: Call) {
   if (findInstanceType(record.type)?.Hypervisor === "xen")
     throw raise("EC2InstanceTypeInvalidException", { type: record.type })
   if (record.state !== "running") throw raise("EC2InstanceStateInvalidException", { id })
-  // Of simulated instances nobody has a port.
-  const answer = (await call.cloud.hosts.serialKey?.(localHost, id, `${type} ${body}`)) ?? "accepted"
+  // A key that opens nothing is not taken: simulated instances have no port.
+  const answer = await call.cloud.hosts.serialKey?.(localHost, id, `${type} ${body}`)
+  if (answer === undefined)
+    throw raise("UnsupportedOperation", { operation: "SendSerialConsoleSSHPublicKey of a simulated instance" })
   if (answer === "taken") throw raise("SerialConsoleSessionLimitExceededException")
   if (answer === "unavailable") throw raise("SerialConsoleSessionUnavailableException")
   return { RequestId: call.info.requestId, Success: true }

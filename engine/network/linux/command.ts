@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process"
 import { performance } from "node:perf_hooks"
 import { shortened, timed } from "#lib/trace.ts"
+import { openShells, type Shells } from "./shells.ts"
 
 /** Most that a command of ours may print; beyond it something is wrong and the command is ended. */
 const outputLimitBytes = 16 * 1024 * 1024
@@ -12,7 +12,7 @@ export interface CommandOptions {
 }
 
 /**
- * Run a program without a shell and give what it printed. Throws an Error with the command line, its exit and the end of
+ * Run a program and give what it printed. Throws an Error with the command line, its exit and the end of
  * its stderr when it fails, prints too much or passes its deadline (then it is killed).
  */
 export function run(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
@@ -22,40 +22,20 @@ export function run(argv: readonly string[], options: CommandOptions = {}): Prom
   return timed("command", words, () => execute(argv, options))
 }
 
-function execute(argv: readonly string[], options: CommandOptions): Promise<string> {
-  const [program = "", ...args] = argv
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
+async function execute(argv: readonly string[], { input = "", deadlineMs = 10_000 }: CommandOptions): Promise<string> {
   const started = performance.now()
-  const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { PATH: path(), LC_ALL: "C" } })
-  let stdout = ""
-  let stderr = ""
-  let why: string | undefined
-  const end = (reason: string) => {
-    why ??= reason
-    child.kill("SIGKILL")
-  }
-  const timer = setTimeout(() => end("passed its deadline"), options.deadlineMs ?? 10_000)
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    stdout += chunk
-    if (stdout.length > outputLimitBytes) end("printed too much")
-  })
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-    stderr = (stderr + chunk).slice(-4000)
-  })
-  child.on("error", (error) => {
-    clearTimeout(timer)
-    reject(new Error(`${argv.join(" ")}: ${error.message}`, { cause: error }))
-  })
-  child.on("close", (code, signal) => {
-    clearTimeout(timer)
-    if (code === 0 && why === undefined) return resolve(stdout)
-    const took = Math.round(performance.now() - started)
-    reject(new Error(`${argv.join(" ")}: ${why ?? `exit ${code ?? signal}`} after ${took} ms: ${stderr.trim()}`))
-  })
-  // The program may end before it has read everything: its exit says why, not EPIPE.
-  child.stdin.on("error", () => {})
-  child.stdin.end(options.input ?? "")
-  return promise
+  const failed = (why: string, said = "") =>
+    new Error(`${argv.join(" ")}: ${why} after ${Math.round(performance.now() - started)} ms: ${said.trim()}`)
+  const { code, stdout, stderr } = await shells()
+    .run(argv, input, deadlineMs, outputLimitBytes)
+    .catch((error: Error) => {
+      throw failed(error.message)
+    })
+  if (code !== 0) throw failed(`exit ${code}`, stderr)
+  return stdout
 }
+
+let opened: Shells | undefined
+const shells = () => (opened ??= openShells({ PATH: path(), LC_ALL: "C" }))
 
 export const path = () => `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/bin:/sbin:/bin`

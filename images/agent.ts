@@ -1,9 +1,10 @@
-/** Compiles the programs of `agent/`: the agent, which makes a clone of a warm template the machine that it is to be, and `temporary-keys`. */
+/** Compiles the programs of `agent/`: the agent, which makes a clone of a warm template the machine that it is to be, `quick-answers` and `temporary-keys`. */
 import { mkdir } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { ImageError, run } from "./command.ts"
 
-const sourceOf = (name: string) => join(import.meta.dirname, "agent", `${name}.c`)
+const folder = join(import.meta.dirname, "agent")
+const sourceOf = (name: string) => join(folder, `${name}.c`)
 export const agentSource = sourceOf("agent")
 
 /**
@@ -13,7 +14,7 @@ export const agentSource = sourceOf("agent")
 export async function buildStatic(packages: string, source: string, target: string): Promise<void> {
   const compiler = join(packages, "usr/lib/x86_64-linux-gnu/tcc")
   const library = join(packages, "usr/lib/x86_64-linux-musl")
-  const headers = [join(packages, "usr/include/x86_64-linux-musl"), join(compiler, "include")]
+  const headers = [join(packages, "usr/include/x86_64-linux-musl"), join(compiler, "include"), folder]
   const [start, first, last, standard] = ["crt1.o", "crti.o", "crtn.o", "libc.a"].map((name) => join(library, name))
   const flags = ["-Wall", "-Werror", "-static", "-nostdinc", "-nostdlib", "-B", compiler, "-o", target]
   const parts = [start!, first!, source, standard!, join(compiler, "libtcc1.a"), last!]
@@ -26,6 +27,7 @@ export async function buildStatic(packages: string, source: string, target: stri
 }
 
 /** Into a folder of the image. */
-export async function buildPrograms(packages: string, folder: string): Promise<void> {
-  for (const name of ["agent", "temporary-keys"]) await buildStatic(packages, sourceOf(name), join(folder, name))
+export async function buildPrograms(packages: string, target: string): Promise<void> {
+  for (const name of ["agent", "quick-answers", "temporary-keys"])
+    await buildStatic(packages, sourceOf(name), join(target, name))
 }

@@ -2,17 +2,22 @@
 import { connect, type Socket } from "node:net"
 
 /**
- * A new attempt this often: a SYN that nobody heard is sent again after a second only. Each is given up soon: what waits in the tap
+ * A new attempt this often, unless another pause is asked for: a SYN that nobody heard is sent again after a second only. Each is given up soon: what waits in the tap
  * until the guest has a driver comes to it all at once, and sshd, which forks for each, is busy for long if many are still wanted.
  */
-const everyMs = 50
+export const usualMs = 50
 const attemptMs = 200
 
 /**
  * Resolves with the monotonic time at which the first byte of an SSH banner came from port 22 of `address`. Rejects after
- * `deadlineMs`, or with what `failed` rejects with.
+ * `deadlineMs`, or with what `failed` rejects with. A guest that answers as soon as it is reached bears an attempt every few milliseconds.
  */
-export function banner(address: string, deadlineMs: number, failed: Promise<never>): Promise<number> {
+export function banner(
+  address: string,
+  deadlineMs: number,
+  failed: Promise<never>,
+  everyMs = usualMs,
+): Promise<number> {
   const sockets = new Set<Socket>()
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   /** The one that was accepted; no other is tried beside it. */

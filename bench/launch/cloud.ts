@@ -26,6 +26,8 @@ export const launchMs = 60_000
 /** `small`: so that many fit a machine. */
 const types = { one: "t3.micro", small: "t3.nano" } as const
 const keyName = "bench"
+/** A clone of the pool answers in a few milliseconds from the moment on when its tap lets anything through. */
+const pooledMs = 10
 /** How much longer each of many may take. */
 const patienceMs = 8_000
 
@@ -120,7 +122,13 @@ export async function openCloud(
       environment: async () => (await fractus("env")).stdout,
       async launch() {
         const calledMs = Date.now()
-        const { answeredMs, contacts } = await launch(ec2, { image, instanceType, count: 1, key })
+        const { answeredMs, contacts } = await launch(ec2, {
+          image,
+          instanceType,
+          count: 1,
+          key,
+          ...(pool !== undefined && { everyMs: pooledMs }),
+        })
         const [first] = await contacts
         if (!first) throw new Error("nothing was launched")
         return { ...first, answeredMs, calledMs, why: await why(first.id) }
@@ -160,11 +168,13 @@ interface Wanted {
   readonly instanceType: InstanceType
   readonly count: number
   readonly key: string
+  /** Pause between attempts at its sshd. */
+  readonly everyMs?: number
 }
 type InstanceType = (typeof types)[keyof typeof types]
 
 /** `contacts`: not awaited yet. */
-async function launch(ec2: EC2Client, { image, instanceType, count, key }: Wanted) {
+async function launch(ec2: EC2Client, { image, instanceType, count, key, everyMs }: Wanted) {
   const some = { ImageId: image, InstanceType: instanceType, KeyName: keyName, MinCount: count, MaxCount: count }
   const started = performance.now()
   const { Instances = [] } = await ec2.send(new RunInstancesCommand(some))
@@ -175,7 +185,7 @@ async function launch(ec2: EC2Client, { image, instanceType, count, key }: Wante
   const contact = async (id: string) => {
     const address = found.find(({ InstanceId }) => InstanceId === id)?.PublicIpAddress
     if (address === undefined) throw new Error(`${id} has no public address`)
-    return { id, ...(await firstContact(address, key, started, launchMs + count * patienceMs)) }
+    return { id, ...(await firstContact(address, key, started, launchMs + count * patienceMs, undefined, everyMs)) }
   }
   return { answeredMs, contacts: Promise.all(ids.map(contact)) }
 }

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import { banner } from "./banner.ts"
+import { banner, usualMs } from "./banner.ts"
 
 const execute = promisify(execFile)
 
@@ -36,8 +36,9 @@ export async function firstContact(
   started: number,
   deadlineMs: number,
   failed: Promise<never> = new Promise(() => {}),
+  everyMs = usualMs,
 ): Promise<Contact> {
-  const bannerMs = (await banner(address, deadlineMs, failed)) - started
+  const bannerMs = (await banner(address, deadlineMs, failed, everyMs)) - started
   const words = ["-F", "none", ...options, "-i", key, `ec2-user@${address}`, "true"]
   await execute("ssh", words, { timeout: deadlineMs })
   return { bannerMs, commandMs: performance.now() - started }

@@ -67,8 +67,8 @@ export interface MachineSpec {
   readonly machineVersion?: string
   /** Given where the machine may be a clone of a warm template: it is one when there is a template that fits and its disk is new. */
   readonly identity?: Identity
-  /** It takes over a clone of the pool, whose tap is its only card's; NoneWaits, with nothing done, where none fits. */
-  readonly fromPool?: true
+  /** The member of the pool that it takes over, whose tap is its only card's; NoneWaits, with nothing done, where it does not fit or is gone. */
+  readonly fromPool?: string
   /** Memory of an earlier run (`hibernate`): it goes on where that stood. Never given to a second start: see `prepare`. */
   readonly resumeFrom?: MemoryImage
 }
@@ -102,9 +102,10 @@ export interface WarmTemplates {
 export interface WarmPool {
   /**
    * Starts one of the template that fits `like`, whose only disk is new and belongs to nobody else: it is the member's from now on. Its
-   * process runs as the first user of `uids` who is free. Resolves with its id when it waits; rejects, with no process left, when it cannot.
+   * process runs as the first user of `uids` who is free. `place` puts its tap where it shall stand and says where that is; it stays where it
+   * is without. Resolves with its id when it waits; rejects, with no process left, when it cannot.
    */
-  add(like: MachineSpec, uids: Uids): Promise<string>
+  add(like: MachineSpec, uids: Uids, place?: (tap: TapPlace) => Promise<TapPlace>): Promise<string>
   /** Those that wait now, or are being taken. */
   members(): readonly WarmMember[]
   /** Ends one that waits. Its disk's file stays. Idempotent. */
@@ -124,6 +125,14 @@ export interface WarmMember {
   /** Name of its template. */
   readonly template: string
   readonly pid: number
+  /** Of its only card. Its process has opened it: it may be moved, by whoever takes the member over or ends it then. */
+  readonly tap: TapPlace
+}
+
+/** A tap, and the network namespace it stands in. */
+export interface TapPlace {
+  readonly device: string
+  readonly namespace: string
 }
 
 /** A clone did not become what it was told to be. Its machine has exited, "nameless"; started again without an identity, it boots. */
@@ -144,7 +153,7 @@ export interface MachineState {
   readonly pid?: number
   readonly machineVersion?: string
   /** Where its card's tap stands, of one that was taken from the pool, while it is prepared. */
-  readonly tap?: { readonly device: string; readonly namespace: string }
+  readonly tap?: TapPlace
   /**
    * Why it exited or paused, where known. "nameless": a clone that ended before it was anybody. What it wrote is nobody's, and its disks
    * were new, so they should be made anew.

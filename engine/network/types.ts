@@ -113,6 +113,13 @@ export interface NetworkEngine {
    * becomes the port's.
    */
   bringPort(network: string, port: PortSpec, from?: TapPlace): Promise<void>
+  /**
+   * Put a tap that will be some port's into the network and give where it stands then: it is down there, and no packet passes. `bringPort`
+   * from there costs milliseconds, where a move between namespaces has all others of this host wait for some 20.
+   */
+  parkTap(network: string, from: TapPlace): Promise<TapPlace>
+  /** Remove a tap that was parked and is no port's. Idempotent. */
+  dropTap(parked: TapPlace): Promise<void>
   /** Let packets pass through the tap, which is moved into the network first where it was not brought. Idempotent. */
   plugPort(network: string, portId: string, from?: TapPlace): Promise<void>
   /**

@@ -1,5 +1,5 @@
 /** What one pass over a guest works on. */
-import type { Disk, MachineState, Nic } from "#engine/hypervisor/types.ts"
+import type { Disk, MachineState, Nic, WarmMember } from "#engine/hypervisor/types.ts"
 import type { GuestSpec, GuestStatus } from "../protocol/types.ts"
 import type { GuestRecord } from "./record.ts"
 import type { Pass } from "./world.ts"
@@ -17,10 +17,14 @@ export interface Memory {
   document?: string
   /** Why it boots now: a clone did not become what it was told to be. */
   refused?: string
-  /** No clone of the pool fitted: it is started another way. */
+  /** The clone of the pool that it is to take over. */
+  reserved?: WarmMember
+  /** It could not: it is started another way. */
   noneWaits?: true
   /** Its memory is being written. Resolves with why it was not. */
   saving?: Promise<string | undefined>
+  /** This process has looked at it. */
+  known?: true
   /** Nothing is held: ports, volumes and metadata were given back. */
   released?: boolean
 }

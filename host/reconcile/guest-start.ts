@@ -4,12 +4,11 @@ import { type Boot, type Disk, type Identity, type Nic, NoneWaits, NotPersonalis
 import { timed } from "#lib/trace.ts"
 import type { GuestSpec } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
-import { bootsFor, identityOf } from "./guest-identity.ts"
+import { cloneIdentity, giveUpReserved, nicOfPool, templateKind } from "./guest-clone.ts"
 import { networksReady, portsInForce, volumesReady } from "./guest-needs.ts"
 import { heldBy, isAlive, type StartScene as Scene } from "./guest-scene.ts"
 import type { GuestRecord } from "./record.ts"
 import { TroubleError, type Outcome, type Step } from "./steps.ts"
-import type { TemplateKind } from "./template-maker.ts"
 
 const alive = ({ machine }: Scene) => isAlive(machine)
 const uidOf = ({ wish, world }: Scene) => world.uidBase + wish.number
@@ -69,12 +68,12 @@ const nics: Step<Scene> = {
   holds: (scene) => alive(scene) || scene.nics !== undefined,
   make: async (scene) => {
     const { wish, memory, world } = scene
-    const bare = nicOfPool(scene)
+    const ofPool = await nicOfPool(scene)
     const of = JSON.stringify(wish.ports)
     const { made } = memory
     // Once: a start that failed may have failed for what is not there any more.
     delete memory.made
-    if (bare) scene.nics = [bare]
+    if (ofPool) scene.nics = [ofPool]
     else if (made?.of === of) scene.nics = made.nics
     else {
       const nics: Nic[] = []
@@ -86,15 +85,6 @@ const nics: Step<Scene> = {
       scene.nics = nics
     }
   },
-}
-
-/** A clone of the pool brings its tap: a guest that may take one over has none made. */
-function nicOfPool(scene: Scene): Nic | undefined {
-  const { wish, world, memory, record } = scene
-  const [first, ...others] = wish.ports
-  const may = record?.starts === -1 && memory.refused === undefined && memory.noneWaits !== true && !isCopy(scene)
-  if (!first || others.length > 0 || !may || !world.pool?.waits(templateKind(scene))) return undefined
-  return { id: first.port.id, mac: first.port.mac, mtu: world.pool.mtu, device: "none", namespace: "none" }
 }
 
 const prepared: Step<Scene> = {
@@ -124,17 +114,24 @@ const prepared: Step<Scene> = {
     }
     if (identity) {
       world.warmer?.want(spec, templateKind(scene))
-      world.pool?.used(templateKind(scene))
+      if (wish.ports[0]) world.pool?.used(templateKind(scene), wish.ports[0].network)
     }
     try {
-      const fromPool = spec.nics.some(({ device }) => device === "none")
-      if (fromPool && !identity) throw new NoneWaits("it finds out by itself")
-      const how = { ...(identity && { identity }), ...(resumeFrom && { resumeFrom }), ...(fromPool && { fromPool }) }
+      const fromPool = scene.memory.reserved?.id
+      if (fromPool !== undefined && !identity) throw new NoneWaits("it finds out by itself")
+      const how = {
+        ...(identity && { identity }),
+        ...(resumeFrom && { resumeFrom }),
+        ...(fromPool !== undefined && { fromPool }),
+      }
       scene.machine = await world.hypervisor.prepare({ ...spec, ...how })
+      if (fromPool !== undefined) world.pool?.taken(fromPool)
+      delete scene.memory.reserved
     } catch (error) {
       if (error instanceof UnusableMemory) return bootWithout(scene, error.message)
       if (!(error instanceof NoneWaits)) throw error
       scene.memory.noneWaits = true
+      await giveUpReserved(scene)
       return { kind: "again", delayMs: 0 }
     }
     delete scene.memory.pluggedPid
@@ -142,27 +139,10 @@ const prepared: Step<Scene> = {
   },
 }
 
-/** The kind of template that guests like this one are cloned from. */
-function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: Scene): TemplateKind {
-  const [root] = disks
-  const volume = root && world.entry(root.volume)?.wish
-  return { image, vcpus, memoryMiB, ...(volume?.kind === "volume" ? { sizeBytes: volume.sizeBytes } : {}) }
-}
-
-/** Its disk is of a snapshot, not of the image that it boots as. */
-const isCopy = ({ wish, world }: Scene) =>
-  wish.disks.some(({ volume, bootIndex }) => {
-    const spec = world.entry(volume)?.wish
-    return bootIndex !== undefined && spec?.kind === "volume" && spec.snapshot !== undefined
-  })
-
 /** For a guest that may be a clone. The trace says why one may not. */
 async function identityFor(scene: Scene, boot: Boot): Promise<Identity | undefined> {
-  const { wish, world, memory } = scene
-  if (!world.warmer) return undefined
-  const found = memory.refused ?? (isCopy(scene) ? "its disk is a copy of a snapshot" : identityOf(wish, world))
-  const whole = typeof found !== "string" && boot.kind === "firmware"
-  const identity = whole ? (bootsFor(found.userData) ?? found) : found
+  if (!scene.world.warmer) return undefined
+  const identity = cloneIdentity(scene, boot)
   if (typeof identity !== "string") return identity
   return timed(
     "command",

@@ -3,6 +3,7 @@ import type { GuestStatus } from "../protocol/types.ts"
 import { infraAddress } from "../metadata.ts"
 import { dropMemory, hibernate } from "./hibernate.ts"
 import { counters, heldBy, isAlive, onStatus, type Memory, type Scene, type StartScene } from "./guest-scene.ts"
+import { giveUpReserved } from "./guest-clone.ts"
 import { beginRecovery, crashed, whyDown } from "./recovery.ts"
 import { beAtRest, restIsOver } from "./rest.ts"
 import { startSteps } from "./guest-start.ts"
@@ -58,6 +59,9 @@ async function on(scene: StartScene): Promise<Outcome> {
   }
   // Before its next start it gives back what that start does not take: a disk that was replaced.
   if (earlier && !isAlive(machine) && givesUp(scene)) await release(scene)
+  // Begun by a process of ours that was killed: the tap that it gave it may be that of a clone that is no more.
+  if (record?.starts === -1 && machine.phase === "absent" && !scene.memory.known) await release(scene)
+  scene.memory.known = true
   if (machine.phase === "exited" && current?.starts === wish.starts) {
     await release(scene)
     const why = crashed(scene) ? whyDown(scene) : undefined
@@ -156,6 +160,7 @@ async function end(scene: Scene, force: boolean): Promise<Outcome | undefined> {
 async function release(scene: Scene): Promise<void> {
   const { record, memory, world, entry } = scene
   if (memory.released) return
+  await giveUpReserved(scene)
   for (const { network, port, number } of record?.ports ?? []) {
     await world.network.removePort(network, port, number)
     await world.metadata.remove(infraAddress(number))

@@ -83,6 +83,11 @@ export function createHost(options: HostOptions): Host {
       floorMiB: poolFloorMiB(),
       ...options.templates.pool,
       mtu: options.templates.mtu,
+      network,
+      networks: () =>
+        [...entries.values()].flatMap(({ resource, wish, applied }) =>
+          wish?.kind === "network" && applied ? [resource] : [],
+        ),
       path: join(options.stateDirectory, "pool-kinds.json"),
       timer,
       pending: () => (synced ? queue.pending() : 1),

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type TestContext, test } from "node:test"
+import type { TapPlace } from "#engine/hypervisor/types.ts"
 import type { PoolTarget } from "../types.ts"
 import { keepPool, type PoolOptions } from "./pool.ts"
 import { nameOf, type TemplateKind } from "./template-maker.ts"
@@ -14,8 +15,10 @@ const small = { image: "ami-2", vcpus: 2, memoryMiB: 2048 }
 function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempSync(join(tmpdir(), "fractus-pool-"))) {
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const members = new Map<string, string>()
+  const taps = new Map<string, TapPlace>()
+  const dropped: string[] = []
   const volumes = new Set<string>()
-  const now = { availableMiB: 100_000, pending: 0, fails: false, tries: 0 }
+  const now = { availableMiB: 100_000, pending: 0, fails: false, tries: 0, networks: [] as readonly string[] }
   let next: (() => void) | undefined
   let count = 0
   const image = (id: string, sizeBytes: number) =>
@@ -23,16 +26,24 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
   const options: PoolOptions = {
     engine: {
       add: () => assert.fail("by the maker alone"),
-      members: () => [...members.keys()].map((id) => ({ id, template: members.get(id)!, pid: 1 })),
+      members: () =>
+        [...members.keys()].map((id) => ({
+          id,
+          template: members.get(id)!,
+          pid: 1,
+          tap: taps.get(id)!,
+        })),
       end: async (id) => void members.delete(id),
       close: async () => members.clear(),
     },
     maker: {
-      async spare(kind) {
+      async spare(kind, _uids, place) {
         now.tries += 1
         if (now.fails) throw new Error("no room")
         const [member, volume] = [`member-${++count}`, `pool-${count}`]
         members.set(member, nameOf(kind))
+        const tap = { device: "tap", namespace: member }
+        taps.set(member, (await place?.(tap)) ?? tap)
         volumes.add(volume)
         return { member, volume }
       },
@@ -44,6 +55,11 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
     },
     uids: { first: 1, count: 90 },
     mtu: 9001,
+    network: {
+      parkTap: async (id, { device }) => ({ device, namespace: id }),
+      dropTap: async ({ namespace }) => void dropped.push(namespace),
+    },
+    networks: () => now.networks,
     targets,
     path: join(folder, "kinds.json"),
     everyMs: 1000,
@@ -67,7 +83,7 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
     }
   }
   const kinds = () => [...members.values()].toSorted()
-  return { pool, look, kinds, members, volumes, now, folder }
+  return { pool, look, kinds, members, volumes, dropped, now, folder }
 }
 
 test("one is added at each look until there are as many as shall be, and one that was taken is made good", async (t) => {
@@ -77,8 +93,8 @@ test("one is added at each look until there are as many as shall be, and one tha
   await look(3)
   assert.equal(members.size, 2)
   assert.deepEqual(pool.state(), { wanted: 2, members: [1, 1] })
-  assert.ok(pool.waits({ ...micro, sizeBytes: 2 ** 30 }))
-  assert.ok(!pool.waits(small))
+  assert.equal(pool.reserve(small, "vpc-1"), undefined)
+  assert.equal(pool.reserve({ ...micro, sizeBytes: 2 ** 30 }, "vpc-1")?.id, "member-1")
   members.delete("member-1")
   await look()
   assert.deepEqual([...members.keys()], ["member-2", "member-3"])
@@ -89,13 +105,13 @@ test("one is added at each look until there are as many as shall be, and one tha
 
 test("it is of what was launched last, of a size where one is said, and remembers that", async (t) => {
   const first = scene(t, [{ count: 1 }])
-  first.pool.used({ ...micro, image: "ami-gone" })
-  first.pool.used(small)
+  first.pool.used({ ...micro, image: "ami-gone" }, "vpc-1")
+  first.pool.used(small, "vpc-1")
   await first.look(2)
   assert.deepEqual(first.kinds(), [], "a launch is left alone")
   await first.look(2)
   assert.deepEqual(first.kinds(), [nameOf(small)])
-  first.pool.used({ ...micro, image: "ami-9" })
+  first.pool.used({ ...micro, image: "ami-9" }, "vpc-1")
   await first.look(4)
   assert.deepEqual(first.kinds(), [nameOf({ ...micro, image: "ami-9" })], "those of another kind make room")
   await first.pool.close()
@@ -146,4 +162,48 @@ test("what an assignment wishes is added to it, and goes with the wish", async (
   pool.wish("efl-1", undefined)
   await look()
   assert.deepEqual(kinds(), [])
+})
+
+test("one that is reserved is nobody else's, and stays while others make room; given up, it is made good", async (t) => {
+  const { pool, look, members, volumes, now } = scene(t, [{ count: 2 }])
+  await look(4)
+  assert.deepEqual(pool.reserve(micro, "vpc-1"), {
+    id: "member-1",
+    template: nameOf(micro),
+    pid: 1,
+    tap: { device: "tap", namespace: "member-1" },
+  })
+  assert.equal(pool.reserve(micro, "vpc-1")?.id, "member-2")
+  assert.equal(pool.reserve(micro, "vpc-1"), undefined)
+  now.availableMiB = 100
+  await look(3)
+  assert.equal(members.size, 2)
+  await pool.giveUp("member-1")
+  await pool.giveUp("member-1")
+  assert.deepEqual([...members.keys(), ...volumes], ["member-2", "pool-2"])
+  now.availableMiB = 100_000
+  await look(2)
+  assert.equal(pool.reserve(micro, "vpc-1")?.id, "member-3")
+})
+
+test("a clone's tap waits in the network of the last launch, and goes with the clone or with the network", async (t) => {
+  const { pool, look, members, dropped, now } = scene(t, [{ count: 2 }])
+  now.networks = ["vpc-6", "vpc-7"]
+  pool.used(micro, "vpc-7")
+  await look(5)
+  assert.equal(members.size, 2)
+  const first = pool.reserve(micro, "vpc-1")
+  assert.equal(first?.tap.namespace, "vpc-7")
+  pool.taken(first.id)
+  members.delete(first.id)
+  await look()
+  assert.deepEqual(dropped, [], "it is the guest's")
+  await pool.giveUp(pool.reserve(micro, "vpc-1")?.id ?? "")
+  assert.deepEqual(dropped, ["vpc-7"])
+  await look(3)
+  assert.equal(members.size, 2)
+  now.networks = ["vpc-6"]
+  assert.equal(pool.reserve(micro, "vpc-1"), undefined, "their taps went with it")
+  await look(5)
+  assert.equal(pool.reserve(micro, "vpc-1")?.tap.namespace, "vpc-6", "of the only network that stands")
 })

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
-import type { Uids, WarmPool } from "#engine/hypervisor/types.ts"
+import type { TapPlace, Uids, WarmMember, WarmPool } from "#engine/hypervisor/types.ts"
 import type { PoolState } from "../protocol/types.ts"
 import type { HostOptions, Log, PoolTarget, Timer } from "../types.ts"
 import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./template-maker.ts"
@@ -12,10 +12,14 @@ import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./templat
 export interface Pool {
   /** Of the cards of those that wait. */
   readonly mtu: number
-  /** Whether one waits that a guest of this kind may take over: a hint. */
-  waits(kind: TemplateKind): boolean
-  /** A guest of this kind is launched. */
-  used(kind: TemplateKind): void
+  /** One that waits, for a guest of this kind in this network: nobody else is given it. It is taken over, or given up. */
+  reserve(kind: TemplateKind, network: string): WarmMember | undefined
+  /** Ends one that was reserved and not taken over: its tap may be anywhere. Idempotent. */
+  giveUp(member: string): Promise<void>
+  /** The guest has it, and its tap. */
+  taken(member: string): void
+  /** A guest of this kind is launched in this network, where the next ones may be wanted too. */
+  used(kind: TemplateKind, network: string): void
   /** So many of the kind are wished by this resource from now on; undefined: none any more. */
   wish(resource: string, wished: { readonly kind: TemplateKind; readonly count: number } | undefined): void
   state(): PoolState
@@ -34,6 +38,9 @@ export interface PoolOptions {
   readonly path: string
   readonly everyMs: number
   readonly timer: Timer
+  readonly network: Pick<HostOptions["network"], "parkTap" | "dropTap">
+  /** Those that stand. */
+  readonly networks: () => readonly string[]
   /** Resources that are not as wished yet. */
   readonly pending: () => number
   /** Memory that this machine can give without swapping, and what of it is left alone. */
@@ -54,17 +61,22 @@ interface Kept {
   readonly kind: string
   readonly of: TemplateKind
   readonly volume: string
+  /** Where its tap waits for a guest. */
+  parked?: { readonly network: string; readonly tap: TapPlace } | undefined
 }
 
 export function keepPool(options: PoolOptions): Pool {
-  const { engine, maker, images, uids, targets, path, timer, everyMs, pending, availableMiB, floorMiB, log } = options
+  const { engine, maker, images, uids, network, targets, path, timer, everyMs } = options
+  const { pending, availableMiB, floorMiB, log } = options
   const launched = readKinds(path)
   const wishes = new Map<string, { readonly kind: TemplateKind; readonly count: number }>()
   const kept = new Map<string, Kept>()
+  const reserved = new Set<string>()
   const failed = new Map<string, number>()
   let looks = 0
   let usedAt = -quietLooks
   let wantedCount = 0
+  let lastNetwork: string | undefined
   let short = false
   let closed = false
   let cancel: (() => void) | undefined
@@ -98,10 +110,12 @@ export function keepPool(options: PoolOptions): Pool {
   /** Those that were taken, or ended by themselves. */
   async function settle(): Promise<void> {
     const waiting = new Set(engine.members().map(({ id }) => id))
-    for (const [member, { volume }] of kept) {
+    for (const [member, { volume, parked }] of kept) {
       if (waiting.has(member)) continue
       kept.delete(member)
+      reserved.delete(member)
       await maker.forget(volume)
+      if (parked) await network.dropTap(parked.tap)
     }
   }
 
@@ -116,15 +130,18 @@ export function keepPool(options: PoolOptions): Pool {
     const all = await wanted()
     wantedCount = [...all.values()].reduce((sum, { count }) => sum + count, 0)
     const seen = new Map<string, number>()
-    for (const [member, { kind }] of kept) {
+    for (const [member, one] of kept) {
+      const { kind } = one
       seen.set(kind, (seen.get(kind) ?? 0) + 1)
-      if (seen.get(kind)! > (all.get(kind)?.count ?? 0)) await end(member)
+      const tooMany = seen.get(kind)! > (all.get(kind)?.count ?? 0)
+      if ((tooMany || !isThere(one)) && !reserved.has(member)) await end(member)
     }
     const freeMiB = availableMiB()
-    if (freeMiB < floorMiB && kept.size > 0) {
+    const last = [...kept.keys()].findLast((member) => !reserved.has(member))
+    if (freeMiB < floorMiB && last !== undefined) {
       if (!short) log("host: memory is short, the pool is given up", { freeMiB, floorMiB })
       short = true
-      return end([...kept.keys()].at(-1)!)
+      return end(last)
     }
     // Launches come first.
     if (pending() > 0) usedAt = looks
@@ -138,11 +155,23 @@ export function keepPool(options: PoolOptions): Pool {
     }
   }
 
+  /** Its tap went with the network that it stood in. */
+  const isThere = ({ parked }: Kept) => parked === undefined || options.networks().includes(parked.network)
+
   async function add(name: string, kind: TemplateKind): Promise<void> {
+    const networks = options.networks()
+    const [only] = networks.length === 1 ? networks : []
+    const home = lastNetwork !== undefined && networks.includes(lastNetwork) ? lastNetwork : only
+    let parked: Kept["parked"]
+    const place = async (tap: TapPlace) => {
+      if (home === undefined) return tap
+      parked = { network: home, tap: await network.parkTap(home, tap) }
+      return parked.tap
+    }
     try {
-      const { member, volume } = await maker.spare(kind, uids)
+      const { member, volume } = await maker.spare(kind, uids, place)
       failed.delete(name)
-      kept.set(member, { kind: name, of: kind, volume })
+      kept.set(member, { kind: name, of: kind, volume, parked })
     } catch (error) {
       failed.set(name, looks)
       if (!closed) log("host: no clone for the pool", { image: kind.image, why: String(error).slice(0, 500) })
@@ -167,12 +196,23 @@ export function keepPool(options: PoolOptions): Pool {
 
   return {
     mtu: options.mtu,
-    waits(kind) {
-      const waiting = new Set(engine.members().map(({ id }) => id))
-      return [...kept].some(([member, { of }]) => waiting.has(member) && alike(of, kind))
+    reserve(kind, wanted) {
+      const fits = engine.members().filter(({ id }) => {
+        const found = kept.get(id)
+        return found !== undefined && !reserved.has(id) && alike(found.of, kind) && isThere(found)
+      })
+      const member = fits.find(({ id }) => kept.get(id)?.parked?.network === wanted) ?? fits[0]
+      if (member) reserved.add(member.id)
+      return member
     },
-    used(kind) {
+    giveUp: end,
+    taken(member) {
+      const found = kept.get(member)
+      if (found) delete found.parked
+    },
+    used(kind, usedIn) {
       usedAt = looks
+      lastNetwork = usedIn
       if (targets.length === 0) return later()
       if (nameOf(launched.at(-1) ?? kind) !== nameOf(kind) || launched.length === 0) {
         const at = launched.findIndex((each) => nameOf(each) === nameOf(kind))

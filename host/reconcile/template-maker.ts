@@ -1,6 +1,6 @@
 /** Makes a template of a kind of guest, with a new volume of its image, as a launch would have. */
 import { randomUUID } from "node:crypto"
-import type { MachineSpec, Uids, WarmTemplates } from "#engine/hypervisor/types.ts"
+import type { MachineSpec, TapPlace, Uids, WarmTemplates } from "#engine/hypervisor/types.ts"
 import type { WarmKind } from "../protocol/types.ts"
 import type { HostOptions } from "../types.ts"
 import { TroubleError } from "./steps.ts"
@@ -22,9 +22,13 @@ export interface TemplateMaker {
   make(kind: TemplateKind): Promise<string>
   /**
    * Has one more clone wait in the pool, of a template that is made unless it is there. Gives its id and the volume that is its disk: ours
-   * until `forget`, whoever has its file by then.
+   * until `forget`, whoever has its file by then. `place`: see WarmPool.
    */
-  spare(kind: TemplateKind, uids: Uids): Promise<{ readonly member: string; readonly volume: string }>
+  spare(
+    kind: TemplateKind,
+    uids: Uids,
+    place?: (tap: TapPlace) => Promise<TapPlace>,
+  ): Promise<{ readonly member: string; readonly volume: string }>
   forget(volume: string): Promise<void>
   /** Volumes that are nobody's but ours. */
   readonly volumes: ReadonlySet<string>
@@ -73,13 +77,13 @@ export function createTemplateMaker(options: TemplateMakerOptions): TemplateMake
     volumes,
     make,
     forget,
-    async spare(kind, uids) {
+    async spare(kind, uids, place) {
       const { pool } = templates
       if (!pool) throw new Error("this engine keeps no clones waiting")
       await make(kind)
       const volume = begin("pool")
       try {
-        return { member: await pool.add(await machine(kind, volume), uids), volume }
+        return { member: await pool.add(await machine(kind, volume), uids, place), volume }
       } catch (error) {
         await forget(volume)
         throw error

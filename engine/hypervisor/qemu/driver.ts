@@ -155,7 +155,8 @@ export async function openQemu(options: QemuOptions): Promise<HypervisorEngine> 
     const onChange = () => tell(spec.id)
     if (spec.resumeFrom) return resumeMachine(spec, directoryOf(spec.id), workshop, onChange, spec.resumeFrom)
     const clone = await templates.clone(spec, directoryOf(spec.id), onChange)
-    if (!clone && spec.fromPool) throw new NoneWaits("no clone of the pool fits")
+    if (!clone && spec.fromPool !== undefined)
+      throw new NoneWaits(`${spec.fromPool} of the pool does not fit, or is gone`)
     if (!clone) return startMachine(spec, directoryOf(spec.id), workshop, onChange)
     clones.set(spec.id, clone)
     return clone.machine

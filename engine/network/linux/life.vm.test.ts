@@ -202,6 +202,45 @@ test("a tap moves into its network while an unprivileged QEMU holds it open, and
     { portKind: "tap" },
   ))
 
+test("a tap that waits in a network is down there, becomes a port's by its name alone, and goes with whoever knew of it", () =>
+  inLab(
+    async (lab) => {
+      const [inside, waiting] = [`${lab.prefix}-n1`, `${lab.prefix}-waiting`]
+      const links = async () =>
+        (await ip(inside, "-br", "link")).split("\n").flatMap((line) => line.split(/[@ ]/)[0] || [])
+      await lab.engine.up()
+      await lab.engine.ensureNetwork(spec)
+      const without = await links()
+      await ip(undefined, "netns", "add", waiting)
+      const places = []
+      for (const device of ["one", "two", "three"]) {
+        await ip(waiting, "tuntap", "add", "dev", device, "mode", "tap", "vnet_hdr")
+        await ip(waiting, "link", "set", device, "up")
+        places.push(await lab.engine.parkTap("vpc-1", { device, namespace: waiting }))
+      }
+      const [one = assert.fail(), two = assert.fail(), three = assert.fail()] = places
+      assert.deepEqual(await links(), [...without, one.device, two.device, three.device])
+      for (const { device } of places) assert.match(await ip(inside, "link", "show", device), /mtu 9001 .*state DOWN/)
+      await assert.rejects(lab.engine.parkTap("vpc-9", { device: "none", namespace: waiting }), /no network/)
+      await assert.rejects(lab.engine.parkTap("vpc-1", { device: "none", namespace: waiting }), /Cannot find device/)
+      await lab.engine.bringPort("vpc-1", spec.ports[0]!, one)
+      for (let round = 0; round < 2; round++) await lab.engine.dropTap(two)
+      assert.deepEqual((await links()).toSorted(), [...without, `${lab.prefix}t1`, three.device].toSorted())
+      await lab.engine.plugPort("vpc-1", "eni-1", one)
+      assert.match(await ip(inside, "link", "show", `${lab.prefix}t1`), /<[^>]*,UP/)
+      const routes = await ip(inside, "route", "show", "dev", `${lab.prefix}t1`)
+      assert.match(routes, new RegExp(`^${spec.ports[0]!.address} `))
+      // A look at everything leaves what waits; the next process knows nothing of it.
+      await lab.engine.up()
+      assert.ok((await links()).includes(three.device))
+      const next = await lab.reopen()
+      await next.up()
+      assert.deepEqual((await links()).toSorted(), [...without, `${lab.prefix}t1`].toSorted())
+      await next.close()
+    },
+    { portKind: "tap" },
+  ))
+
 test("a rule change is quick with many ports", async (t) =>
   inLab(async (lab) => {
     const ids = Array.from({ length: 50 }, (_, index) => `sg-${index}`)

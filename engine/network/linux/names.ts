@@ -14,11 +14,15 @@ export interface Names {
   readonly networkPrefix: string
   readonly guestPrefix: string
   readonly tapPrefix: string
+  /** A tap that is no port's yet. */
+  readonly parked: (number: number) => string
+  readonly parkedPrefix: string
 }
 
 export function namesOf(prefix: string): Names {
   if (!/^[a-z][a-z0-9]{1,5}$/.test(prefix)) throw new Error(`a name prefix has 2 to 6 letters and digits: ${prefix}`)
-  const [networkPrefix, guestPrefix, tapPrefix] = [`${prefix}-n`, `${prefix}-g`, `${prefix}t`]
+  const [networkPrefix, guestPrefix] = [`${prefix}-n`, `${prefix}-g`]
+  const [tapPrefix, parkedPrefix] = [`${prefix}t`, `${prefix}w`]
   return {
     prefix,
     infrastructure: `${prefix}-infra`,
@@ -30,6 +34,8 @@ export function namesOf(prefix: string): Names {
     networkPrefix,
     guestPrefix,
     tapPrefix,
+    parked: (number) => `${parkedPrefix}${number}`,
+    parkedPrefix,
   }
 }
 

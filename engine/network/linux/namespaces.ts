@@ -22,17 +22,6 @@ export async function ipBatch(namespace: Namespace, lines: readonly string[]): P
   if (lines.length > 0) await run([...ipArguments(namespace), "-batch", "-"], { input: `${lines.join("\n")}\n` })
 }
 
-const setScript = `for each; do echo "\${each#*=}" >"/proc/sys/net/\${each%%=*}"; done; exec ip -batch -`
-
-/** Settings below /proc/sys/net, "ipv4/ip_forward=1", and then `ip` commands as by `ipBatch`, in one process. */
-export async function setAndBatch(
-  namespace: string,
-  settings: readonly string[],
-  lines: readonly string[],
-): Promise<void> {
-  await run([...inside(namespace), "sh", "-ec", setScript, "set", ...settings], { input: `${lines.join("\n")}\n` })
-}
-
 /** For removals: goes on after a line that fails, because what is gone already need not be removed. */
 export async function ipBatchForgiving(namespace: Namespace, lines: readonly string[]): Promise<void> {
   if (lines.length === 0) return

@@ -20,7 +20,6 @@ import {
   ipJson,
   nft,
   quietSysctls,
-  setAndBatch,
   sysctl,
 } from "./namespaces.ts"
 
@@ -29,6 +28,8 @@ export interface NetworkPlace {
   readonly publicCidr: string
   readonly runDirectory: string
   readonly dhcpUid: number
+  /** Taps that stand in a network and are no port's yet. */
+  readonly parked: ReadonlySet<string>
 }
 
 export interface Network {
@@ -59,6 +60,8 @@ interface Applied {
 }
 
 const tapLines = (port: PortSpec, tap: string) => [
+  // The router answers ARP at once: the default keeps a guest waiting for up to 0.8 s.
+  `ntable change name arp_cache dev ${tap} proxy_delay 0`,
   `link set ${tap} mtu ${insideMtu} up`,
   ...addressesOf(port).flatMap(({ address }) => [
     // Permanent: no guest can claim another's address, and none can fill the neighbour table.
@@ -92,6 +95,8 @@ async function ensureNamespace(number: number, names: Names, before: boolean): P
   }
   await sysctl(namespace, {
     ...quietSysctls,
+    // The router answers for every address at every tap that comes in.
+    "net.ipv4.conf.default.proxy_arp": 1,
     "net.ipv4.conf.uplink.proxy_arp": 0,
     "net.ipv4.ip_forward": 1,
     // What waits for its missing fragments: a second each, and room for several guests that flood.
@@ -132,7 +137,7 @@ interface ListedAddress {
 
 /** The network of `first`, not applied yet: `ensure` does that. `found`: an earlier process made it. */
 export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false): Network {
-  const { names, publicCidr } = place
+  const { names, publicCidr, parked } = place
   const number = first.number
   const namespace = names.network(number)
   const directory = join(place.runDirectory, "networks", String(number))
@@ -162,6 +167,12 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
     const addresses = await ipJson<ListedAddress>(namespace, "-4", "addr", "show", "dev", gatewayDevice)
     const taps = await ipJson<ListedRoute & { dev?: string }>(namespace, "-4", "route", "show")
     const links = await linkNames(namespace)
+    // Of a process that is gone, whose clones are.
+    const strays = [...links].filter((name) => name.startsWith(names.parkedPrefix) && !parked.has(name))
+    await ipBatchForgiving(
+      namespace,
+      strays.map((name) => `link del ${name}`),
+    )
     // In one go: a port that is made beside this is not to find that it is not plugged.
     plugged.clear()
     for (const name of links) if (name.startsWith(names.tapPrefix)) plugged.add(name)
@@ -217,11 +228,8 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
   }
   const wireTaps = async (ports: readonly PortSpec[]) => {
     if (ports.length === 0) return
-    const taps = ports.map((port) => names.tap(port.number))
-    // The router answers for every address, and at once: the default keeps a guest waiting for up to 0.8 s.
-    const settings = taps.flatMap((tap) => [`ipv4/conf/${tap}/proxy_arp=1`, `ipv4/neigh/${tap}/proxy_delay=0`])
     const lines = ports.flatMap((port) => tapLines(port, names.tap(port.number)))
-    await setAndBatch(namespace, settings, lines)
+    await ipBatch(namespace, lines)
   }
   const applyPorts = async () => {
     const present = spec.ports.filter((port) => plugged.has(names.tap(port.number)))
@@ -246,13 +254,17 @@ export function networkOf(first: NetworkSpec, place: NetworkPlace, found = false
       await record(text)
       await look()
     }
-    // Filters first: no route leads anywhere before they hold. What stands already is found by its old record as well.
-    const done = await Promise.allSettled([applyFilters(), ready ? record(text) : undefined])
+    const applyPaths = async () => {
+      // Filters first: no route leads anywhere before they hold.
+      await applyFilters()
+      await applyTransit()
+      await applyGateways()
+      await applyPorts()
+      if (!ready) await dhcp.ensure(spec)
+    }
+    // What stands already is found by its old record as well, and may be told of a port before its path is there.
+    const done = await Promise.allSettled([applyPaths(), ...(ready ? [record(text), dhcp.ensure(spec)] : [])])
     for (const each of done) if (each.status === "rejected") throw each.reason
-    await applyTransit()
-    await applyGateways()
-    await applyPorts()
-    await dhcp.ensure(spec)
     ready = true
   }
   return {

@@ -13,7 +13,7 @@ import { ensureInfrastructure } from "./infrastructure.ts"
 import { insideMtu, linkOf, namesOf } from "./names.ts"
 import { deleteNamespace, namespaces } from "./namespaces.ts"
 import { type Network, type NetworkPlace, networkOf, removeNetwork } from "./network.ts"
-import { makeTap, moveTap, type PortKind, removeTap, takeTap } from "./ports.ts"
+import { dropTap, makeTap, moveTap, parkTap, type PortKind, removeTap, takeTap } from "./ports.ts"
 
 export interface LinuxNetworkOptions {
   /** "fr0": the start of every name. At most 6 letters and digits. */
@@ -101,7 +101,10 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
   const taken = (await foreignRoutes(hostNamespace, names)).map(({ range }) => range)
   const link = linkOf(options.slot, publicCidr, taken)
   const host: HostPart = { namespace: hostNamespace, names, publicCidr, link, runDirectory }
-  const place: NetworkPlace = { names, publicCidr, runDirectory, dhcpUid: options.uids.dhcp }
+  /** Names of taps that are no port's yet, and how many there ever were. */
+  const parked = new Set<string>()
+  let parkedCount = 0
+  const place: NetworkPlace = { names, publicCidr, runDirectory, dhcpUid: options.uids.dhcp, parked }
   await mkdir(join(runDirectory, "networks"), { recursive: true, mode: 0o755 })
   const networks = new Map<string, Network>()
   for (const spec of await recordedSpecs(runDirectory)) networks.set(spec.id, networkOf(spec, place, true))
@@ -135,6 +138,7 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
       if (brought.has(tap) || network.plugged.has(tap)) return
       if (from) await takeTap(port.number, from, network.namespace, names)
       else await moveTap(port.number, network.namespace, names)
+      if (from) parked.delete(from.device)
       brought.add(tap)
     })
 
@@ -198,6 +202,23 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
         return handle
       }),
     bringPort: async (id, port, from) => bring(find(id), port, from),
+    async parkTap(id, from) {
+      mustStay()
+      const { namespace } = find(id)
+      const name = names.parked(parkedCount++)
+      // First: a look at the network removes those that nobody knows.
+      parked.add(name)
+      try {
+        return await parkTap(from, namespace, name)
+      } catch (error) {
+        parked.delete(name)
+        throw error
+      }
+    },
+    async dropTap(place) {
+      await dropTap(place)
+      parked.delete(place.device)
+    },
     plugPort: (id, portId, from) =>
       inTurn(id, async () => {
         mustStay()
@@ -257,6 +278,7 @@ export async function openLinuxNetwork(options: LinuxNetworkOptions): Promise<Ne
           networks.clear()
           made.clear()
           brought.clear()
+          parked.clear()
           for (const name of await namespaces(names.networkPrefix)) {
             await removeNetwork(Number(name.slice(names.networkPrefix.length)), place)
           }

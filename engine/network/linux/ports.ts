@@ -2,7 +2,7 @@
  * Ports: a tap made in an empty namespace of the guest's own, where an unprivileged QEMU opens it, and moved into the
  * network afterwards. The open descriptor goes on working; the guest's process never stands in the network's namespace.
  */
-import type { PortSpec } from "../types.ts"
+import type { PortSpec, TapPlace } from "../types.ts"
 import { linkNames } from "./infrastructure.ts"
 import { insideMtu, type Names, routerMac } from "./names.ts"
 import { addNamespace, deleteNamespace, ip, ipBatch, namespaces } from "./namespaces.ts"
@@ -31,16 +31,40 @@ export async function moveTap(portNumber: number, to: string, names: Names): Pro
 }
 
 /** As `moveTap`, of a tap that has another name elsewhere. */
-export async function takeTap(
-  portNumber: number,
-  from: { readonly device: string; readonly namespace: string },
-  to: string,
-  names: Names,
-): Promise<void> {
+export async function takeTap(portNumber: number, from: TapPlace, to: string, names: Names): Promise<void> {
   const tap = names.tap(portNumber)
-  const words = ["link", "set", from.device, "address", routerMac, "mtu", `${insideMtu}`, "netns", to, "name", tap]
-  await ip(from.namespace, ...words).catch(async (error: unknown) => {
+  const move = from.namespace === to ? ["link", "set", from.device, "name", tap] : moved(from, to, tap)
+  await ip(from.namespace, ...move).catch(async (error: unknown) => {
     if (!(await linkNames(to)).has(tap)) throw error
+  })
+}
+
+const moved = ({ device }: TapPlace, to: string, name: string) => [
+  "link",
+  "set",
+  device,
+  "down",
+  "address",
+  routerMac,
+  "mtu",
+  `${insideMtu}`,
+  "netns",
+  to,
+  "name",
+  name,
+]
+
+/** Put a tap that is no port's yet into the network's namespace `to`. */
+export async function parkTap(from: TapPlace, to: string, name: string): Promise<TapPlace> {
+  await ip(from.namespace, ...moved(from, to, name))
+  return { device: name, namespace: to }
+}
+
+/** Remove a tap from where it is parked, if it is there. */
+export async function dropTap({ device, namespace }: TapPlace): Promise<void> {
+  if (!(await namespaces(namespace)).includes(namespace)) return
+  await ip(namespace, "link", "del", device).catch(async (error: unknown) => {
+    if ((await linkNames(namespace)).has(device)) throw error
   })
 }
 

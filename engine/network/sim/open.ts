@@ -65,6 +65,11 @@ export async function openSimNetwork({ publicCidr }: SimNetworkOptions): Promise
       find(id)
       taps.set(port.id, structuredClone(port))
     },
+    async parkTap(id, from) {
+      find(id)
+      return from
+    },
+    dropTap: async () => {},
     async plugPort(id, portId) {
       const network = find(id)
       require(network, portId)

@@ -3,7 +3,7 @@ import { constants, readFileSync, statSync, writeFileSync } from "node:fs"
 import { copyFile } from "node:fs/promises"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
-import { type MachineSpec, NotPersonalised } from "../../types.ts"
+import { type MachineSpec, NotPersonalised, type TapPlace } from "../../types.ts"
 import type { Machine } from "../machine.ts"
 import { startMachine, type Workshop } from "../start.ts"
 import { type Agent, connectAgent } from "./agent.ts"
@@ -15,7 +15,7 @@ export interface Clone {
   readonly machine: Machine
   readonly template: string
   /** It waited in the pool, and brings its tap: what goes wrong says nothing of its template. */
-  readonly tap?: { readonly device: string; readonly namespace: string }
+  readonly tap?: TapPlace
   /** It is somebody, or nobody any more: its tap has been moved, or is not needed. */
   readonly left?: () => void
   /** Resolves when it is who it is to be, and can go on. Throws NotPersonalised; it is to be ended then. */

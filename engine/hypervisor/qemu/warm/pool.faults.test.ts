@@ -18,7 +18,7 @@ function newSpec() {
   const made = lab.spec(1, id)
   const disks = made.disks.map((disk) => ({ ...disk, serial: "vol0123456789abcdef0" }))
   copyFileSync(disks[0]!.path, `${disks[0]!.path}.spare`)
-  return { ...made, disks, fromPool: true as const }
+  return { ...made, disks }
 }
 
 const ip = (...words: readonly string[]) => execFileSync("ip", ["-n", lab.prefix, ...words], { encoding: "utf8" })
@@ -146,9 +146,10 @@ test(
       const member = await pool.add(like(), uids)
       // Its serial is of another length: it goes another way, as if there were no pool.
       removeTap()
-      const { fromPool: _, ...spec } = newSpec()
+      const spec = newSpec()
       const disks = spec.disks.map((disk) => ({ ...disk, serial: "short" }))
-      await assert.rejects(engine.prepare({ ...spec, disks, fromPool: true }), NoneWaits)
+      await assert.rejects(engine.prepare({ ...spec, disks, fromPool: member }), NoneWaits)
+      await assert.rejects(engine.prepare({ ...spec, fromPool: "i-nobody" }), NoneWaits)
       assert.equal(pool.members()[0]?.id, member)
       assert.match(await prepareTraced(engine, { ...spec, disks }), /^clones template [0-9a-f]{32}$/)
       await engine.resume(id)

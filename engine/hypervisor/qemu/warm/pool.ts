@@ -8,7 +8,14 @@ import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, stat
 import path from "node:path"
 import { promisify } from "node:util"
 import { timed } from "#lib/trace.ts"
-import { type MachineSpec, NotPersonalised, type Uids, type WarmMember, type WarmPool } from "../../types.ts"
+import {
+  type MachineSpec,
+  NotPersonalised,
+  type TapPlace,
+  type Uids,
+  type WarmMember,
+  type WarmPool,
+} from "../../types.ts"
 import type { Machine } from "../machine.ts"
 import { bootId, end, isAlive } from "../process.ts"
 import { readRecord } from "../record.ts"
@@ -40,6 +47,7 @@ export interface PoolOptions {
 interface Member {
   readonly id: string
   readonly number: number
+  readonly tap: TapPlace
   readonly template: string
   readonly uid: number
   readonly diskPath: string
@@ -48,11 +56,16 @@ interface Member {
   readonly process: NamedProcess
 }
 
+type Place = (tap: TapPlace) => Promise<TapPlace>
+
 export interface Pool extends Pick<WarmPool, "members" | "end" | "close"> {
   /** One more of this template; see WarmPool. `name` is of the template. */
-  add(like: MachineSpec, uids: Uids, name: string, template: Template): Promise<string>
-  /** Makes the machine of one that waits. Undefined: none fits or it could not be, and nothing of it is left; the trace says why. */
-  take(name: string, spec: MachineSpec, directory: string, onChange: () => void): Promise<Clone | undefined>
+  add(like: MachineSpec, uids: Uids, name: string, template: Template, place?: Place): Promise<string>
+  /**
+   * Makes the machine of the member `id`, of the template `name`. Undefined: it is gone or does not fit and waits on; or it could not be,
+   * and nothing of it is left; the trace says why.
+   */
+  take(id: string, name: string, spec: MachineSpec, directory: string, onChange: () => void): Promise<Clone | undefined>
   /** Ends all of a template. */
   drop(name: string): void
 }
@@ -91,6 +104,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   const starting = new Set<number>()
   const folderOf = (number: number) => path.join(runDirectory, `${number}`)
   const namespaceOf = (number: number) => `${namespace}${number}`
+  const tapOf = (number: number) => ({ device, namespace: namespaceOf(number) })
 
   const release = async ({ id, number, machine, agent, process }: Member) => {
     members.delete(id)
@@ -113,7 +127,14 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   const tried = new Set<string>()
   const keyFolder = path.join(path.dirname(runDirectory), "pool-key")
 
-  const start = async (like: MachineSpec, uid: number, number: number, name: string, template: Template) => {
+  const start = async (
+    like: MachineSpec,
+    uid: number,
+    number: number,
+    name: string,
+    template: Template,
+    place: Place = async (tap) => tap,
+  ) => {
     const [disk] = like.disks
     const [nic] = like.nics
     if (!disk || !nic || like.disks.length + like.nics.length > 2) throw new Error("a clone has one disk and one card")
@@ -125,7 +146,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
       uuid: names.uuid,
       uid,
       disks: [{ ...disk, id: "root", serial: names.serial }],
-      nics: [{ id: "nic", mac: names.mac, mtu: nic.mtu, device, namespace: namespaceOf(number) }],
+      nics: [{ id: "nic", mac: names.mac, mtu: nic.mtu, ...tapOf(number) }],
     }
     const directory = folderOf(number)
     const open: { machine?: Machine; agent?: Agent; process?: NamedProcess } = {}
@@ -134,8 +155,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     try {
       await removeNamespace(namespaceOf(number))
       await run("ip", ["netns", "add", namespaceOf(number)], { timeout: 10_000 })
-      const tap = ["tuntap", "add", "dev", device, "mode", "tap", "user", `${uid}`, "group", `${uid}`, "vnet_hdr"]
-      await run("ip", ["-n", namespaceOf(number), ...tap], { timeout: 10_000 })
+      const made = ["tuntap", "add", "dev", device, "mode", "tap", "user", `${uid}`, "group", `${uid}`, "vnet_hdr"]
+      await run("ip", ["-n", namespaceOf(number), ...made], { timeout: 10_000 })
       if (template.diskPath !== undefined) await copyDisk(template.diskPath, spec)
       chownSync(disk.path, uid, uid)
       const load = async (started: Machine, fd: number) => {
@@ -167,7 +188,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
         })
       }
       const process = (open.process = findNames(pid, names))
-      return { id: names.id, number, template: name, uid, diskPath: disk.path, machine, agent, process }
+      const tap = await place(tapOf(number))
+      return { id: names.id, number, tap, template: name, uid, diskPath: disk.path, machine, agent, process }
     } catch (error) {
       open.agent?.close()
       open.process?.close()
@@ -201,7 +223,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     renameSync(member.diskPath, disk.path)
   }
 
-  const add = async (like: MachineSpec, uids: Uids, name: string, template: Template) => {
+  const add = async (like: MachineSpec, uids: Uids, name: string, template: Template, place?: Place) => {
     closing.signal.throwIfAborted()
     if (members.size + starting.size >= memberLimit) throw new Error(`the pool holds at most ${memberLimit}`)
     const uid = freeUser(uids, starting)
@@ -210,7 +232,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     starting.add(uid)
     numbers.add(number)
     try {
-      const begin = () => start(like, uid, number, name, template)
+      const begin = () => start(like, uid, number, name, template, place)
       const member = await begin().catch((error: unknown) => {
         if (!plain.has(name) || tried.has(name) || closing.signal.aborted) throw error
         tried.add(name)
@@ -230,29 +252,30 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   }
 
   return {
-    add(like, uids, name, template) {
-      const work = add(like, uids, name, template)
+    add(like, uids, name, template, place) {
+      const work = add(like, uids, name, template, place)
       adding.add(work)
       const gone = () => adding.delete(work)
       work.then(gone, gone)
       return work
     },
     members: () =>
-      [...members.values(), ...taking].map(({ id, template, machine }): WarmMember => ({
+      [...members.values(), ...taking].map(({ id, tap, template, machine }): WarmMember => ({
         id,
         template,
         pid: machine.state().pid ?? 0,
+        tap,
       })),
     async end(id) {
       const member = members.get(id)
       if (member) await release(member)
     },
-    async take(name, spec, directory, onChange) {
-      const member = [...members.values()].find((each) => each.template === name && mayBecome(each, spec, directory))
-      if (!member) return undefined
+    async take(id, name, spec, directory, onChange) {
+      const member = members.get(id)
+      if (!member || member.template !== name || !mayBecome(member, spec, directory)) return undefined
       members.delete(member.id)
       taking.add(member)
-      const { machine, agent, number } = member
+      const { machine, agent, number, tap } = member
       try {
         await timed(
           "command",
@@ -291,7 +314,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
           throw error instanceof NotPersonalised ? error : new NotPersonalised(String(error), { cause: error })
         }
       }
-      return { machine, template: name, tap: { device, namespace: namespaceOf(number) }, left, personalise }
+      return { machine, template: name, tap, left, personalise }
     },
     drop(name) {
       for (const member of members.values()) if (member.template === name) forget(member, "its template is gone")

@@ -14,7 +14,7 @@ const ids = ["i-0123456789abcdef0", "i-0fedcba9876543210", "i-00000000000000001"
 function spec(number: number, userData = "") {
   const made = lab.spec(number, ids[number - 1]!, userData)
   const disks = made.disks.map((disk) => ({ ...disk, serial: `vol0123456789abcde${number}f`.padEnd(20, "0") }))
-  return { ...made, disks, fromPool: true as const }
+  return { ...made, disks }
 }
 const pools = () => readdirSync("/run/netns").filter((name) => name.startsWith(`${lab.prefix}-pool`))
 const words = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")
@@ -33,7 +33,8 @@ test(
       const [member] = pool.members()
       assert.equal(member?.id, id)
       assert.deepEqual(await engine.list(), [], "it is no machine")
-      const guest = spec(1, "#!/bin/sh\necho ran >>/ran\n")
+      const guest = { ...spec(1, "#!/bin/sh\necho ran >>/ran\n"), fromPool: id }
+      assert.deepEqual(pools(), [member.tap.namespace])
       assert.match(await prepareTraced(engine, guest), /^clones template [0-9a-f]{32}, from the pool$/)
       lab.plug(1, (await engine.inspect(guest.id)).tap)
       await engine.resume(guest.id)

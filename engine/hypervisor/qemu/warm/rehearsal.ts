@@ -2,7 +2,7 @@
  * A clone that waits is logged in to once, as nobody: what that runs is translated then (QEMU's TCG), and the machine that takes the clone over
  * answers in a tenth of the time. It has an identity for as long as that takes, which it forgets: images/agent.
  */
-import { execFile } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { promisify } from "node:util"
@@ -13,6 +13,8 @@ import { nobody } from "./make.ts"
 const run = promisify(execFile)
 /** An emulated machine that has never done it, on a busy host. */
 const loginMs = 30_000
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html */
+const metadata = "169.254.169.254"
 /** Of the images whose agent can rehearse. */
 const loginUser = "ec2-user"
 
@@ -50,9 +52,31 @@ export async function rehearse(rehearsal: Rehearsal): Promise<void> {
     "LogLevel=ERROR",
     "IdentitiesOnly=yes",
   ].flatMap((each) => ["-o", each])
-  const login = ["ssh", "-F", "none", ...settings, "-i", key, `${loginUser}@${address}`, "true"]
-  await run("nsenter", [`--net=/run/netns/${namespace}`, ...login], { timeout: loginMs, signal })
+  await ip("addr", "add", `${metadata}/32`, "dev", device)
+  const service = await knowNothing(namespace)
+  try {
+    const login = ["ssh", "-F", "none", ...settings, "-i", key, `${loginUser}@${address}`, "true"]
+    await run("nsenter", [`--net=/run/netns/${namespace}`, ...login], { timeout: loginMs, signal })
+  } finally {
+    service.kill("SIGKILL")
+  }
   await agent.over(agentMs)
+}
+
+/** See nobody-metadata.ts. Resolves with the process when it answers, or has ended: the login takes a second longer then. */
+async function knowNothing(namespace: string) {
+  const script = path.join(import.meta.dirname, "nobody-metadata.ts")
+  const service = spawn("nsenter", [`--net=/run/netns/${namespace}`, process.execPath, script, metadata], {
+    stdio: ["pipe", "pipe", "ignore"],
+    env: { NODE_NO_WARNINGS: "1" },
+  })
+  service.stdin.on("error", () => {})
+  await new Promise<void>((resolve) => {
+    service.stdout.once("data", () => resolve())
+    service.once("exit", () => resolve())
+    service.once("error", () => resolve())
+  })
+  return service
 }
 
 async function keyIn(folder: string): Promise<string> {

@@ -169,8 +169,9 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
       const found = find(spec)
       if (typeof found === "string") return why(found)
       if (!isUntouched(spec)) return why("its disk has been written to")
-      const pooled = spec.fromPool && (await pool.take(found.key, spec, place, onChange))
-      if (spec.fromPool && !pooled) return undefined
+      const { fromPool } = spec
+      const pooled = fromPool === undefined ? undefined : await pool.take(fromPool, found.key, spec, place, onChange)
+      if (fromPool !== undefined && !pooled) return undefined
       if (pooled)
         return timed(
           "command",
@@ -192,11 +193,11 @@ export async function openTemplates(options: TemplatesOptions): Promise<Template
     },
     loadedBytes: () => [...loadedSizes.values()].reduce((sum, bytes) => sum + bytes, 0),
     pool: {
-      async add(like, uids) {
+      async add(like, uids, place) {
         const found = find(like)
         if (typeof found === "string") throw new Error(found)
         if (!isUntouched(like)) throw new Error("its disk has been written to")
-        return pool.add(like, uids, found.key, await load(found.key))
+        return pool.add(like, uids, found.key, await load(found.key), place)
       },
       members: pool.members,
       end: pool.end,

@@ -25,7 +25,7 @@ if (what === "unheard") {
 /** Of a disk beside the machine's, by its name with ".spare". */
 const wait = async () => {
   const disks = spec.disks.map((disk: { path: string }) => ({ ...disk, path: `${disk.path}.spare` }))
-  await engine.templates?.pool?.add({ ...spec, disks }, { first: 2_099_700, count: 4 })
+  spec.fromPool = await engine.templates?.pool?.add({ ...spec, disks }, { first: 2_099_700, count: 4 })
 }
 if (what === "pool") await wait()
 process.stdout.write("ready\n")

@@ -1,5 +1,5 @@
 /**
- * `fractus bench launch [--json] [--pairs N] [--at-once N] [--sides cold,hand,warm,pool,resume]`: from RunInstances to the ssh banner and
+ * `fractus bench launch [--json] [--pairs N] [--at-once N] [--image debian-12] [--sides cold,hand,warm,pool,resume]`: from RunInstances to the ssh banner and
  * to the end of the first ssh command: of a guest that boots, of the same image started by hand in QEMU the same way, and of a clone of a
  * warm template, made for the launch or waiting in the pool, in interleaved turns; and each step of a launch. "resume": from StartInstances
  * of a guest that hibernated. `--at-once`: so many by one call instead; `--script`: the README's lines instead, so many times. Needs root and
@@ -7,6 +7,7 @@
  */
 import { parseArgs } from "node:util"
 import { launchAtOnce } from "./launch/at-once.ts"
+import { type ImageKind, kinds } from "./launch/cloud.ts"
 import { timeScripts } from "./launch/script.ts"
 import { isSide, openSides, type Side, sides, type Turn } from "./launch/sides.ts"
 import { openClosers } from "./report/closers.ts"
@@ -18,40 +19,47 @@ const { values } = parseArgs({
     pairs: { type: "string", default: "20" },
     "at-once": { type: "string" },
     script: { type: "string" },
+    image: { type: "string", default: "fractus-micro" },
     sides: { type: "string", default: sides.join() },
   },
 })
-const whole = (name: string, text: string) => {
+const inWhole = (name: string, text: string) => {
   const number = Number(text)
   if (!Number.isInteger(number) || number < 1 || number > 1000) throw new Error(`--${name} is 1 to 1000`)
   return number
 }
-const pairs = whole("pairs", values.pairs)
-const atOnce = values["at-once"] === undefined ? undefined : whole("at-once", values["at-once"])
-const scripts = values.script === undefined ? undefined : whole("script", values.script)
+const pairs = inWhole("pairs", values.pairs)
+const atOnce = values["at-once"] === undefined ? undefined : inWhole("at-once", values["at-once"])
+const scripts = values.script === undefined ? undefined : inWhole("script", values.script)
 const chosen = values.sides.split(",").filter(isSide)
 if (chosen.join() !== values.sides || new Set(chosen).size < chosen.length)
   throw new Error(`--sides is some of ${sides.join()}`)
 
+const kind = kinds.find((each) => each === values.image)
+if (kind === undefined) throw new Error(`--image is ${kinds.join(" or ")}`)
+const whole = kind === "debian-12"
+if (whole && (values.sides === sides.join() || chosen.includes("hand") || chosen.includes("resume")))
+  throw new Error("of debian-12 --sides are some of cold,warm,pool")
+
 const loadBefore = loadAverage()
 const results = await measure()
 const day = new Date().toISOString().slice(0, 10)
-const report: Report = { name: "launch", day, machine: machineFacts(loadBefore), results }
+const report: Report = { name: whole ? "launch-debian-12" : "launch", day, machine: machineFacts(loadBefore), results }
 if (values.json === true) console.log(JSON.stringify(report, null, 2))
 else for (const each of results) console.log(line(each))
 
 async function measure(): Promise<readonly Result[]> {
   if (atOnce !== undefined) return launchAtOnce(atOnce, chosen)
-  if (scripts === undefined) return inTurns(await takeTurns())
+  if (scripts === undefined) return inTurns(await takeTurns(kind!))
   const closers = openClosers()
   return timeScripts(scripts, closers).finally(() => closers.close())
 }
 
-async function takeTurns(): Promise<Readonly<Record<Side, readonly Turn[]>>> {
+async function takeTurns(of: ImageKind): Promise<Readonly<Record<Side, readonly Turn[]>>> {
   const closers = openClosers()
   const turns: Record<Side, Turn[]> = { cold: [], hand: [], warm: [], pool: [], resume: [] }
   try {
-    const open = await openSides(chosen, closers)
+    const open = await openSides(chosen, closers, of)
     for (let at = 0; at < pairs; at++) {
       // Each goes first in every other turn: what the first one warms, the second finds.
       for (const side of at % 2 === 0 ? chosen : chosen.toReversed()) turns[side].push(await open[side]())
@@ -114,14 +122,19 @@ function inTurns({ cold, hand, warm, pool, resume }: Awaited<ReturnType<typeof t
     ["cold launch: RunInstances to the end of the first ssh command", "ms", null, commands(cold)],
     ["by hand: start of QEMU to the end of the first ssh command", "ms", null, commands(hand)],
     ["warm launch: RunInstances to ssh banner, against a cold one in turn", "times", null, ofCold],
-    ["warm launch: RunInstances to ssh banner", "ms", 700, banners(warm), medianSteps(warm)],
-    ["warm launch: RunInstances to the end of the first ssh command", "ms", 1000, commands(warm)],
-    ["launch from the pool: RunInstances to ssh banner", "ms", 300, banners(pool), medianSteps(pool)],
-    ["launch from the pool: RunInstances to the end of the first ssh command", "ms", 700, commands(pool)],
+    ["warm launch: RunInstances to ssh banner", "ms", whole ? 1200 : 600, banners(warm), medianSteps(warm)],
+    ["warm launch: RunInstances to the end of the first ssh command", "ms", whole ? 4000 : 900, commands(warm)],
+    ["launch from the pool: RunInstances to ssh banner", "ms", whole ? null : 200, banners(pool), medianSteps(pool)],
+    [
+      "launch from the pool: RunInstances to the end of the first ssh command",
+      "ms",
+      whole ? null : 450,
+      commands(pool),
+    ],
     ["hibernated guest of 1 GiB: StartInstances to ssh banner", "ms", 2000, banners(resume)],
   ]
   const medians = measured.flatMap(([promise, unit, limit, of, detail]) =>
-    of.length > 0 ? [result(promise, unit, limit, of, detail)] : [],
+    of.length > 0 ? [result(whole ? `${kind}, ${promise}` : promise, unit, limit, of, detail)] : [],
   )
-  return warm.length > 0 ? [...medians, slowest(banners(warm))] : medians
+  return warm.length > 0 && !whole ? [...medians, slowest(banners(warm))] : medians
 }

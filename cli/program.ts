@@ -183,6 +183,7 @@ const addWork = (root: Command): void => {
     .option("--at-once <n>", "launch: that many by one call, instead of one after the other")
     .option("--script <n>", "launch: the README's lines instead, so many times")
     .option("--sides <names>", "launch: some of cold,hand,warm,pool,resume, all if missing")
+    .option("--image <kind>", "launch: of debian-12 instead, which is built first")
     .addOption(jsonOption())
     .action(async (name: string | undefined, options: Home & BenchOptions) =>
       (await import("./commands/bench.ts")).bench(name, options),

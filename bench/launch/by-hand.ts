@@ -68,7 +68,7 @@ export async function openByHand({ argv, files, metadata }: Model, key: string):
           const child = start(argvByHand(argv), { cwd: own, stdio: ["ignore", "ignore", "inherit", ...fds] })
           for (const file of joins) writeFileSync(file, String(child.pid))
           const ended = once(child, "exit").then(() => Promise.reject(new Error("QEMU by hand ended by itself")))
-          const contact = await firstContact(guest, key, started, launchMs, ended)
+          const contact = await firstContact({ address: guest, user: "ec2-user", key }, started, launchMs, ended)
           ended.catch(() => {})
           await end(child)
           return contact

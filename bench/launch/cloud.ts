@@ -16,6 +16,7 @@ import {
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2"
 import type { Why } from "#cli/commands/why.ts"
+import { findInCatalog } from "#images/catalog.ts"
 import { readImage } from "#images/image-folder.ts"
 import { firstContact, type Contact, makeKey } from "./first-contact.ts"
 import { launchSleeper, type Sleeper } from "./resume.ts"
@@ -24,7 +25,12 @@ const execute = promisify(execFile)
 const main = new URL("../../cli/main.ts", import.meta.url).pathname
 export const launchMs = 60_000
 /** `small`: so that many fit a machine. */
-const types = { one: "t3.micro", small: "t3.nano" } as const
+const types = { one: "t3.micro", small: "t3.nano", whole: "t3.small" } as const
+/** A whole distribution is built from its packages first, and takes minutes to boot under emulation. */
+const buildMs = 3_600_000
+const wholeLaunchMs = 900_000
+export const kinds = ["fractus-micro", "debian-12"] as const
+export type ImageKind = (typeof kinds)[number]
 const keyName = "bench"
 /** A clone of the pool answers in a few milliseconds from the moment on when its tap lets anything through. */
 const pooledMs = 10
@@ -74,17 +80,25 @@ export interface RealCloud {
   close(): Promise<void>
 }
 
+export interface CloudOptions {
+  readonly many?: boolean
+  readonly pool?: number
+  readonly kind?: ImageKind
+}
+
 /** Starts a cloud on a fresh home; its guests boot, or with "on" are clones of warm templates, of those that wait where there is a `pool`; `many`: small ones. `close` ends all of it and removes the home. */
 export async function openCloud(
   warm: "on" | "off" = "off",
-  { many = false, pool }: { readonly many?: boolean; readonly pool?: number } = {},
+  { many = false, pool, kind = "fractus-micro" }: CloudOptions = {},
 ): Promise<RealCloud> {
-  const instanceType = many ? types.small : types.one
+  const instanceType = kind === "debian-12" ? types.whole : many ? types.small : types.one
+  const { id: image = "", loginUser: user = "" } = findInCatalog(kind) ?? {}
+  const deadlineMs = kind === "debian-12" ? wholeLaunchMs : launchMs
   const directory = mkdtempSync(join(tmpdir(), "fractus-launch-"))
   // Made by `up` itself, which knows who must be able to read it.
   const home = join(directory, "home")
   const fractus = (...args: string[]) =>
-    execute(process.execPath, [main, ...args, "--home", home], { timeout: 300_000 })
+    execute(process.execPath, [main, ...args, "--home", home], { timeout: kind === "debian-12" ? buildMs : 300_000 })
   let closing: Promise<void> | undefined
   const down = async () => {
     await fractus("down")
@@ -108,12 +122,13 @@ export async function openCloud(
     )
     const endpoint = `http://127.0.0.1:${port}`
     const ec2 = await clientOf(home, endpoint)
-    const { Images = [] } = await ec2.send(new DescribeImagesCommand({}))
-    const image = Images[0]?.ImageId
-    if (image === undefined) throw new Error("the cloud has no image")
+    if (kind === "debian-12") await fractus("image", "build", kind)
+    const { Images: [found] = [] } = await ec2.send(new DescribeImagesCommand({ ImageIds: [image] }))
+    if (found?.State !== "available") throw new Error(`the cloud has no ${kind}`)
     await openSsh(ec2)
     const key = await makeKey(directory)
     await ec2.send(new ImportKeyPairCommand({ KeyName: keyName, PublicKeyMaterial: readFileSync(`${key}.pub`) }))
+    const wanted = { image, instanceType, key, user, deadlineMs }
     const why = async (id: string) => JSON.parse((await fractus("why", id, "--json")).stdout)
     return {
       key,
@@ -123,17 +138,15 @@ export async function openCloud(
       async launch() {
         const calledMs = Date.now()
         const { answeredMs, contacts } = await launch(ec2, {
-          image,
-          instanceType,
+          ...wanted,
           count: 1,
-          key,
           ...(pool !== undefined && { everyMs: pooledMs }),
         })
         const [first] = await contacts
         if (!first) throw new Error("nothing was launched")
         return { ...first, answeredMs, calledMs, why: await why(first.id) }
       },
-      launchMany: async (count) => (await launch(ec2, { image, instanceType, count, key })).contacts,
+      launchMany: async (count) => (await launch(ec2, { ...wanted, count })).contacts,
       async warm() {
         await fractus("image", "warm", image, "--instance-type", instanceType)
       },
@@ -168,13 +181,15 @@ interface Wanted {
   readonly instanceType: InstanceType
   readonly count: number
   readonly key: string
+  readonly user: string
+  readonly deadlineMs: number
   /** Pause between attempts at its sshd. */
   readonly everyMs?: number
 }
 type InstanceType = (typeof types)[keyof typeof types]
 
 /** `contacts`: not awaited yet. */
-async function launch(ec2: EC2Client, { image, instanceType, count, key, everyMs }: Wanted) {
+async function launch(ec2: EC2Client, { image, instanceType, count, key, user, deadlineMs, everyMs }: Wanted) {
   const some = { ImageId: image, InstanceType: instanceType, KeyName: keyName, MinCount: count, MaxCount: count }
   const started = performance.now()
   const { Instances = [] } = await ec2.send(new RunInstancesCommand(some))
@@ -185,7 +200,8 @@ async function launch(ec2: EC2Client, { image, instanceType, count, key, everyMs
   const contact = async (id: string) => {
     const address = found.find(({ InstanceId }) => InstanceId === id)?.PublicIpAddress
     if (address === undefined) throw new Error(`${id} has no public address`)
-    return { id, ...(await firstContact(address, key, started, launchMs + count * patienceMs, undefined, everyMs)) }
+    const login = { address, user, key }
+    return { id, ...(await firstContact(login, started, deadlineMs + count * patienceMs, undefined, everyMs)) }
   }
   return { answeredMs, contacts: Promise.all(ids.map(contact)) }
 }

@@ -13,6 +13,13 @@ export interface Contact {
   readonly commandMs: number
 }
 
+/** By the private key in the file `key`. */
+export interface Login {
+  readonly address: string
+  readonly user: string
+  readonly key: string
+}
+
 /** An ed25519 key without a passphrase; the file with its private part. */
 export async function makeKey(directory: string): Promise<string> {
   const file = join(directory, "key")
@@ -31,15 +38,14 @@ const options = [
 
 /** Milliseconds since `started` on the monotonic clock. Rejects when one of the two did not come after `deadlineMs`. */
 export async function firstContact(
-  address: string,
-  key: string,
+  { address, user, key }: Login,
   started: number,
   deadlineMs: number,
   failed: Promise<never> = new Promise(() => {}),
   everyMs = usualMs,
 ): Promise<Contact> {
   const bannerMs = (await banner(address, deadlineMs, failed, everyMs)) - started
-  const words = ["-F", "none", ...options, "-i", key, `ec2-user@${address}`, "true"]
+  const words = ["-F", "none", ...options, "-i", key, `${user}@${address}`, "true"]
   await execute("ssh", words, { timeout: deadlineMs })
   return { bannerMs, commandMs: performance.now() - started }
 }

@@ -48,7 +48,7 @@ export async function launchSleeper(
   const contact = async (since: number) => {
     const address = (await look())?.PublicIpAddress
     if (address === undefined) throw new Error(`${id} has no public address`)
-    return firstContact(address, wanted.key, since, deadlineMs)
+    return firstContact({ address, user: "ec2-user", key: wanted.key }, since, deadlineMs)
   }
   await contact(started)
   return {

@@ -1,7 +1,7 @@
 /** The ways a guest can come to be, each on a cloud of its own that stands before anything is measured. */
 import type { Closers } from "../report/closers.ts"
 import { openByHand } from "./by-hand.ts"
-import { openCloud, type RealCloud } from "./cloud.ts"
+import { type CloudOptions, type ImageKind, openCloud, type RealCloud } from "./cloud.ts"
 import type { Contact } from "./first-contact.ts"
 import { stepTimes } from "./steps.ts"
 
@@ -17,6 +17,7 @@ export interface Turn extends Contact {
 export async function openSides(
   chosen: readonly Side[],
   closers: Closers,
+  kind: ImageKind,
 ): Promise<Readonly<Record<Side, () => Promise<Turn>>>> {
   const missing = () => Promise.reject(new Error("not asked for"))
   const open: Record<Side, () => Promise<Turn>> = {
@@ -27,24 +28,26 @@ export async function openSides(
     resume: missing,
   }
   if (chosen.includes("cold") || chosen.includes("hand")) {
-    const cloud = await openCloud()
+    const cloud = await openCloud("off", { kind })
     closers.add(() => cloud.close())
     // The first launch makes the VPC's network and the volume's template: a cloud in use has both.
     const first = await cloud.launch()
-    const hand = await openByHand(await cloud.model(first.id), cloud.key)
-    closers.add(() => hand.close())
+    if (chosen.includes("hand")) {
+      const hand = await openByHand(await cloud.model(first.id), cloud.key)
+      closers.add(() => hand.close())
+      await hand.launch()
+      open.hand = async () => ({ ...(await hand.launch()), steps: {} })
+    }
     await cloud.terminate(first.id)
-    await hand.launch()
     open.cold = () => turn(cloud)
-    open.hand = async () => ({ ...(await hand.launch()), steps: {} })
   }
   if (chosen.includes("warm")) {
-    const cloud = await openWarm()
+    const cloud = await openWarm({ kind })
     closers.add(() => cloud.close())
     open.warm = () => turn(cloud, "clones template")
   }
   if (chosen.includes("pool")) {
-    const cloud = await openWarm({ pool: 1 })
+    const cloud = await openWarm({ pool: 1, kind })
     closers.add(() => cloud.close())
     open.pool = async () => {
       await cloud.pooled()
@@ -61,7 +64,7 @@ export async function openSides(
 }
 
 /** A cloud whose next launch is a clone. */
-export async function openWarm(options: { readonly many?: boolean; readonly pool?: number } = {}): Promise<RealCloud> {
+export async function openWarm(options: CloudOptions = {}): Promise<RealCloud> {
   const cloud = await openCloud("on", options)
   await cloud.warm()
   // The first one makes the VPC's network.

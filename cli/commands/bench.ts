@@ -31,17 +31,19 @@ export interface BenchOptions {
   readonly atOnce?: string
   readonly script?: string
   readonly sides?: string
+  readonly image?: string
 }
 
 /** Those of `launch`, checked as far as they could break a command line; the benchmark knows the rest. */
-const launchWords = (name: string | undefined, { atOnce, script, sides }: BenchOptions): string[] => {
-  const given = { "--at-once": atOnce, "--script": script, "--sides": sides }
+const launchWords = (name: string | undefined, { atOnce, script, sides, image }: BenchOptions): string[] => {
+  const given = { "--at-once": atOnce, "--script": script, "--sides": sides, "--image": image }
   const words = Object.entries(given).flatMap(([option, value]) => (value === undefined ? [] : [[option, value]]))
   if (words.length === 0) return []
   const isGood = ([option, value = ""]: readonly string[]) =>
-    (option === "--sides" ? /^[a-z,]+$/ : /^[1-9]\d{0,2}$/).test(value)
+    (option === "--sides" || option === "--image" ? /^[a-z][a-z0-9,-]*$/ : /^[1-9]\d{0,2}$/).test(value)
   if (name !== "launch" || !words.every(isGood)) {
-    const rule = "--at-once and --script are 1 to 999, --sides some of cold,hand,warm,pool,resume; all for launch alone"
+    const rule =
+      "--at-once and --script are 1 to 999, --sides some of cold,hand,warm,pool,resume, --image debian-12; all for launch alone"
     throw new Failure(2, rule, `${program} bench launch --at-once 25 --sides warm`)
   }
   return words.flat()

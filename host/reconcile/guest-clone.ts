@@ -34,13 +34,16 @@ export async function nicOfPool(scene: StartScene): Promise<Nic | undefined> {
   const { wish, world, memory, record } = scene
   const { pool } = world
   const [first, ...others] = wish.ports
-  if (!pool || !first || others.length > 0 || record?.starts !== -1 || memory.noneWaits === true) return undefined
+  const may = others.length === 0 && record?.starts === -1 && memory.noneWaits !== true
+  // For another wish.
+  if (memory.reserved && !(may && memory.reserved.port === first?.port.id)) await giveUpReserved(scene)
+  if (!pool || !first || !may) return undefined
   if (!memory.reserved) {
     const image = await world.images.find(wish.image)
     if (!image || typeof cloneIdentity(scene, image.boot) === "string") return undefined
     const reserved = pool.reserve(templateKind(scene), first.network)
     if (!reserved) return undefined
-    memory.reserved = reserved
+    memory.reserved = { ...reserved, port: first.port.id }
     // Where it fails, the step that needs it tries again and says why.
     world.network.bringPort(first.network, first.port, reserved.tap).catch(() => {})
   }
@@ -48,10 +51,10 @@ export async function nicOfPool(scene: StartScene): Promise<Nic | undefined> {
 }
 
 /** It is taken over by nobody. `removePort` finds its tap wherever it stands by now. */
-export async function giveUpReserved({ wish, memory, world }: Scene): Promise<void> {
+export async function giveUpReserved({ record, memory, world }: Scene): Promise<void> {
   const { reserved } = memory
   if (!reserved) return
   delete memory.reserved
-  for (const { network, port } of wish?.ports ?? []) await world.network.removePort(network, port.id, port.number)
+  for (const { network, port, number } of record?.ports ?? []) await world.network.removePort(network, port, number)
   await world.pool?.giveUp(reserved.id)
 }

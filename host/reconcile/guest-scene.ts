@@ -17,8 +17,8 @@ export interface Memory {
   document?: string
   /** Why it boots now: a clone did not become what it was told to be. */
   refused?: string
-  /** The clone of the pool that it is to take over. */
-  reserved?: WarmMember
+  /** The clone of the pool that it is to take over, whose tap becomes that of `port`. */
+  reserved?: WarmMember & { readonly port: string }
   /** It could not: it is started another way. */
   noneWaits?: true
   /** Its memory is being written. Resolves with why it was not. */

@@ -111,9 +111,9 @@ export function keepPool(options: PoolOptions): Pool {
   async function settle(): Promise<void> {
     const waiting = new Set(engine.members().map(({ id }) => id))
     for (const [member, { volume, parked }] of kept) {
-      if (waiting.has(member)) continue
+      // Of one that is being taken the tap is the guest's, as soon as it has been told.
+      if (waiting.has(member) || reserved.has(member)) continue
       kept.delete(member)
-      reserved.delete(member)
       await maker.forget(volume)
       if (parked) await network.dropTap(parked.tap)
     }
@@ -205,8 +205,12 @@ export function keepPool(options: PoolOptions): Pool {
       if (member) reserved.add(member.id)
       return member
     },
-    giveUp: end,
+    giveUp(member) {
+      reserved.delete(member)
+      return end(member)
+    },
     taken(member) {
+      reserved.delete(member)
       const found = kept.get(member)
       if (found) delete found.parked
     },

@@ -68,7 +68,7 @@ async function knowNothing(namespace: string) {
   const script = path.join(import.meta.dirname, "nobody-metadata.ts")
   const service = spawn("nsenter", [`--net=/run/netns/${namespace}`, process.execPath, script, metadata], {
     stdio: ["pipe", "pipe", "ignore"],
-    env: { NODE_NO_WARNINGS: "1" },
+    env: { ...process.env, NODE_NO_WARNINGS: "1" },
   })
   service.stdin.on("error", () => {})
   await new Promise<void>((resolve) => {

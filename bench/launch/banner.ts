@@ -2,15 +2,18 @@
 import { connect, type Socket } from "node:net"
 
 /**
- * A new attempt this often, unless another pause is asked for: a SYN that nobody heard is sent again after a second only. Each is given up soon: what waits in the tap
- * until the guest has a driver comes to it all at once, and sshd, which forks for each, is busy for long if many are still wanted.
+ * A new attempt this often, unless another pause is asked for: a SYN that nobody heard is sent again after a second only. Each is given up
+ * soon: what waits in the tap until the guest has a driver comes to it all at once, and sshd, which forks for each, is busy for long if
+ * many are still wanted.
  */
 export const usualMs = 50
-const attemptMs = 200
+const attempts = 2
+const leastMs = 40
 
 /**
  * Resolves with the monotonic time at which the first byte of an SSH banner came from port 22 of `address`. Rejects after
- * `deadlineMs`, or with what `failed` rejects with. A guest that answers as soon as it is reached bears an attempt every few milliseconds.
+ * `deadlineMs`, or with what `failed` rejects with. The sooner a guest
+ * answers once it is reached, the more often it may be tried.
  */
 export function banner(
   address: string,
@@ -26,7 +29,7 @@ export function banner(
     if (accepted !== undefined) return
     const socket = connect({ host: address, port: 22 })
     sockets.add(socket)
-    socket.setTimeout(attemptMs, () => socket.destroy())
+    socket.setTimeout(Math.max(leastMs, attempts * everyMs), () => socket.destroy())
     socket.once("connect", () => {
       accepted ??= socket.setTimeout(0)
       for (const other of sockets) if (other !== accepted) other.destroy()

@@ -44,7 +44,8 @@ if (whole && (values.sides === sides.join() || chosen.includes("hand") || chosen
 const loadBefore = loadAverage()
 const results = await measure()
 const day = new Date().toISOString().slice(0, 10)
-const report: Report = { name: whole ? "launch-debian-12" : "launch", day, machine: machineFacts(loadBefore), results }
+const what = whole ? "-debian-12" : atOnce !== undefined ? "-at-once" : scripts !== undefined ? "-script" : ""
+const report: Report = { name: `launch${what}`, day, machine: machineFacts(loadBefore), results }
 if (values.json === true) console.log(JSON.stringify(report, null, 2))
 else for (const each of results) console.log(line(each))
 

@@ -36,10 +36,14 @@ export const promises: readonly { readonly title: string; readonly rows: readonl
   {
     title: "Real guests",
     rows: [
-      { name: "warm launch: RunInstances to ssh banner", limit: "400 ms" },
-      { name: "warm launch: RunInstances to the end of the first ssh command", limit: "1000 ms" },
-      { name: "launch from the pool: RunInstances to ssh banner", limit: "300 ms" },
-      { name: "launch from the pool: RunInstances to the end of the first ssh command", limit: "700 ms" },
+      { name: "warm launch: RunInstances to ssh banner", limit: "600 ms" },
+      { name: "warm launch: RunInstances to the end of the first ssh command", limit: "900 ms" },
+      { name: "launch from the pool: RunInstances to ssh banner", limit: "200 ms" },
+      { name: "launch from the pool: RunInstances to the end of the first ssh command", limit: "450 ms" },
+      { name: "debian-12, warm launch: RunInstances to ssh banner", limit: "1200 ms" },
+      { name: "debian-12, warm launch: RunInstances to the end of the first ssh command", limit: "4000 ms" },
+      { name: "25 warm launches by one call", limit: "" },
+      { name: "25 cold launches by one call", limit: "" },
       { name: "the README's lines,", limit: "" },
       { name: "hibernated guest of 1 GiB: StartInstances to ssh banner", limit: "2000 ms" },
       { name: "cold launch: RunInstances to ssh banner", limit: "1.1 times" },

@@ -10,6 +10,7 @@ import { after, before, test } from "node:test"
 import { decode, encode, type Packet, streamDecode, streamEncode } from "dns-packet"
 import { systemClock } from "#lib/clock.ts"
 import { openDocuments } from "../documents.ts"
+import { onOnePort } from "../testing/one-port.ts"
 import { type DnsServer, dnsServer } from "./server.ts"
 import { upstreams } from "./whom-to-ask.ts"
 import { poolOf } from "./zone.ts"
@@ -52,16 +53,14 @@ before(async () => {
     for (const answer of upstreamAnswers(query)) upstream.send(answer, port, "127.0.0.1")
   })
   const clock = systemClock()
-  server = dnsServer({
-    documents: openDocuments(directory),
-    clock,
-    upstreams: upstreams(`127.0.0.1:${upstream.address().port}`, clock),
-    publicCidr: "198.18.0.0/20",
-  })
-  server.udp.bind(0, "127.0.0.1")
-  await once(server.udp, "listening")
-  server.tcp.listen(port(), "127.0.0.1")
-  await once(server.tcp, "listening")
+  server = await onOnePort(() =>
+    dnsServer({
+      documents: openDocuments(directory),
+      clock,
+      upstreams: upstreams(`127.0.0.1:${upstream.address().port}`, clock),
+      publicCidr: "198.18.0.0/20",
+    }),
+  )
 })
 after(async () => {
   server.udp.close()

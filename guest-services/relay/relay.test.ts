@@ -12,6 +12,7 @@ import { decode, encode, type Packet, streamEncode } from "dns-packet"
 import { systemClock } from "#lib/clock.ts"
 import type { Resolver } from "../dns/host-resolvers.ts"
 import { framed, unframer } from "../dns/messages.ts"
+import { onOnePort } from "../testing/one-port.ts"
 import { relayClient } from "./client.ts"
 import { relayServer } from "./server.ts"
 
@@ -32,8 +33,11 @@ function reply(query: Buffer, texts: number): Packet {
 
 /** A resolver at 127.0.0.1: by UDP at most two texts, and the mark that there are more; by TCP all. */
 async function resolver(t: TestContext, texts = 1) {
-  const udp = createSocket("udp4").bind(0, "127.0.0.1")
-  await once(udp, "listening")
+  const { udp, tcp } = await onOnePort(() => ({ udp: createSocket("udp4"), tcp: createServer() }))
+  t.after(() => {
+    udp.close()
+    tcp.close()
+  })
   const seen: Buffer[] = []
   const state = { silent: false }
   udp.on("message", (query, { port }: RemoteInfo) => {
@@ -43,17 +47,10 @@ async function resolver(t: TestContext, texts = 1) {
     const short = { ...whole, flags: 0x200, answers: whole.answers?.slice(0, 2) ?? [] }
     udp.send(encode(texts > 2 ? short : whole), port, "127.0.0.1")
   })
-  const { port } = udp.address()
-  const tcp = createServer((socket) =>
+  tcp.on("connection", (socket) =>
     socket.on("data", (chunk: Buffer) => socket.write(streamEncode(reply(chunk.subarray(2), texts)))),
   )
-  tcp.listen(port, "127.0.0.1")
-  await once(tcp, "listening")
-  t.after(() => {
-    udp.close()
-    tcp.close()
-  })
-  return { address: { address: "127.0.0.1", port }, seen, state }
+  return { address: { address: "127.0.0.1", port: udp.address().port }, seen, state }
 }
 
 async function relay(t: TestContext, resolvers: () => readonly Resolver[]) {

@@ -16,17 +16,17 @@ const clientPackages = (): string[] => [
   ...(works("python3", ["-c", "import boto3"]) ? [] : ["python3-boto3"]),
 ]
 
-/** Other people's clients of S3. 15 MB to fetch, 58 MB on disk. */
-const storageClients: readonly Need[] = [
+const curl: Need = { package: "curl", files: ["/usr/bin/curl"] }
+
+/** Other people's clients of S3, and what the guides ask with. 15 MB to fetch, 58 MB on disk. */
+const apiClients: readonly Need[] = [
+  curl,
   { package: "s3cmd", files: ["/usr/bin/s3cmd"] },
   { package: "rclone", files: ["/usr/bin/rclone"] },
 ]
 
 /** What the tests of networks play guests with, beyond what the engine itself needs. */
-const guestTools: readonly Need[] = [
-  { package: "busybox", files: ["/usr/bin/busybox", "/bin/busybox"] },
-  { package: "curl", files: ["/usr/bin/curl"] },
-]
+const guestTools: readonly Need[] = [{ package: "busybox", files: ["/usr/bin/busybox", "/bin/busybox"] }, curl]
 
 /**
  * ansible runs with the system's Python, whatever other one is on PATH. 20 MB to fetch, 290 MB on disk. The AWS CLI v2 of the distribution is compared
@@ -50,7 +50,7 @@ export const prepareSuites = async (suites: readonly SuiteName[], yes: boolean):
   }
   const wanted = [
     ...(suites.includes("api") || guests !== undefined ? clientPackages() : []),
-    ...(suites.includes("api") ? missingPackages(storageClients) : []),
+    ...(suites.includes("api") ? missingPackages(apiClients) : []),
     ...(guests !== undefined ? missingPackages([...engineNeeds, ...guestTools]) : []),
     ...(suites.includes("long") ? missingPackages(longClients) : []),
   ]

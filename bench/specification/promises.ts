@@ -72,6 +72,10 @@ export const headlines: readonly { readonly words: string; readonly name: string
     name: "launch from the pool: RunInstances to ssh banner",
   },
   {
+    words: "A whole Debian 12, a clone of a warm template",
+    name: "debian-12, warm launch: RunInstances to ssh banner",
+  },
+  {
     words: "The lines above from `aws ec2 run-instances` to a shell, by a clone",
     name: "the README's lines, a warm launch",
   },

@@ -37,10 +37,17 @@ export function readmeTable(reports: readonly Report[]): string {
   return `| | measured | promised, at most |\n|---|---|---|\n${rows.join("\n")}`
 }
 
+/** Of reports that a benchmark gives when it is asked for something else than usually. */
+const commands: Readonly<Record<string, string>> = {
+  "launch-at-once": "launch --at-once 25 --sides warm",
+  "launch-debian-12": "launch --image debian-12 --sides warm",
+  "launch-script": "launch --script 10",
+}
+
 function measured({ promise, limit, unit, value, p95, ok, by }: Shown): string {
   const bound = limit === null ? "" : `${limit} ${unit}`
   const kept = limit === null ? "" : ok ? "yes" : "**no**"
-  return `| ${promise} | ${bound} | ${value} ${unit} | ${p95} | ${kept} | \`./fractus bench ${by}\` |`
+  return `| ${promise} | ${bound} | ${value} ${unit} | ${p95} | ${kept} | \`./fractus bench ${commands[by] ?? by}\` |`
 }
 
 function machine({ name, day, machine }: Report): string {

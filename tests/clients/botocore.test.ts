@@ -78,7 +78,11 @@ async function furnish(): Promise<typeof made> {
   const keptVolume = await partsOf("DescribeVolumes", "Volumes", "VolumeId", keeper)
   gone.volume = await partsOf("DescribeVolumes", "Volumes", "VolumeId", terminated)
   await ec2("CreateReplaceRootVolumeTask", { InstanceId: running })
-  for (let index = 0; index < 11; index++) await ec2("CreateSnapshot", { VolumeId: keptVolume })
+  for (let index = 0; index < 11; index++) {
+    await ec2("CreateSnapshot", { VolumeId: keptVolume })
+    // So many may be in the making: 5 of one volume.
+    await daemon.settled()
+  }
   await ec2("StopInstances", { InstanceIds: [stopped] })
   await ec2("TerminateInstances", { InstanceIds: [terminated, keeper] })
   await daemon.settled()

@@ -147,13 +147,15 @@ async function firstBoot(context: TestContext, guest: Guest): Promise<void> {
     for tool in ${tools}; do command -v $tool >/dev/null || echo missing $tool; done
     echo bytes $(df -k / | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2)
     curl --version | head -n 1; sudo mkfs.ext4 -V 2>&1; stat -c %a /home/ec2-user/.ssh/authorized_keys
-    wc -c </etc/machine-id; grep -c BEGIN /etc/ssl/certs/ca-certificates.crt`)
+    wc -c </etc/machine-id; grep -c BEGIN /etc/ssl/certs/ca-certificates.crt
+    sudo /usr/lib/fractus/quick-answers eth0 | sed 's/^/slow routes /'`)
   assert.ok(told.startsWith(`ec2-user\n0\n${hostName}\n/dev/vda1\npings\nrun\nuser-data speaks as root\n`), told)
   assert.doesNotMatch(told, /missing/)
   assert.ok(Number(/bytes (\d+)/.exec(told)?.[1]) > 7.5 * 1024 ** 2, `the root is not grown: ${told}`)
   assert.match(told, /^curl \d/m)
   assert.match(told, /^mke2fs \d/m)
   assert.match(told, /^600\n33\n\d{2,}$/m)
+  assert.match(told, /^slow routes 0$/m, "what comes by DHCP's routes is acknowledged at once")
 }
 
 async function volumeNames(guest: Guest, metadata: MetadataService): Promise<void> {

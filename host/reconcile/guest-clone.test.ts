@@ -50,7 +50,7 @@ async function scene(context: TestContext, life: Life = longLife()) {
     }
     const images = {
       list: async () => [
-        { id: "ami-1", name: "one", architecture: "x86_64", sizeBytes: 1 << 20, createdMs: 0 } as const,
+        { id: "ami-1", name: "one", architecture: "x86_64", sizeBytes: 1 << 30, createdMs: 0 } as const,
       ],
       find: async () => ({ architecture: "x86_64", boot: { kind: "kernel" } }) as never,
     }
@@ -66,15 +66,19 @@ async function scene(context: TestContext, life: Life = longLife()) {
   const first = open()
   await first.host.sync(others)
   await first.host.idle()
-  const deadlineMs = performance.now() + 20_000
-  while (members.size === 0) {
-    assert.ok(performance.now() < deadlineMs, "nobody waits")
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
+  await until(() => members.size > 0, "nobody waits")
   calls.length = 0
   const done = (of: RegExp) =>
     calls.filter((call) => of.test(call)).map((call) => call.replace(/^\w+\.(.*?) .*$/, "$1"))
   return { ...first, engines, members, now, done, open }
+}
+
+async function until(holds: () => boolean, words: string): Promise<void> {
+  const deadlineMs = performance.now() + 20_000
+  while (!holds()) {
+    assert.ok(performance.now() < deadlineMs, words)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
 }
 
 const ofPorts = /(bringPort|createPort|plugPort|removePort) vpc-1|pool\.end|prepare/
@@ -90,7 +94,7 @@ test("the tap of a clone of the pool goes into the network while the guest's vol
   await host.assign("vol-2", 1, { kind: "volume", id: "vol-2", sizeBytes: 1 << 30, image: "ami-1" })
   const disks = [{ ...guest.disks[0]!, volume: "vol-2" }]
   await host.assign("i-1", 1, { ...named, disks })
-  while (!done(ofPorts).includes("bringPort")) await new Promise((resolve) => setTimeout(resolve, 2))
+  await until(() => done(ofPorts).includes("bringPort"), "the tap is not brought")
   assert.ok(members.has("member"), "it is not taken over yet")
   goOn()
   await seen.until("i-1", "on", 1)
@@ -125,7 +129,7 @@ test("a guest that is not wanted any more before it took its clone over gives th
   }
   await host.assign("vol-2", 1, { kind: "volume", id: "vol-2", sizeBytes: 1 << 30, image: "ami-1" })
   await host.assign("i-1", 1, { ...named, disks: [{ ...guest.disks[0]!, volume: "vol-2" }] })
-  while (!done(ofPorts).includes("bringPort")) await new Promise((resolve) => setTimeout(resolve, 2))
+  await until(() => done(ofPorts).includes("bringPort"), "the tap is not brought")
   await host.assign("i-1", 2, undefined)
   await seen.until("i-1", "absent", 2)
   goOn()

@@ -89,7 +89,8 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
 test("one is added at each look until there are as many as shall be, and one that was taken is made good", async (t) => {
   const { look, kinds, members, volumes, pool } = scene(t, [{ count: 2 }])
   await look()
-  assert.deepEqual(kinds(), [nameOf(micro)], "before any launch: t3.micro of the smallest image")
+  const usual = { ...micro, sizeBytes: 2 ** 30 }
+  assert.deepEqual(kinds(), [nameOf(usual)], "before any launch: t3.micro of the smallest image")
   await look(3)
   assert.equal(members.size, 2)
   assert.deepEqual(pool.state(), { wanted: 2, members: [1, 1] })
@@ -100,6 +101,9 @@ test("one is added at each look until there are as many as shall be, and one tha
   await look()
   assert.deepEqual([...members.keys()], ["member-2", "member-3"])
   assert.deepEqual([...volumes], ["pool-2", "pool-3"], "the volume of one that was taken is no more ours")
+  pool.used(usual, "vpc-1")
+  await look()
+  assert.equal(members.size, 2, "a launch of the usual kind ends nobody")
   await pool.close()
   assert.deepEqual([members.size, volumes.size], [0, 0])
 })
@@ -170,7 +174,7 @@ test("one that is reserved is nobody else's, and stays while others make room; g
   await look(4)
   assert.deepEqual(pool.reserve(micro, "vpc-1"), {
     id: "member-1",
-    template: nameOf(micro),
+    template: nameOf({ ...micro, sizeBytes: 2 ** 30 }),
     pid: 1,
     tap: { device: "tap", namespace: "member-1" },
   })

@@ -92,7 +92,8 @@ export function keepPool(options: PoolOptions): Pool {
     const fits = (kind: TemplateKind) => !size || (kind.vcpus === size.vcpus && kind.memoryMiB === size.memoryMiB)
     for (const kind of launched.toReversed().filter(fits)) if (await images.find(kind.image)) return kind
     const [first] = (await images.list()).toSorted((one, two) => one.sizeBytes - two.sizeBytes)
-    return first && { image: first.id, ...(size ?? defaultSize) }
+    // With the volume that a launch has which asks for none.
+    return first && { image: first.id, ...(size ?? defaultSize), sizeBytes: first.sizeBytes }
   }
 
   /** All that is wanted, by kind: the most that any wish says. */

@@ -59,7 +59,7 @@ static int quick(const struct netlink_head *found, uint32_t interface, struct ro
   return by == interface;
 }
 
-/* 0, or -1 with errno. */
+/* How many routes it changed, or -1 with errno. */
 static int quick_answers(const char *interface) {
   static struct route routes[routes_limit];
   static char heard[32768];
@@ -78,6 +78,7 @@ static int quick_answers(const char *interface) {
     if (size <= 0) return -1;
     for (char *at = heard; at + sizeof(struct netlink_head) <= heard + size;) {
       const struct netlink_head *each = (const struct netlink_head *)at;
+      if (each->size < sizeof *each) return errno = EPROTO, -1;
       if (each->type == type_done) done = 1;
       if (each->type == type_error) return errno = EPROTO, -1;
       if (each->type == new_route && count < routes_limit) count += quick(each, index, &routes[count]);
@@ -94,5 +95,5 @@ static int quick_answers(const char *interface) {
     memcpy(&wrong, heard + sizeof(struct netlink_head), sizeof wrong);
     if (wrong != 0) return errno = -wrong, -1;
   }
-  return close(link);
+  return close(link) < 0 ? -1 : count;
 }

@@ -48,6 +48,7 @@ test(
         "cat /sys/class/dmi/id/board_asset_tag /sys/block/vda/serial; echo; cat /sys/class/net/eth0/address; sudo cat /sys/class/dmi/id/product_uuid; hostname"
       const told = (await lab.ssh(1, asked)).split(/\s+/).filter(Boolean)
       assert.deepEqual(told, [guest.id, guest.disks[0]!.serial, guest.nics[0]!.mac, guest.uuid, "clone-1"])
+      assert.equal((await lab.ssh(1, "sudo /usr/lib/fractus/quick-answers eth0")).trim(), "0", "its routes are quick")
       // Of the login of nobody that warmed it up, nothing is left.
       const left = "sudo cat /home/ec2-user/.ssh/authorized_keys; ip -4 -o addr; ip route"
       const { authorizedKey } = guest.identity

@@ -69,6 +69,8 @@ async function knowNothing(namespace: string) {
   const service = spawn("nsenter", [`--net=/run/netns/${namespace}`, process.execPath, script, metadata], {
     stdio: ["pipe", "pipe", "ignore"],
     env: { ...process.env, NODE_NO_WARNINGS: "1" },
+    timeout: loginMs,
+    killSignal: "SIGKILL",
   })
   service.stdin.on("error", () => {})
   await new Promise<void>((resolve) => {

@@ -18,7 +18,14 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
   const taps = new Map<string, TapPlace>()
   const dropped: string[] = []
   const volumes = new Set<string>()
-  const now = { availableMiB: 100_000, pending: 0, fails: false, tries: 0, networks: [] as readonly string[] }
+  const now = {
+    availableMiB: 100_000,
+    pending: 0,
+    fails: false,
+    endsAtOnce: false,
+    tries: 0,
+    networks: [] as readonly string[],
+  }
   let next: (() => void) | undefined
   let count = 0
   const image = (id: string, sizeBytes: number) =>
@@ -41,9 +48,10 @@ function scene(t: TestContext, targets: readonly PoolTarget[], folder = mkdtempS
         now.tries += 1
         if (now.fails) throw new Error("no room")
         const [member, volume] = [`member-${++count}`, `pool-${count}`]
-        members.set(member, nameOf(kind))
         const tap = { device: "tap", namespace: member }
         taps.set(member, (await place?.(tap)) ?? tap)
+        if (now.endsAtOnce) throw new Error("it ended at once")
+        members.set(member, nameOf(kind))
         volumes.add(volume)
         return { member, volume }
       },
@@ -213,4 +221,9 @@ test("a clone's tap waits in the network of the last launch, and goes with the c
   assert.equal(pool.reserve(micro, "vpc-1"), undefined, "their taps went with it")
   await look(5)
   assert.equal(pool.reserve(micro, "vpc-1")?.tap.namespace, "vpc-6", "of the only network that stands")
+  now.endsAtOnce = true
+  dropped.length = 0
+  await pool.giveUp([...members.keys()].at(-1) ?? "")
+  await look(4)
+  assert.deepEqual(dropped, ["vpc-6", "vpc-6"], "of the one that was given up, and of the one that did not begin")
 })

@@ -116,8 +116,13 @@ export function keepPool(options: PoolOptions): Pool {
       if (waiting.has(member) || reserved.has(member)) continue
       kept.delete(member)
       await maker.forget(volume)
-      if (parked) await network.dropTap(parked.tap)
+      await dropped(parked)
     }
+  }
+
+  /** Of one that is no more. */
+  const dropped = async (parked: Kept["parked"]) => {
+    if (parked) await network.dropTap(parked.tap)
   }
 
   async function end(member: string): Promise<void> {
@@ -175,6 +180,7 @@ export function keepPool(options: PoolOptions): Pool {
       kept.set(member, { kind: name, of: kind, volume, parked })
     } catch (error) {
       failed.set(name, looks)
+      await dropped(parked)
       if (!closed) log("host: no clone for the pool", { image: kind.image, why: String(error).slice(0, 500) })
     }
   }

@@ -38,8 +38,8 @@ if (chosen.join() !== values.sides || new Set(chosen).size < chosen.length)
 const kind = kinds.find((each) => each === values.image)
 if (kind === undefined) throw new Error(`--image is ${kinds.join(" or ")}`)
 const whole = kind === "debian-12"
-if (whole && (values.sides === sides.join() || chosen.includes("hand") || chosen.includes("resume")))
-  throw new Error("of debian-12 --sides are some of cold,warm,pool")
+if (whole && (chosen.includes("hand") || chosen.includes("resume") || atOnce !== undefined || scripts !== undefined))
+  throw new Error("of debian-12 --sides are some of cold,warm,pool, without --at-once and --script")
 
 const loadBefore = loadAverage()
 const results = await measure()

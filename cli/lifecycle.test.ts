@@ -2,24 +2,15 @@ import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { runningDaemon, waitUntilGone } from "./daemon/process.ts"
 import { assertSchema } from "./fixture/schema.ts"
+import { freePort } from "./ports.ts"
 import { inRepository } from "./repository.ts"
 
 type Result = { code: number | null; stdout: string; stderr: string }
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  assert.ok(address !== null && typeof address === "object")
-  return address.port
-}
 
 /** A home of its own, whose daemon is gone at the end of the test however that comes. */
 const world = async (context: TestContext) => {
@@ -123,6 +114,26 @@ writeFileSync(${JSON.stringify(join(home, "daemon-error.json"))}, ${JSON.stringi
   assert.match(silent.stderr, /exit code 7/)
   assert.match(silent.stderr, /To mend it: .* logs/)
   assert.equal((await up({ profile: false })).code, 0, "and the home is not blocked by it")
+})
+
+test("a daemon that does not come to serve in time is left to itself, and up ends", async (context) => {
+  const { folder, home, node } = await world(context)
+  const silent = join(folder, "silent.ts")
+  const harness = join(folder, "harness.ts")
+  writeFileSync(silent, `console.log("alive", process.pid); setInterval(() => {}, 1000)`)
+  const options = JSON.stringify({ engine: "sim", home, profile: false, port: await freePort() })
+  const surroundings = JSON.stringify({ daemonMain: silent, startDeadlineMs: 1_500 })
+  writeFileSync(
+    harness,
+    `import { up } from ${JSON.stringify(inRepository("cli/commands/up.ts"))}
+import { exitCodeOf } from ${JSON.stringify(inRepository("cli/run.ts"))}
+await up(${options}, ${surroundings}).catch((error) => { process.exitCode = exitCodeOf(error) })`,
+  )
+  const ended = await node([harness])
+  const pid = Number(/^alive (\d+)$/m.exec(readFileSync(join(home, "daemon.log"), "utf8"))?.[1])
+  process.kill(pid, "SIGKILL") // throws if it is gone
+  assert.equal(ended.code, 1, ended.stderr)
+  assert.match(ended.stderr, /the deadline passed while waiting for the daemon to serve\nTo mend it: .* logs/)
 })
 
 test("status, doctor, env, accounts and images print what their schemas say", async (context) => {

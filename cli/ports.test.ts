@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { test } from "node:test"
-import { cannotListen, describeHolder, homeOfCommand, listeners, portHolder } from "./ports.ts"
+import { cannotListen, describeHolder, freePort, homeOfCommand, listeners, portHolder } from "./ports.ts"
 
 test("the holder of a taken port is named by pid and command", async (context) => {
   const server = createServer().listen(0, "127.0.0.1")
@@ -34,4 +34,10 @@ test("a Fractus daemon is told by its home", () => {
   assert.equal(homeOfCommand(["/x/node", "/x/daemon/main.ts", "/var/lib/fractus/config.json"]), "/var/lib/fractus")
   assert.equal(homeOfCommand(["nginx: master"]), undefined)
   assert.match(describeHolder({ inode: 1, uid: 5 }), /uid 5/)
+})
+
+test("a free port can be listened on, and is none that connections are given", async () => {
+  const port = await freePort()
+  assert.equal(await cannotListen(port, "127.0.0.1"), undefined)
+  assert.ok(port < 32_768, String(port))
 })

@@ -1,5 +1,7 @@
+import { randomInt } from "node:crypto"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { createServer } from "node:net"
+import { Failure } from "./failure.ts"
 
 /** Who listens on a port, as far as /proc tells us: other users' processes cannot be seen without root. */
 export type PortHolder = { inode: number; uid: number; pid?: number; command?: string; home?: string }
@@ -70,13 +72,15 @@ export const cannotListen = (port: number, address: string): Promise<string | un
     server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(undefined)))
   })
 
-/** A port of 127.0.0.1 that nobody listens on now; another process may take it before we do. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject)
-    server.listen({ port: 0, host: "127.0.0.1" }, () => {
-      const address = server.address()
-      const port = typeof address === "object" && address !== null ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
+// Below what Linux gives to connections (net.ipv4.ip_local_port_range), so that none of them takes it meanwhile.
+const lowestDrawn = 20_000
+const highestDrawn = 32_767
+
+/** A port of 127.0.0.1 that nobody listens on now, drawn at random; another process may take it before we do. */
+export const freePort = async (): Promise<number> => {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = randomInt(lowestDrawn, highestDrawn + 1)
+    if ((await cannotListen(port, "127.0.0.1")) === undefined) return port
+  }
+  throw new Failure(1, `of 100 ports between ${lowestDrawn} and ${highestDrawn} none could be listened on`, "ss -ltn")
+}

@@ -2,7 +2,7 @@ import { isRoot } from "../caller.ts"
 import { Failure, program } from "../failure.ts"
 import { coloured, note, print, printJson, table } from "../terminal.ts"
 import { prepareSuites } from "../test-runs/needs.ts"
-import { type FileTime, runSuite, type SuiteResult } from "../test-runs/run.ts"
+import { type FailedTest, type FileTime, runSuite, type SuiteResult } from "../test-runs/run.ts"
 import { filesOf, hasGuests, type SuiteName, suiteNames, usualSuites } from "../test-runs/suites.ts"
 
 const sum = (results: readonly SuiteResult[], member: "passed" | "failed" | "skipped"): number =>
@@ -36,6 +36,7 @@ export const test = async (
   }
   for (const { name, times } of results) if (hasGuests(name)) noteTimes(times)
   const [passed, failed, skipped] = [sum(results, "passed"), sum(results, "failed"), sum(results, "skipped")]
+  for (const { failures } of results) for (const failure of failures) noteFailure(failure)
   if (skipped > 0) note(`${skipped} skipped`)
   if (withoutGuests)
     note(`The tests with real guests did not run: they need root. To run them: sudo ${program} test vm`)
@@ -44,6 +45,10 @@ export const test = async (
   if (failed > 0 || passed === 0) process.exitCode = 1
   else if (withoutGuests) process.exitCode = 3
 }
+
+/** Once more at the end: thousands of lines may stand behind the place where it failed. */
+const noteFailure = ({ test: name, file, error }: FailedTest): void =>
+  note(`\n${coloured("red", "failed", process.stderr)} ${name} (${file})\n${error}\n`)
 
 /** Guests take most of a run's time: which file took how much, the longest first. */
 const noteTimes = (times: readonly FileTime[]): void => {

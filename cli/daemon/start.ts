@@ -50,11 +50,24 @@ const spawnDaemon = ({ config, node, main, foreground }: Start): ChildProcess =>
  * is left running, because what it does (building, adopting guests) may still come to its end.
  */
 export const startDaemon = async (start: Start): Promise<Started> => {
-  const { config, onWait } = start
+  const { config } = start
   const files = homeFiles(config.home)
   rmSync(files.daemonError, { force: true })
   writeWhole(files.config, `${JSON.stringify(config, null, 2)}\n`, 0o644)
   const child = spawnDaemon(start)
+  try {
+    return { ...(await served(start, child)), child }
+  } catch (error) {
+    // A child that lives would hold our process, too: one of ours ends with us, a detached one goes on alone.
+    if (start.foreground === true) child.kill("SIGTERM")
+    else child.unref()
+    throw error
+  }
+}
+
+/** Waits until the daemon serves, its first image is available, or one of them cannot come any more. */
+const served = async (start: Start, child: ChildProcess): Promise<Omit<Started, "child">> => {
+  const { config, onWait } = start
   let exit: string | undefined
   child.on("error", (error) => (exit = error.message))
   child.on("exit", (code, signal) => (exit = signal === null ? `exit code ${code}` : `signal ${signal}`))
@@ -66,7 +79,7 @@ export const startDaemon = async (start: Start): Promise<Started> => {
       const status = await readStatus(daemon.endpoint, 5_000).catch(() => undefined)
       if (status?.images.some((image) => image.state === "available") === true) {
         child.removeAllListeners("exit")
-        return { daemon, status, child }
+        return { daemon, status }
       }
       if (status !== undefined) waitingFor = "its first image to be available"
     }

@@ -2,10 +2,10 @@ import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { test } from "node:test"
 import { inRepository } from "../repository.ts"
-import type { FileTime } from "./run.ts"
+import type { FailedTest, FileTime } from "./run.ts"
 import { filesOf, suiteNames, suiteOf } from "./suites.ts"
 
 test("every test file of the repository belongs to one suite, by its name and place", () => {
@@ -30,7 +30,7 @@ test("passes, failures, skips, broken and cancelled files are counted", (context
   writeFileSync(
     join(folder, "mixed.test.js"),
     `const { test } = require("node:test")
-test("good", () => {}); test("good too", () => {}); test("bad", () => { throw new Error("x") }); test.skip("later", () => {})`,
+test("good", () => {}); test("outer", (context) => context.test("inner", () => { throw new Error("y") })); test("good too", () => {}); test("bad", () => { throw new Error("x") }); test.skip("later", () => {})`,
   )
   writeFileSync(join(folder, "broken.test.js"), "this is no program")
   // Fails beside any other: each leaves a file while it runs.
@@ -48,8 +48,14 @@ console.log(JSON.stringify(await runFiles("unit", files, process.stderr, ${JSON.
     timeout: 60_000,
   })
   assert.match(stderr, /good too/)
-  const { files, passed, failed, skipped, times } = JSON.parse(stdout)
-  assert.deepEqual({ files, passed, failed, skipped }, { files: 4, passed: 4, failed: 2, skipped: 1 })
+  const { files, passed, failed, skipped, times, failures } = JSON.parse(stdout)
+  assert.deepEqual({ files, passed, failed, skipped }, { files: 4, passed: 4, failed: 4, skipped: 1 })
+  const told = failures.map(({ test: name, file, error }: FailedTest) => [basename(name), file, error.split("\n")[0]])
+  assert.deepEqual(told.toSorted(), [
+    ["bad", "mixed.test.js", "Error: x"],
+    ["broken.test.js", "broken.test.js", "test failed"],
+    ["inner", "mixed.test.js", "Error: y"],
+  ])
   const [slow, quick] = ["one.alone.test.js", "mixed.test.js"].map((name) =>
     times.find((each: FileTime) => each.file === name),
   )

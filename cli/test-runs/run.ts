@@ -1,6 +1,7 @@
 import { relative } from "node:path"
 import { spec } from "node:test/reporters"
 import { run, type RunOptions } from "node:test"
+import { inspect } from "node:util"
 import { compiledFolder } from "../compiled.ts"
 import { repository } from "../repository.ts"
 import { concurrency, deadlineMs, filesOf, runsAlone, type SuiteName } from "./suites.ts"
@@ -15,9 +16,12 @@ export type SuiteResult = {
   durationMs: number
   /** Each file's own time, as far as it came. */
   times: FileTime[]
+  /** What failed, of nested tests the innermost, with the error as Node shows it. */
+  failures: FailedTest[]
 }
 
 export type FileTime = { file: string; durationMs: number }
+export type FailedTest = { test: string; file: string; error: string }
 
 /** Runs test files with Node's own runner, its report going to `output`: first those that may run side by side. */
 export const runFiles = async (
@@ -27,7 +31,8 @@ export const runFiles = async (
   cwd = repository,
 ): Promise<SuiteResult> => {
   const started = performance.now()
-  const result: SuiteResult = { name, files: files.length, passed: 0, failed: 0, skipped: 0, durationMs: 0, times: [] }
+  const counts = { passed: 0, failed: 0, skipped: 0 }
+  const result: SuiteResult = { name, files: files.length, ...counts, durationMs: 0, times: [], failures: [] }
   // Every file is a process of its own: most of a short one's time is the compiling of what it imports.
   // And a cloud of a test builds no image in the background, unless the test asks for it.
   const env = { ...process.env, NODE_COMPILE_CACHE: compiledFolder(), FRACTUS_IMAGES: "first" }
@@ -57,10 +62,24 @@ async function addRun(result: SuiteResult, options: RunOptions, output: NodeJS.W
     result.failed += counts.tests - counts.passed - counts.skipped - counts.todo
     result.skipped += counts.skipped + counts.todo
   })
+  events.on("test:fail", ({ name, file, details: { error } }) => {
+    if (failureType(error) === "subtestsFailed") return // they are told themselves
+    const cause = error.cause ?? error
+    const said = typeof cause === "string" ? cause : inspect(cause)
+    result.failures.push({
+      test: name,
+      file: relative(options.cwd ?? "", file ?? ""),
+      error: said.slice(0, longestError),
+    })
+  })
   const report = events.compose(spec)
   for await (const chunk of report) output.write(String(chunk))
   if (summaries === 0) result.failed++ // the runner itself broke off
 }
+
+const longestError = 8_000
+
+const failureType = (error: Error): unknown => ("failureType" in error ? error.failureType : undefined)
 
 /** Runs one suite of the repository. */
 export const runSuite = (name: SuiteName, output: NodeJS.WritableStream): Promise<SuiteResult> =>

@@ -1,6 +1,6 @@
 /** Starts metadata and names of the guests, or goes on with those that run. */
 import { randomBytes } from "node:crypto"
-import { chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { chownSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { supervise, type Supervised } from "#host/supervise/supervise.ts"
 import type { Log } from "#host/types.ts"
@@ -56,6 +56,7 @@ export async function startGuestServices(
 /** Signs the guests' metadata tokens; kept while the home runs, so that tokens outlive a restart of the service. */
 function ensureTokenKey(path: string, gid: number): void {
   if (existsSync(path)) return
-  writeFileSync(path, randomBytes(32), { mode: 0o640, flag: "wx" })
-  chownSync(path, 0, gid)
+  writeFileSync(`${path}.new`, randomBytes(32), { mode: 0o640, flush: true })
+  chownSync(`${path}.new`, 0, gid)
+  renameSync(`${path}.new`, path)
 }

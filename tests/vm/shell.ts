@@ -1,10 +1,10 @@
 /** Runs lines of shell as a person would, in a folder and a home of their own. */
 import { spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestContext } from "node:test"
+import { freePort } from "#cli/ports.ts"
 import { root } from "../style/tree.ts"
 
 export interface Place {
@@ -23,15 +23,6 @@ export async function scratch(t: TestContext): Promise<Place> {
     rmSync(directory, { recursive: true, force: true })
   })
   return { directory, home, port: await freePort() }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === "string") throw new Error("no port")
-  return address.port
 }
 
 /** Whether the `aws` on PATH knows AWS_ENDPOINT_URL: v1 from 1.29, v2 from 2.13. */

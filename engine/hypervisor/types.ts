@@ -15,9 +15,10 @@ export interface Disk {
   readonly id: string
   /** Serial number that the guest sees (at most 20 characters). */
   readonly serial: string
-  /** Top of the chain; backing files are found by the driver itself. */
   readonly path: string
   readonly format: "qcow2" | "raw"
+  /** What it is an overlay of: never found in the file, which is the guest's to write. */
+  readonly backing?: { readonly path: string; readonly format: "qcow2" | "raw" }
   /** Pass phrase of the LUKS that the top layer is encrypted with. A function, so that nothing that prints or writes a disk holds it. */
   readonly secret?: () => string
   readonly bootIndex?: number

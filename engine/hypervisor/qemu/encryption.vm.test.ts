@@ -49,7 +49,9 @@ async function encryptedSpec(id: string, behaviour: TinyBehaviour, secret: strin
   const spec = tinySpec(id, base, behaviour)
   const file = overlay(base, `${id}.qcow2`)
   await encryptQcow2(file, secret)
-  return { ...spec, disks: spec.disks.map((disk) => ({ ...disk, path: file, format: "qcow2", secret: () => secret })) }
+  const backing = { path: base, format: "raw" } as const
+  const encrypted = { path: file, format: "qcow2", backing, secret: () => secret } as const
+  return { ...spec, disks: spec.disks.map((disk) => ({ ...disk, ...encrypted })) }
 }
 
 async function withEngine(work: (engine: HypervisorEngine) => Promise<void>): Promise<void> {

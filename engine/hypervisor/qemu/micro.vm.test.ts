@@ -75,6 +75,7 @@ test("a real kernel boots from an overlay that its user cannot open, and is reac
   mkdirSync(closed, { mode: 0o700 })
   const disk = path.join(closed, "root.qcow2")
   execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image.diskPath, disk])
+  const backing = { path: image.diskPath, format: "qcow2" } as const
   network()
   const nic = { id: "eni-1", mac: "02:00:00:00:00:01", mtu: 1500, device: "tap0", namespace: first }
   const uuid = "ec2c0de0-0000-4000-8000-000000000001"
@@ -89,7 +90,7 @@ test("a real kernel boots from an overlay that its user cannot open, and is reac
     product: "t3.micro",
     nics: [nic],
     boot: { kind: "kernel", ...image },
-    disks: [{ id: "vol-root", serial: "volroot", path: disk, format: "qcow2", bootIndex: 0 }],
+    disks: [{ id: "vol-root", serial: "volroot", path: disk, format: "qcow2", backing, bootIndex: 0 }],
   }
   const clock = systemClock()
   const options = { runDirectory: path.join(home, "run"), stateDirectory: path.join(home, "state"), prefix, clock }

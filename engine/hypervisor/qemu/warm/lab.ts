@@ -111,7 +111,16 @@ export async function warmLab(name: string, changeDisk?: (disk: string) => void)
         product: "warm",
         nics: [{ id: "eni-1", mac, mtu: 1500, device, namespace: prefix }],
         boot: { kind: "kernel", ...image },
-        disks: [{ id: `vol-${number}`, serial: "volroot", path: disk, format: "qcow2", bootIndex: 0 }],
+        disks: [
+          {
+            id: `vol-${number}`,
+            serial: "volroot",
+            path: disk,
+            format: "qcow2",
+            backing: { path: backing, format: "qcow2" },
+            bootIndex: 0,
+          },
+        ],
         identity: {
           hostName: `clone-${number}`,
           authorizedKey,

@@ -136,6 +136,7 @@ async function withMachine(making: Making, work: (spec: MachineSpec) => Promise<
         serial,
         path: disk,
         format: "qcow2",
+        backing: { path: key.imagePath, format: "qcow2" },
         ...(bootIndex === undefined ? {} : { bootIndex }),
       })),
       nics: first ? [{ ...first, device, namespace, mac: "02:00:00:00:00:02" }] : [],

@@ -40,8 +40,8 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
   if (spec.boot.kind === "firmware" && spec.boot.agent !== true) return "an image without an agent boots"
   if (spec.boot.kind === "firmware" && disk.secret) return "an encrypted disk does not begin with a template's"
   if (host.accelerator === "none") return "this host can run no machines"
-  const [, image, ...deeper] = diskChain(disk)
-  if (!image || image.format !== "qcow2" || deeper.length > 0) return "its disk is not an overlay of an image"
+  const [, image] = diskChain(disk)
+  if (image?.format !== "qcow2") return "its disk is not an overlay of an image"
   const { diskBytes } = readOverlay(disk.path)
   const facts = {
     format,

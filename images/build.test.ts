@@ -26,7 +26,7 @@ async function temporary(context: TestContext): Promise<string> {
 }
 
 test("ids follow from names, look like AWS's and differ", () => {
-  assert.equal(imageIdOf("fractus-micro-1.5-x86_64"), "ami-9cfd70a3fe0d7afee")
+  assert.equal(imageIdOf("fractus-micro-1.6-x86_64"), "ami-ad8f48829d5c79b13")
   for (const image of catalog) assert.match(image.id, /^ami-[0-9a-f]{17}$/)
   assert.equal(new Set(catalog.map(({ id }) => id)).size, catalog.length)
   assert.equal(microImage.sizeBytes % 1024 ** 3, 0)

@@ -231,6 +231,8 @@ async function writeFacts({ recipe, clock }: Build, packages: readonly Package[]
     rootDeviceName: recipe.rootDeviceName,
     bootKind: bootKindOf(recipe),
     ...(recipe.kind === "distribution" && { agent: recipe.agent }),
+    // Of both kinds of recipe since their agents know it.
+    ...((recipe.kind === "programs" || recipe.agent) && { copies: true }),
     commandLine: recipe.commandLine,
     loginUser: recipe.loginUser,
     createdMs: clock.wallMs(),

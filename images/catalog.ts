@@ -37,8 +37,8 @@ const common = {
 /** Small guest of this project: kernel, busybox, sshd; boots in seconds without hardware virtualization. */
 export const microImage: CatalogImage = {
   ...common,
-  id: imageIdOf("fractus-micro-1.5-x86_64"),
-  name: "fractus-micro-1.5-x86_64",
+  id: imageIdOf("fractus-micro-1.6-x86_64"),
+  name: "fractus-micro-1.6-x86_64",
   description: "Fractus micro 1.5: a small Linux with curl, sudo and ssh",
   sizeBytes: gibibyte,
   loginUser: "ec2-user",
@@ -47,8 +47,8 @@ export const microImage: CatalogImage = {
 
 export const debianImage: CatalogImage = {
   ...common,
-  id: imageIdOf("debian-12-1.1-x86_64"),
-  name: "debian-12-1.1-x86_64",
+  id: imageIdOf("debian-12-1.2-x86_64"),
+  name: "debian-12-1.2-x86_64",
   description: "Debian 12 with cloud-init",
   sizeBytes: 2 * gibibyte,
   loginUser: "admin",

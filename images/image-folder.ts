@@ -15,6 +15,8 @@ export interface ImageFacts {
   readonly bootKind: "kernel" | "firmware"
   /** With "firmware": its system has our agent, and may be cloned while it runs. */
   readonly agent?: boolean
+  /** Its agent knows disks that were somebody's: images that are made of its instances may be cloned, too. */
+  readonly copies?: boolean
   readonly commandLine: string
   readonly loginUser: string
   readonly createdMs: number
@@ -91,7 +93,7 @@ function isImageFacts(value: unknown): value is ImageFacts {
     strings.every((key) => typeof fields.get(key) === "string") &&
     ["kernel", "firmware"].includes(String(fields.get("bootKind"))) &&
     ["sizeBytes", "createdMs"].every((key) => Number.isSafeInteger(fields.get(key))) &&
-    ["undefined", "boolean"].includes(typeof fields.get("agent")) &&
+    ["agent", "copies"].every((name) => ["undefined", "boolean"].includes(typeof fields.get(name))) &&
     typeof fields.get("packages") === "object"
   )
 }

@@ -50,7 +50,7 @@ test("builds of one image at the same time, in several homes, give the same whol
     steps.push(progress.step)
   }
   const images = await Promise.all(homes.map((directory) => buildImage(microRecipe, { directory, onProgress })))
-  assert.deepEqual(new Set(images.map(({ id }) => id)), new Set([imageIdOf("fractus-micro-1.5-x86_64")]))
+  assert.deepEqual(new Set(images.map(({ id }) => id)), new Set([imageIdOf("fractus-micro-1.6-x86_64")]))
   assert.ok(steps.includes("publish"))
   for (const image of images) {
     assert.equal(image.directory, join(image.directory, "..", image.id))

@@ -285,9 +285,10 @@ function imageSource(directory: string): ImageSource {
     async find(id) {
       const image = (await all()).find((candidate) => candidate.id === id)
       if (image === undefined) return undefined
-      const { architecture, bootKind, agent = false, commandLine, kernelPath, initrdPath, diskPath } = image
-      if (bootKind === "firmware") return { architecture, diskPath, boot: { kind: "firmware", agent } }
-      return { architecture, diskPath, boot: { kind: "kernel", kernelPath, initrdPath, commandLine } }
+      const { architecture, bootKind, agent = false, copies = false, diskPath } = image
+      if (bootKind === "firmware") return { architecture, diskPath, boot: { kind: "firmware", agent, copies } }
+      const { commandLine, kernelPath, initrdPath } = image
+      return { architecture, diskPath, boot: { kind: "kernel", kernelPath, initrdPath, commandLine, copies } }
     },
   }
 }

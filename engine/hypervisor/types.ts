@@ -5,10 +5,14 @@ import type { MemoryImage } from "./memory-image.ts"
 export type Architecture = "x86_64" | "arm64"
 
 /** How a machine finds its first instruction. A direct kernel skips firmware and boot loader. */
-export type Boot =
+export type Boot = (
   | { readonly kind: "kernel"; readonly kernelPath: string; readonly initrdPath: string; readonly commandLine: string }
   /** `agent`: the system on the disk has the agent of images/agent, so that templates can be made of it. */
   | { readonly kind: "firmware"; readonly agent?: boolean }
+) & {
+  /** Its agent knows a disk that was somebody's: templates can be made of copies, too. */
+  readonly copies?: boolean
+}
 
 export interface Disk {
   /** Id of the volume, used for node and device names. */
@@ -19,6 +23,8 @@ export interface Disk {
   readonly format: "qcow2" | "raw"
   /** What it is an overlay of: never found in the file, which is the guest's to write. */
   readonly backing?: { readonly path: string; readonly format: "qcow2" | "raw" }
+  /** The file that this one is a copy of, larger perhaps, as long as nobody has written to it. */
+  readonly copyOf?: string
   /** Pass phrase of the LUKS that the top layer is encrypted with. A function, so that nothing that prints or writes a disk holds it. */
   readonly secret?: () => string
   readonly bootIndex?: number

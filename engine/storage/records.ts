@@ -11,6 +11,8 @@ export interface VolumeRecord {
   readonly image?: string
   /** What it is a copy of. */
   readonly snapshot?: string
+  /** Time of the last change of its file when it was made, in ns, of a copy that is not encrypted: whoever writes to it changes that. */
+  readonly copiedNs?: string
   /** Of an encrypted volume: which key wraps its data key, and the data key so wrapped. */
   readonly key?: { readonly name: string; readonly wrapped: string }
 }
@@ -53,7 +55,7 @@ function parse(id: string, text: string): VolumeRecord {
   const value: unknown = safeParse(text)
   const fields = new Map<string, unknown>(typeof value === "object" && value !== null ? Object.entries(value) : [])
   const sizeBytes = fields.get("sizeBytes")
-  const [image, snapshot] = [fields.get("image"), fields.get("snapshot")]
+  const [image, snapshot, copiedNs] = ["image", "snapshot", "copiedNs"].map((name) => fields.get(name))
   if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes)) {
     throw new StorageError("failed", `the record of volume ${id} is damaged`)
   }
@@ -61,6 +63,7 @@ function parse(id: string, text: string): VolumeRecord {
     sizeBytes,
     ...(typeof image === "string" ? { image } : {}),
     ...(typeof snapshot === "string" ? { snapshot } : {}),
+    ...(typeof copiedNs === "string" ? { copiedNs } : {}),
     ...(fields.has("key") ? { key: parseKey(id, fields.get("key")) } : {}),
   }
 }

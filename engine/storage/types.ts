@@ -27,6 +27,8 @@ export interface PresentedVolume {
   readonly format: "qcow2" | "raw"
   /** The image beneath, from our record: the file's own header is the guest's to write and not to be followed. */
   readonly backing?: { readonly path: string; readonly format: "qcow2" }
+  /** The file of the snapshot that this one is a copy of, larger perhaps, as long as nobody has written to it. Neither is encrypted. */
+  readonly copyOf?: string
   /** Of an encrypted one: its LUKS pass phrase. A function, so that no log, trace or record that the volume gets into holds it. */
   readonly secret?: () => string
 }

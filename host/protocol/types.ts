@@ -140,8 +140,6 @@ export interface SnapshotAssignment extends SnapshotSpec {
 /** A warm template of a kind of guest. Observed as `PlainStatus`; what keeps it from being made is final until a new wish, or for an hour. */
 export interface TemplateAssignment extends WarmKind {
   readonly kind: "template"
-  /** Of its root volume; without, as large as the image. */
-  readonly sizeBytes?: number
   /** So many clones of it are kept waiting, as far as the host has memory; none where this is missing. */
   readonly pool?: number
 }
@@ -269,9 +267,14 @@ export interface HostFacts {
   }[]
 }
 
-/** A kind of guest that a warm template is asked for; its root volume is as large as the image. */
+/** A kind of guest that a warm template is asked for. */
 export interface WarmKind {
+  /** That it boots as. */
   readonly image: string
+  /** That its root volume is a copy of, where it is not made of the image. Not encrypted. */
+  readonly snapshot?: string
+  /** Of its root volume; without, as large as the image. */
+  readonly sizeBytes?: number
   readonly vcpus: number
   readonly memoryMiB: number
 }

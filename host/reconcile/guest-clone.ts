@@ -1,27 +1,29 @@
 /** Whether a guest that starts may be a clone, and the one of the pool that it takes over. */
 import type { Boot, Identity, Nic } from "#engine/hypervisor/types.ts"
+import type { WarmKind } from "../protocol/types.ts"
 import { bootsFor, identityOf } from "./guest-identity.ts"
 import type { Scene, StartScene } from "./guest-scene.ts"
-import type { TemplateKind } from "./template-maker.ts"
 
 /** The kind of template that guests like this one are cloned from. */
-export function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: StartScene): TemplateKind {
+export function templateKind({ wish: { image, vcpus, memoryMiB, disks }, world }: StartScene): WarmKind {
   const [root] = disks
   const volume = root && world.entry(root.volume)?.wish
-  return { image, vcpus, memoryMiB, ...(volume?.kind === "volume" ? { sizeBytes: volume.sizeBytes } : {}) }
+  if (volume?.kind !== "volume") return { image, vcpus, memoryMiB }
+  const { sizeBytes, snapshot } = volume
+  return { image, vcpus, memoryMiB, sizeBytes, ...(snapshot !== undefined && { snapshot }) }
 }
 
-/** Its disk is of a snapshot, not of the image that it boots as. */
-const isCopy = ({ wish, world }: StartScene) =>
+/** Its disk is a copy that nobody can read without its own key, so no template has what is on it. */
+const isEncryptedCopy = ({ wish, world }: StartScene) =>
   wish.disks.some(({ volume, bootIndex }) => {
     const spec = world.entry(volume)?.wish
-    return bootIndex !== undefined && spec?.kind === "volume" && spec.snapshot !== undefined
+    return bootIndex !== undefined && spec?.kind === "volume" && spec.snapshot !== undefined && spec.key !== undefined
   })
 
 /** What it is told as a clone, or why it boots. */
 export function cloneIdentity(scene: StartScene, boot: Boot): Identity | string {
   const { wish, world, memory } = scene
-  const found = memory.refused ?? (isCopy(scene) ? "its disk is a copy of a snapshot" : identityOf(wish, world))
+  const found = memory.refused ?? (isEncryptedCopy(scene) ? "its disk is an encrypted copy" : identityOf(wish, world))
   const whole = typeof found !== "string" && boot.kind === "firmware"
   return whole ? (bootsFor(found.userData) ?? found) : found
 }

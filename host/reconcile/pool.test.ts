@@ -4,9 +4,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type TestContext, test } from "node:test"
 import type { TapPlace } from "#engine/hypervisor/types.ts"
+import type { WarmKind } from "../protocol/types.ts"
 import type { PoolTarget } from "../types.ts"
 import { keepPool, type PoolOptions } from "./pool.ts"
-import { nameOf, type TemplateKind } from "./template-maker.ts"
+import { nameOf } from "./template-maker.ts"
 
 const micro = { image: "ami-1", vcpus: 2, memoryMiB: 1024 }
 const small = { image: "ami-2", vcpus: 2, memoryMiB: 2048 }
@@ -165,7 +166,7 @@ test("where memory is short they are given up one by one, and come back when the
 
 test("what an assignment wishes is added to it, and goes with the wish", async (t) => {
   const { pool, look, kinds } = scene(t, [])
-  const kind: TemplateKind = { ...micro, image: "ami-5" }
+  const kind: WarmKind = { ...micro, image: "ami-5" }
   pool.wish("efl-1", { kind, count: 2 })
   await look(4)
   assert.deepEqual(kinds(), [nameOf(kind), nameOf(kind)])

@@ -5,23 +5,23 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import type { TapPlace, Uids, WarmMember, WarmPool } from "#engine/hypervisor/types.ts"
-import type { PoolState } from "../protocol/types.ts"
+import type { PoolState, WarmKind } from "../protocol/types.ts"
 import type { HostOptions, Log, PoolTarget, Timer } from "../types.ts"
-import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./template-maker.ts"
+import { isKind, nameOf, type TemplateMaker } from "./template-maker.ts"
 
 export interface Pool {
   /** Of the cards of those that wait. */
   readonly mtu: number
   /** One that waits, for a guest of this kind in this network: nobody else is given it. It is taken over, or given up. */
-  reserve(kind: TemplateKind, network: string): WarmMember | undefined
+  reserve(kind: WarmKind, network: string): WarmMember | undefined
   /** Ends one that was reserved and not taken over: its tap may be anywhere. Idempotent. */
   giveUp(member: string): Promise<void>
   /** The guest has it, and its tap. */
   taken(member: string): void
   /** A guest of this kind is launched in this network, where the next ones may be wanted too. */
-  used(kind: TemplateKind, network: string): void
+  used(kind: WarmKind, network: string): void
   /** So many of the kind are wished by this resource from now on; undefined: none any more. */
-  wish(resource: string, wished: { readonly kind: TemplateKind; readonly count: number } | undefined): void
+  wish(resource: string, wished: { readonly kind: WarmKind; readonly count: number } | undefined): void
   state(): PoolState
   /** Looks no more, once what it does is done. */
   close(): Promise<void>
@@ -59,7 +59,7 @@ const besideMiB = 64
 
 interface Kept {
   readonly kind: string
-  readonly of: TemplateKind
+  readonly of: WarmKind
   readonly volume: string
   /** Where its tap waits for a guest. */
   parked?: { readonly network: string; readonly tap: TapPlace } | undefined
@@ -69,7 +69,7 @@ export function keepPool(options: PoolOptions): Pool {
   const { engine, maker, images, uids, network, targets, path, timer, everyMs } = options
   const { pending, availableMiB, floorMiB, log } = options
   const launched = readKinds(path)
-  const wishes = new Map<string, { readonly kind: TemplateKind; readonly count: number }>()
+  const wishes = new Map<string, { readonly kind: WarmKind; readonly count: number }>()
   const kept = new Map<string, Kept>()
   const reserved = new Set<string>()
   const failed = new Map<string, number>()
@@ -88,8 +88,8 @@ export function keepPool(options: PoolOptions): Pool {
   }
 
   /** The kind that a target is of: the last one launched of its size. */
-  async function kindOf({ size }: PoolTarget): Promise<TemplateKind | undefined> {
-    const fits = (kind: TemplateKind) => !size || (kind.vcpus === size.vcpus && kind.memoryMiB === size.memoryMiB)
+  async function kindOf({ size }: PoolTarget): Promise<WarmKind | undefined> {
+    const fits = (kind: WarmKind) => !size || (kind.vcpus === size.vcpus && kind.memoryMiB === size.memoryMiB)
     for (const kind of launched.toReversed().filter(fits)) if (await images.find(kind.image)) return kind
     const [first] = (await images.list()).toSorted((one, two) => one.sizeBytes - two.sizeBytes)
     // With the volume that a launch has which asks for none.
@@ -97,9 +97,9 @@ export function keepPool(options: PoolOptions): Pool {
   }
 
   /** All that is wanted, by kind: the most that any wish says. */
-  async function wanted(): Promise<ReadonlyMap<string, { readonly kind: TemplateKind; readonly count: number }>> {
+  async function wanted(): Promise<ReadonlyMap<string, { readonly kind: WarmKind; readonly count: number }>> {
     const of = await Promise.all(targets.map(async (target) => ({ kind: await kindOf(target), count: target.count })))
-    const all = new Map<string, { kind: TemplateKind; count: number }>()
+    const all = new Map<string, { kind: WarmKind; count: number }>()
     for (const { kind, count } of [...of, ...wishes.values()]) {
       if (!kind) continue
       const before = all.get(nameOf(kind))?.count ?? 0
@@ -164,7 +164,7 @@ export function keepPool(options: PoolOptions): Pool {
   /** Its tap went with the network that it stood in. */
   const isThere = ({ parked }: Kept) => parked === undefined || options.networks().includes(parked.network)
 
-  async function add(name: string, kind: TemplateKind): Promise<void> {
+  async function add(name: string, kind: WarmKind): Promise<void> {
     const networks = options.networks()
     const [only] = networks.length === 1 ? networks : []
     const home = lastNetwork !== undefined && networks.includes(lastNetwork) ? lastNetwork : only
@@ -197,7 +197,7 @@ export function keepPool(options: PoolOptions): Pool {
   later()
 
   /** The size of a volume may be said or not. */
-  const alike = (one: TemplateKind, two: TemplateKind) =>
+  const alike = (one: WarmKind, two: WarmKind) =>
     nameOf({ ...one, sizeBytes: one.sizeBytes ?? two.sizeBytes ?? 0 }) ===
     nameOf({ ...two, sizeBytes: two.sizeBytes ?? one.sizeBytes ?? 0 })
 
@@ -253,7 +253,7 @@ export function keepPool(options: PoolOptions): Pool {
 /** t3.micro's, the smallest that is usual. */
 const defaultSize = { vcpus: 2, memoryMiB: 1024 }
 
-function readKinds(path: string): TemplateKind[] {
+function readKinds(path: string): WarmKind[] {
   try {
     const found: unknown = JSON.parse(readFileSync(path, "utf8"))
     return Array.isArray(found) ? found.filter(isKind).slice(-kindLimit) : []
@@ -262,7 +262,7 @@ function readKinds(path: string): TemplateKind[] {
   }
 }
 
-function writeKinds(path: string, kinds: readonly TemplateKind[], log: Log): void {
+function writeKinds(path: string, kinds: readonly WarmKind[], log: Log): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     writeFileSync(`${path}.new`, JSON.stringify(kinds), { mode: 0o600 })

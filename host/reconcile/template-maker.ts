@@ -14,18 +14,18 @@ export interface TemplateMakerOptions {
   readonly engines: Pick<HostOptions, "images" | "storage">
 }
 
-/** `sizeBytes` of its root volume; without, as large as the image. */
-export type TemplateKind = WarmKind & { readonly sizeBytes?: number }
+/** What its root volume is made of. */
+const contentOf = ({ image, snapshot }: WarmKind) => (snapshot === undefined ? { image } : { snapshot })
 
 export interface TemplateMaker {
   /** Gives the name of the template, which may have been there. Takes a boot; rejects with why there is none. */
-  make(kind: TemplateKind): Promise<string>
+  make(kind: WarmKind): Promise<string>
   /**
    * Has one more clone wait in the pool, of a template that is made unless it is there. Gives its id and the volume that is its disk: ours
    * until `forget`, whoever has its file by then. `place`: see WarmPool.
    */
   spare(
-    kind: TemplateKind,
+    kind: WarmKind,
     uids: Uids,
     place?: (tap: TapPlace) => Promise<TapPlace>,
   ): Promise<{ readonly member: string; readonly volume: string }>
@@ -38,12 +38,12 @@ export function createTemplateMaker(options: TemplateMakerOptions): TemplateMake
   const { templates, uid, mtu, identity } = options
   const { images, storage } = options.engines
   const volumes = new Set<string>()
-  const machine = async (kind: TemplateKind, volume: string): Promise<MachineSpec> => {
+  const machine = async (kind: WarmKind, volume: string): Promise<MachineSpec> => {
     const image = await images.find(kind.image)
     if (!image) throw new TroubleError("no-image", `image ${kind.image} is not on this host`, true)
     if (!(await storage.hasImage(kind.image)) && image.diskPath) await storage.importImage(kind.image, image.diskPath)
     const smallest = Math.ceil((await storage.imageSize(kind.image)) / 2 ** 30) * 2 ** 30
-    await storage.createVolume({ id: volume, sizeBytes: kind.sizeBytes ?? smallest, image: kind.image })
+    await storage.createVolume({ id: volume, sizeBytes: kind.sizeBytes ?? smallest, ...contentOf(kind) })
     const file = await storage.present(volume, uid)
     return {
       id: "template",
@@ -65,7 +65,7 @@ export function createTemplateMaker(options: TemplateMakerOptions): TemplateMake
   }
   // What is left by an error here is found by the next sweep.
   const forget = (volume: string) => storage.removeVolume(volume).finally(() => volumes.delete(volume))
-  const make = async (kind: TemplateKind) => {
+  const make = async (kind: WarmKind) => {
     const volume = begin("template")
     try {
       return await templates.make(await machine(kind, volume), uid)
@@ -93,13 +93,14 @@ export function createTemplateMaker(options: TemplateMakerOptions): TemplateMake
 }
 
 /** Equal for the same kind. */
-export const nameOf = ({ image, vcpus, memoryMiB, sizeBytes }: TemplateKind) =>
-  JSON.stringify([image, vcpus, memoryMiB, sizeBytes])
+export const nameOf = ({ image, snapshot, vcpus, memoryMiB, sizeBytes }: WarmKind) =>
+  JSON.stringify([image, snapshot, vcpus, memoryMiB, sizeBytes])
 
 /** Of a file that only we write: this tells a whole one from a broken one. */
-export function isKind(value: unknown): value is TemplateKind {
+export function isKind(value: unknown): value is WarmKind {
   if (typeof value !== "object" || value === null) return false
-  const { image, vcpus, memoryMiB, sizeBytes } = value as Record<string, unknown>
+  const { image, snapshot, vcpus, memoryMiB, sizeBytes } = value as Record<string, unknown>
   const sizes = [vcpus, memoryMiB, sizeBytes ?? 0]
-  return typeof image === "string" && sizes.every((size) => Number.isSafeInteger(size))
+  const named = typeof image === "string" && ["string", "undefined"].includes(typeof snapshot)
+  return named && sizes.every((size) => Number.isSafeInteger(size))
 }

@@ -2,11 +2,11 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { WarmTemplates } from "#engine/hypervisor/types.ts"
-import type { TemplateAssignment, Trouble } from "../protocol/types.ts"
+import type { TemplateAssignment, Trouble, WarmKind } from "../protocol/types.ts"
 import type { Log } from "../types.ts"
 import { troubleOf, type Outcome } from "./steps.ts"
 import type { Pool } from "./pool.ts"
-import type { TemplateKind, TemplateMaker } from "./template-maker.ts"
+import type { TemplateMaker } from "./template-maker.ts"
 import type { Pass, World } from "./world.ts"
 
 /** Which template was made for an assignment: by it, one that nobody assigned is found after a crash. */
@@ -55,8 +55,9 @@ function told({ code, message }: Trouble): Trouble {
   return { code: code === "internal" ? "no-template" : code, message: words, final: true }
 }
 
-const kindOf = ({ image, vcpus, memoryMiB, sizeBytes }: TemplateAssignment): TemplateKind => ({
+const kindOf = ({ image, snapshot, vcpus, memoryMiB, sizeBytes }: TemplateAssignment): WarmKind => ({
   image,
+  ...(snapshot !== undefined && { snapshot }),
   vcpus,
   memoryMiB,
   ...(sizeBytes !== undefined && { sizeBytes }),

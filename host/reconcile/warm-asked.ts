@@ -1,6 +1,6 @@
 /** Templates that somebody asks for: `fractus image warm`. Answers at once; whoever asks comes back for the outcome. */
 import type { WarmAnswer, WarmKind } from "../protocol/types.ts"
-import type { TemplateMaker } from "./template-maker.ts"
+import { nameOf, type TemplateMaker } from "./template-maker.ts"
 
 /** Kinds that are being made at the same time. */
 const askedLimit = 16
@@ -8,7 +8,7 @@ const askedLimit = 16
 export function createWarmAsked({ make }: Pick<TemplateMaker, "make">): (kind: WarmKind) => Promise<WarmAnswer> {
   const answers = new Map<string, WarmAnswer>()
   return async (kind) => {
-    const name = JSON.stringify([kind.image, kind.vcpus, kind.memoryMiB])
+    const name = nameOf(kind)
     const known = answers.get(name)
     // An outcome is told once: the next to ask has it looked at again.
     if (known && known.state !== "making") answers.delete(name)

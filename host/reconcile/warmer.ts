@@ -5,12 +5,13 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import type { MachineSpec, WarmTemplates } from "#engine/hypervisor/types.ts"
+import type { WarmKind } from "../protocol/types.ts"
 import type { Log, Timer } from "../types.ts"
-import { isKind, nameOf, type TemplateKind, type TemplateMaker } from "./template-maker.ts"
+import { isKind, nameOf, type TemplateMaker } from "./template-maker.ts"
 
 export interface Warmer {
   /** A guest of this kind was launched: the next one shall be a clone. Does nothing where there is a template for its machine. */
-  want(machine: MachineSpec, kind: TemplateKind): void
+  want(machine: MachineSpec, kind: WarmKind): void
   close(): void
 }
 
@@ -46,7 +47,7 @@ export function createWarmer({ templates, maker, path, quietMs, timer, pending, 
       log("host: the templates that are wanted could not be written down", { why: String(error) })
     }
   }
-  const add = (kind: TemplateKind) => {
+  const add = (kind: WarmKind) => {
     if (closed || wanted.has(nameOf(kind))) return
     wanted.set(nameOf(kind), kind)
     for (const oldest of wanted.keys()) if (wanted.size > wantedLimit) wanted.delete(oldest)
@@ -70,7 +71,7 @@ export function createWarmer({ templates, maker, path, quietMs, timer, pending, 
       later()
     })
   }
-  async function make(kind: TemplateKind): Promise<void> {
+  async function make(kind: WarmKind): Promise<void> {
     const { image, vcpus, memoryMiB } = kind
     try {
       await maker.make(kind)
@@ -102,7 +103,7 @@ export function createWarmer({ templates, maker, path, quietMs, timer, pending, 
   }
 }
 
-function readWanted(path: string): readonly TemplateKind[] {
+function readWanted(path: string): readonly WarmKind[] {
   try {
     const found: unknown = JSON.parse(readFileSync(path, "utf8"))
     return Array.isArray(found) ? found.filter(isKind).slice(0, wantedLimit) : []
@@ -111,7 +112,7 @@ function readWanted(path: string): readonly TemplateKind[] {
   }
 }
 
-function writeWanted(path: string, kinds: readonly TemplateKind[]): void {
+function writeWanted(path: string, kinds: readonly WarmKind[]): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   writeFileSync(`${path}.new`, JSON.stringify(kinds), { mode: 0o600 })
   renameSync(`${path}.new`, path)

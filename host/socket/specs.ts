@@ -157,7 +157,13 @@ const network: Check<NetworkAssignment> = shape<NetworkAssignment>({
 })
 
 /** Of a warm template. */
-const kindOfGuest = { image: id, vcpus: whole(1, 255), memoryMiB: whole(8, 1 << 22) }
+const kindOfGuest = {
+  image: id,
+  snapshot: optional(id),
+  sizeBytes: optional(whole(1, 2 ** 50)),
+  vcpus: whole(1, 255),
+  memoryMiB: whole(8, 1 << 22),
+}
 export const warmKind: Check<WarmKind> = shape<WarmKind>(kindOfGuest)
 
 /** One source, under its own name. */
@@ -192,7 +198,6 @@ const spec: Check<Spec> = byKind<Spec>({
   template: shape<TemplateAssignment>({
     kind: oneOf("template"),
     ...kindOfGuest,
-    sizeBytes: optional(whole(1, 2 ** 50)),
     pool: optional(whole(0, 1_000)),
   }),
 })

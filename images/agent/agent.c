@@ -227,12 +227,36 @@ static int put_host_key(const char *root) {
   return result;
 }
 
+/*
+ * A line, behind those that stand there: who may log in to an image that was made of an instance may log in to its instances, as on EC2.
+ * `others`: how many bytes those were.
+ */
+static off_t others;
+
+static int has_line(const char *in, const struct field *line) {
+  for (const char *at = in; (at = strstr(at, line->value)); at++)
+    if (at == in || at[-1] == '\n') return 1;
+  return 0;
+}
+
 static int put_login_key(const char *root) {
+  static char there[65536];
   char path[path_limit];
   struct field *key = field("authorized-key");
-  if (key->size == 0) return 0;
   snprintf(path, sizeof path, "%s/home/ec2-user/.ssh/authorized_keys", root);
-  return put(path, key->value, key->size, 0600, login_uid);
+  if (key->size == 0) return 0;
+  int file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (file < 0) return -1;
+  others = lseek(file, 0, SEEK_END);
+  ssize_t size = pread(file, there, sizeof there - 1, 0);
+  int good = size == others;
+  there[good ? size : 0] = 0;
+  if (good && !has_line(there, key)) {
+    if (size > 0 && there[size - 1] != '\n') good = write(file, "\n", 1) == 1;
+    good = good && write(file, key->value, key->size) == (ssize_t)key->size;
+  }
+  good = good && fchmod(file, 0600) == 0 && fchown(file, login_uid, login_uid) == 0;
+  return close(file) == 0 && good ? 0 : -1;
 }
 
 static int put_machine_id(const char *root) {
@@ -245,11 +269,23 @@ static int set_host_key(void) { return put_host_key(""); }
 static int set_login_key(void) { return put_login_key(""); }
 static int set_machine_id(void) { return put_machine_id(""); }
 
+/* Of the instance that the image was made of: dropbear makes others when somebody asks for one. */
+static int remove_host_keys(const char *root) {
+  static const char *const kinds[] = { "rsa", "ecdsa", "dss" };
+  char path[path_limit];
+  for (size_t at = 0; at < sizeof kinds / sizeof kinds[0]; at++) {
+    snprintf(path, sizeof path, "%s/etc/dropbear/dropbear_%s_host_key", root, kinds[at]);
+    if (unlink(path) < 0 && errno != ENOENT) return -1;
+  }
+  return 0;
+}
+
 /* To the disk, whose own places stand below the covers; then the covers go, each in one step, under whoever reads there. */
 static int settle(void) {
   if (mkdir(below, 0700) < 0 && errno != EEXIST) return -1;
   if (mount("/", below, NULL, MS_BIND, NULL) < 0) return -1;
-  if (put_host_key(below) < 0 || put_login_key(below) < 0 || put_machine_id(below) < 0) return -1;
+  if (remove_host_keys(below) < 0 || put_host_key(below) < 0) return -1;
+  if (put_login_key(below) < 0 || put_machine_id(below) < 0) return -1;
   explicit_bzero(field("host-key")->value, 64);
   for (size_t at = 0; at < sizeof covers / sizeof covers[0]; at++)
     if (umount2(covers[at], MNT_DETACH) < 0) return -1;
@@ -365,7 +401,8 @@ static const struct step later_steps[] = {
 /* A machine that waits in a pool plays through an identity that is nobody's, so that what a login runs is translated when one comes. */
 static int forget(void) {
   struct ifreq interface = { .ifr_name = "eth0", .ifr_addr.sa_family = AF_INET };
-  if (unlink("/etc/dropbear/dropbear_ed25519_host_key") < 0 || unlink("/home/ec2-user/.ssh/authorized_keys") < 0) return -1;
+  if (unlink("/etc/dropbear/dropbear_ed25519_host_key") < 0) return -1;
+  if (truncate("/home/ec2-user/.ssh/authorized_keys", others) < 0) return -1;
   /* Without an address: the routes go with it. */
   int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (any < 0 || ioctl(any, SIOCSIFADDR, &interface) < 0) return -1;

@@ -18,7 +18,7 @@ import { keyFolder, openKeyRing } from "../key-ring.ts"
 import { openRecords } from "../records.ts"
 import { createTurns } from "../turns.ts"
 import type { PresentedVolume, StorageEngine, VolumeSpec } from "../types.ts"
-import { exists, type Home, imagePath, imageSize, volumePath } from "./home.ts"
+import { exists, type Home, imagePath, imageSize, snapshotPath, volumePath } from "./home.ts"
 import { encryptQcow2 } from "./luks.ts"
 import { createQcow2, inspectQcow2 } from "./qemu-img.ts"
 import { createSnapshots, fillFromSnapshot, hasSnapshot, removeSnapshot, requireSnapshot } from "./snapshots.ts"
@@ -169,12 +169,13 @@ async function createVolume(home: Home, spec: VolumeSpec): Promise<void> {
 async function makeVolume(home: Home, { id, sizeBytes, image, snapshot, key: name }: VolumeSpec): Promise<void> {
   const template = snapshot === undefined ? await volumeTemplate(home, sizeBytes, image) : undefined
   const made = name === undefined ? undefined : { name, ...(await home.keys.create(name, id)) }
-  const recorded = home.records.write(id, {
+  const record = {
     sizeBytes,
     ...(image === undefined ? {} : { image }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(made && { key: { name: made.name, wrapped: made.wrapped } }),
-  })
+  }
+  const recorded = home.records.write(id, record)
   // Told below, by whoever waits for it.
   recorded.catch(() => {})
   try {
@@ -191,7 +192,10 @@ async function makeVolume(home: Home, { id, sizeBytes, image, snapshot, key: nam
     await home.records.remove(id)
     throw error
   }
+  if (snapshot !== undefined && !made) await home.records.write(id, { ...record, copiedNs: await changedNs(home, id) })
 }
+
+const changedNs = async (home: Home, id: string) => `${(await stat(volumePath(home, id), { bigint: true })).mtimeNs}`
 
 /** Empty volumes of one size and image are the same bytes: qemu-img makes them once, a copy takes a tenth of the time. */
 async function volumeTemplate(home: Home, sizeBytes: number, image?: string): Promise<string> {
@@ -234,11 +238,14 @@ async function removeVolume(home: Home, id: string): Promise<void> {
 
 async function present(home: Home, id: string, uid: number): Promise<PresentedVolume> {
   if (!Number.isSafeInteger(uid) || uid < 0 || uid >= 2 ** 32 - 1) throw new StorageError("invalid", `bad uid ${uid}`)
-  const { image, key } = (await home.records.read(id)) ?? {}
+  const { image, snapshot, copiedNs, key } = (await home.records.read(id)) ?? {}
   const dataKey = key === undefined ? undefined : await home.keys.unwrap(key.name, id, key.wrapped)
   await give(home, id, uid)
+  const untouched = copiedNs !== undefined && (await changedNs(home, id)) === copiedNs
+  const isCopy = untouched && snapshot !== undefined && (await hasSnapshot(home, snapshot))
   return {
     path: volumePath(home, id),
+    ...(isCopy ? { copyOf: snapshotPath(home, snapshot) } : {}),
     format: "qcow2",
     ...(image === undefined ? {} : { backing: { path: imagePath(home, image), format: "qcow2" } }),
     ...(dataKey && { secret: () => dataKey.toString("hex") }),

@@ -171,3 +171,28 @@ test("a full disk is called so, and leaves no volume", async (context) => {
   await storage.removeVolume("vol-0")
   await storage.createVolume({ id: "vol-again", sizeBytes: gibibyte })
 })
+
+test("a volume is told to be a copy of a snapshot until somebody writes to it or either is encrypted", async (context) => {
+  const home = await freshHome(context)
+  const storage = await openQcow2Storage({ home })
+  await storage.importImage("ami-1", await imageWith(home, "i"))
+  await storage.createSnapshots([{ id: "snap-1", from: { image: "ami-1" } }], (work) => work())
+  const copyOf = async (id: string) => (await storage.present(id, guest)).copyOf
+  const make = (id: string, more: { key?: string } = {}, gibibytes = 1) =>
+    storage.createVolume({ id, sizeBytes: gibibytes * gibibyte, snapshot: "snap-1", ...more })
+  await make("vol-1")
+  await make("vol-2", {}, 3)
+  await make("vol-3", { key: "account" })
+  const snapshot = join(home, "snapshots", "snap-1.qcow2")
+  assert.deepEqual(await Promise.all(["vol-1", "vol-2", "vol-3"].map(copyOf)), [snapshot, snapshot, undefined])
+  const { path } = await storage.present("vol-1", guest)
+  qemuIo(path, "read 0 64k", guest)
+  assert.equal(await copyOf("vol-1"), snapshot, "it was read")
+  qemuIo(path, "write -P 9 0 64k", guest)
+  assert.equal(await copyOf("vol-1"), undefined, "it was written to")
+  await storage.release("vol-2")
+  const again = await openQcow2Storage({ home })
+  assert.equal((await again.present("vol-2", guest)).copyOf, snapshot, "also for the next process")
+  await storage.removeSnapshot("snap-1")
+  assert.equal(await copyOf("vol-2"), undefined, "what it is a copy of is gone")
+})

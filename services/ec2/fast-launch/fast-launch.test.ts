@@ -5,6 +5,8 @@ import type { Status, TemplateAssignment } from "#host/protocol/types.ts"
 import { imageIdOf } from "#images/catalog.ts"
 import { observe } from "#services/ec2/service.ts"
 import { openRig, type Rig } from "#tests/ec2/rig.ts"
+import type { ImageDevice } from "../images/devices.ts"
+import { imageKind } from "../images/record.ts"
 import { registerPublicImages } from "../images/register.ts"
 import { endingFastLaunches } from "./observe.ts"
 
@@ -148,4 +150,60 @@ test("as many clones wait as a call says, and none where it says nothing", async
   assert.equal(pool(), 2)
   await rig.ec2("EnableFastLaunch", { ImageId })
   assert.equal(pool(), undefined)
+})
+
+/** An image of ours, made of an instance. */
+const ownImage = (rig: Rig, changed: Partial<ImageDevice> = {}, others: readonly ImageDevice[] = []) => {
+  const root: ImageDevice = {
+    device: "/dev/xvda",
+    snapshot: "snap-0123456789abcdef0",
+    sizeGiB: 3,
+    type: "gp3",
+    deleteOnTermination: true,
+    encrypted: false,
+    ...changed,
+  }
+  return rig.change(
+    (call) =>
+      call.draft.create(imageKind, {
+        name: `mine-${changed.encrypted}-${others.length}`,
+        description: "",
+        architecture: "x86_64",
+        state: "available",
+        createdMs: 1_000,
+        rootDeviceName: root.device,
+        rootSnapshot: root.snapshot ?? "",
+        rootSizeGiB: root.sizeGiB,
+        public: false,
+        devices: [root, ...others],
+        boots: ImageId,
+        tags: [],
+      }).id,
+  )
+}
+
+test("of an image that was made of an instance a template has its disk, and goes with it", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  const mine = await ownImage(rig)
+  await rig.ec2("EnableFastLaunch", { ImageId: mine })
+  const kind = { image: ImageId, snapshot: "snap-0123456789abcdef0", sizeBytes: 3 * 2 ** 30, vcpus: 2, memoryMiB: 1024 }
+  assert.deepEqual(rig.assigned.at(-1)?.assign?.[0]?.spec, { kind: "template", ...kind })
+  const resource = resourceOf(rig)
+  await rig.ec2("DeregisterImage", { ImageId: mine })
+  assert.deepEqual(
+    rig.assigned.at(-1)?.unassign?.map((each) => each.resource),
+    [resource],
+  )
+  assert.deepEqual((await rig.ec2("DescribeFastLaunchImages", {})).FastLaunchImages, [])
+})
+
+test("one that is encrypted or has more volumes is refused", async (t) => {
+  const rig = await openRig(t)
+  await registerPublicImages(rig.cloud, [image])
+  const encrypted = await ownImage(rig, { encrypted: true })
+  assert.match(await rig.fault("EnableFastLaunch", { ImageId: encrypted }), /^UnsupportedOperation: .*encrypted image/)
+  const data = { device: "/dev/sdb", sizeGiB: 1, type: "gp3", deleteOnTermination: true, encrypted: false }
+  const several = await ownImage(rig, {}, [data])
+  assert.match(await rig.fault("EnableFastLaunch", { ImageId: several }), /^UnsupportedOperation: .*several volumes/)
 })

@@ -19,6 +19,8 @@ import { findLaunchTemplate, withTemplate } from "../launch-templates/launch.ts"
 import type { TemplateData } from "../launch-templates/data.ts"
 import { requireTemplate } from "../launch-templates/find.ts"
 import { type FastLaunchRecord, fastLaunchKind } from "./record.ts"
+import { bootsFor, contentOf } from "./content.ts"
+import { removeFastLaunch, scopeOf } from "./remove.ts"
 
 /** The type that a launch is fast for where no launch template names one. EC2 takes a small type of its own choice there. */
 const smallTypes: Readonly<Record<string, _InstanceType>> = { arm64: "t4g.micro" }
@@ -49,7 +51,7 @@ const enableFastLaunch: Handler<"EnableFastLaunch"> = async (input, call) => {
     ...(before && (state === "enabled" || state === "enabling") ? stateOf(before.record) : begun(call)),
   }
   const enabled = before ? call.draft.update(fastLaunchKind, before, record) : await create(call, record)
-  call.draft.assign(localHost, enabled.id, { kind: "template", image: image.id, ...machine, ...poolOf(input) })
+  call.draft.assign(localHost, enabled.id, { kind: "template", ...contentOf(image), ...machine, ...poolOf(input) })
   await call.commit()
   return toFastLaunch(enabled)
 }
@@ -82,7 +84,8 @@ async function machineOf(call: Call, image: Resource<ImageRecord>, data: Templat
   const wish = readLaunch({ ...withTemplate(one, data ?? {}), InstanceType: type }, await readSettings(call))
   const { vcpus, memoryMiB } = findMachine(call, wish.type, image, wish.cpu)
   const sizeGiB = wish.devices.find(({ device }) => device === rootDeviceName)?.sizeGiB ?? rootSizeGiB
-  return { vcpus, memoryMiB, ...(sizeGiB > rootSizeGiB && { sizeBytes: sizeGiB * 2 ** 30 }) }
+  const isLarger = sizeGiB > rootSizeGiB || image.record.devices !== undefined
+  return { vcpus, memoryMiB, ...(isLarger && { sizeBytes: sizeGiB * 2 ** 30 }) }
 }
 
 async function create(call: Call, record: FastLaunchRecord): Promise<Resource<FastLaunchRecord>> {
@@ -94,9 +97,6 @@ async function create(call: Call, record: FastLaunchRecord): Promise<Resource<Fa
   call.draft.claim(scope, record.image, made.id)
   return made
 }
-
-/** The claims of images that have it: one owner each. */
-export const scopeOf = (call: Call) => `fast-launch:${call.account}:${call.region}`
 
 /** `Force` does not wait until the host has removed what it had. */
 const disableFastLaunch: Handler<"DisableFastLaunch"> = async (input, call) => {
@@ -117,12 +117,6 @@ const disableFastLaunch: Handler<"DisableFastLaunch"> = async (input, call) => {
   const changed = before.record.state === "disabling" ? before : call.draft.update(fastLaunchKind, before, disabling)
   await call.commit()
   return toFastLaunch(changed)
-}
-
-/** The record and its claim. */
-export function removeFastLaunch(call: Call, fastLaunch: Resource<FastLaunchRecord>): void {
-  call.draft.remove(fastLaunch)
-  call.draft.release(scopeOf(call), fastLaunch.record.image)
 }
 
 const filterNames = ["owner-id", "resource-type", "state"]
@@ -183,9 +177,8 @@ async function requireImage(call: Call, given: string | undefined): Promise<Reso
   if (image === undefined) throw notFound(imageKind, id)
   const { state } = image.record
   if (state !== "available") throw raise("InvalidAMIID.Unavailable", { id, state })
-  // Its guests begin with a copy of a snapshot, which no template has in its memory.
-  if (image.record.devices !== undefined)
-    throw raise("UnsupportedOperation", { operation: "EnableFastLaunch of an image that was made here" })
+  const why = bootsFor(image.record)
+  if (why !== undefined) throw raise("UnsupportedOperation", { operation: `EnableFastLaunch of ${why}` })
   return image
 }
 

@@ -1,8 +1,8 @@
 /** What the host says of a warm template becomes the state of the image's fast launch. */
 import type { Call } from "#cloud/call.ts"
 import type { Status } from "#host/protocol/types.ts"
-import { removeFastLaunch } from "./handlers.ts"
 import { type FastLaunchRecord, fastLaunchKind } from "./record.ts"
+import { removeFastLaunch } from "./remove.ts"
 
 /** A template was seen. Commits through the call, at most once. */
 export async function observeFastLaunch(

@@ -1,7 +1,10 @@
 /** DeregisterImage, and what protects an image from it ("Protect an Amazon EC2 AMI from deregistration"). */
 import type { SnapshotReturnCodes } from "@aws-sdk/client-ec2"
 import type { Call } from "#cloud/call.ts"
+import { localHost } from "#cloud/hosts/local.ts"
 import { raise } from "../errors.ts"
+import { removeFastLaunch } from "../fast-launch/remove.ts"
+import { fastLaunchKind } from "../fast-launch/record.ts"
 import type { Handler, Handlers } from "../handler.ts"
 import { removeSnapshot, userOf } from "../snapshots/handlers.ts"
 import { snapshotKind } from "../snapshots/record.ts"
@@ -27,6 +30,11 @@ const deregisterImage: Handler<"DeregisterImage"> = async (input, call) => {
   const ids = input.DeleteAssociatedSnapshots === true ? snapshotsOf(image.record) : []
   const results: { SnapshotId: string; ReturnCode: SnapshotReturnCodes }[] = []
   for (const id of ids) results.push({ SnapshotId: id, ReturnCode: await removeWith(call, id, image.id) })
+  const [fastLaunch] = await call.list(fastLaunchKind, "image-id", image.id)
+  if (fastLaunch !== undefined) {
+    call.draft.unassign(localHost, fastLaunch.id)
+    removeFastLaunch(call, fastLaunch)
+  }
   call.draft.remove(image)
   await call.commit()
   return { Return: true, ...(ids.length === 0 ? {} : { DeleteSnapshotResults: results }) }

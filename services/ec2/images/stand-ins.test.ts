@@ -15,7 +15,7 @@ const imageOf = (name: string, state?: "pending"): PublicImage => {
   return { ...common, id, name, createdMs: 1000, ...(state && { state }) }
 }
 const micro = imageOf("fractus-micro-1.4-x86_64")
-const debian = imageOf("debian-12-1.1-x86_64")
+const debian = imageOf("debian-12-1.2-x86_64")
 
 async function openCloud(t: TestContext, images: readonly PublicImage[] = [micro, debian]) {
   const rig = await openRig(t)

@@ -3,12 +3,14 @@ import { constants, readFileSync, statSync, writeFileSync } from "node:fs"
 import { copyFile } from "node:fs/promises"
 import path from "node:path"
 import { timed } from "#lib/trace.ts"
-import { type MachineSpec, NotPersonalised, type TapPlace } from "../../types.ts"
+import { type Disk, type MachineSpec, NotPersonalised, type TapPlace } from "../../types.ts"
 import type { Machine } from "../machine.ts"
 import { startMachine, type Workshop } from "../start.ts"
 import { type Agent, connectAgent } from "./agent.ts"
 import { loadState } from "./state.ts"
 import type { Template } from "./template-folder.ts"
+import { readOverlay } from "./template-key.ts"
+import { copyWhole } from "./whole-copy.ts"
 
 export interface Clone {
   /** "prepared", until it is personalised. */
@@ -31,26 +33,35 @@ export const patienceOf = ({ boot }: Pick<MachineSpec, "boot">): number =>
 const emptyLimitBytes = 4 << 20
 
 /**
- * Gives the machine's untouched disk the content of the template's, an overlay of the same image, and gives what undoes that. A clone that
- * ends as nobody has its disk made anew by whoever asked for it ("nameless"). Whoever stops us in between leaves a disk that boots as one
- * of an image made of the template would: it holds nobody's identity.
+ * Gives the machine's untouched disk the content of the template's, which stands on the same image or, as a copy, on nothing, and gives what undoes
+ * that. A clone that ends as nobody has its disk made anew by whoever asked for it ("nameless"). Whoever stops us in between leaves a disk that boots
+ * as one of an image made of the template would: it holds nobody's identity.
  */
-export async function copyDisk(from: string, { id, disks }: MachineSpec): Promise<() => void> {
-  const to = disks[0]?.path ?? ""
-  if (statSync(to).size > emptyLimitBytes) throw new Error(`machine ${id}: its disk is not a new one`)
-  const fresh = readFileSync(to)
-  const takeBack = () => writeFileSync(to, fresh)
+export async function copyDisk(from: string, { id, disks: [disk] }: MachineSpec): Promise<() => Promise<void>> {
+  if (!disk) throw new Error(`machine ${id} has no disk`)
+  const takeBack = await keepFresh(id, disk)
   try {
     await timed(
       "command",
       () => "copies the template's disk",
-      () => copyFile(from, to, constants.COPYFILE_FICLONE),
+      () => copyFile(from, disk.path, constants.COPYFILE_FICLONE),
     )
   } catch (error) {
-    takeBack()
+    await takeBack()
     throw error
   }
   return takeBack
+}
+
+/** How a disk becomes again what it is now. */
+async function keepFresh(id: string, { path: file, copyOf }: Disk): Promise<() => Promise<void>> {
+  if (copyOf === undefined) {
+    if (statSync(file).size > emptyLimitBytes) throw new Error(`machine ${id}: its disk is not a new one`)
+    const fresh = readFileSync(file)
+    return async () => writeFileSync(file, fresh)
+  }
+  const { diskBytes } = readOverlay(file)
+  return () => copyWhole(copyOf, file, diskBytes)
 }
 
 export const agentPath = (directory: string) => path.join(directory, "sockets", "identity.sock")
@@ -103,9 +114,9 @@ export async function startClone(
     memory: { path: template.memory.path, shared: false },
     state: { path: template.state.path, load },
   }
-  const takeBack = template.diskPath === undefined ? () => {} : await copyDisk(template.diskPath, spec)
-  const machine = await startMachine(spec, directory, workshop, onChange, source).catch((error: unknown) => {
-    takeBack()
+  const takeBack = template.diskPath === undefined ? async () => {} : await copyDisk(template.diskPath, spec)
+  const machine = await startMachine(spec, directory, workshop, onChange, source).catch(async (error: unknown) => {
+    await takeBack()
     throw error
   })
   const personalise = async () => {

@@ -14,6 +14,7 @@ import { type Clone, startClone } from "./clone.ts"
 import { saveState } from "./state.ts"
 import { diskName, type Template } from "./template-folder.ts"
 import type { TemplateKey } from "./template-key.ts"
+import { copyWhole } from "./whole-copy.ts"
 
 const run = promisify(execFile)
 /** A boot under emulation on a busy machine: by a direct kernel, and of a whole distribution. */
@@ -62,12 +63,10 @@ export async function makeTemplate(making: Making): Promise<void> {
       await machine.resume()
       await agent.waiting(bootMs[spec.boot.kind])
       await machine.execute("stop")
-      // A whole system writes while it starts: then its disk is a part of the template.
-      const keepsDisk = spec.boot.kind === "firmware"
-      if (!keepsDisk) await refuseWrites(machine)
+      if (!keepsDisk(spec)) await refuseWrites(machine)
       const state = await saveState(machine, path.join(directory, "sockets"), making.uid)
       writeFileSync(path.join(making.work, "state.bin"), state, { mode: 0o600, flush: true })
-      if (keepsDisk) {
+      if (keepsDisk(spec)) {
         await machine.finish("requested")
         renameSync(diskOf(making), path.join(making.work, diskName))
       }
@@ -101,11 +100,25 @@ export async function tryTemplate(making: Making, template: Template): Promise<v
   })
 }
 
+/** A whole system writes while it starts: then its disk is a part of the template. */
+const keepsDisk = ({ boot }: Pick<MachineSpec, "boot">): boolean => boot.kind === "firmware"
+
+/** What clones of a copy begin with stands on nothing, as they do. */
+const isAlone = (key: TemplateKey, like: MachineSpec): boolean => key.copy && keepsDisk(like)
+
+async function makeDisk(making: Pick<Making, "key" | "like">, disk: string): Promise<void> {
+  const { imagePath, diskBytes } = making.key
+  if (isAlone(making.key, making.like)) return await copyWhole(imagePath, disk, diskBytes)
+  const backing = ["-b", imagePath, "-F", "qcow2"]
+  await run("qemu-img", ["create", "-q", "-f", "qcow2", ...backing, disk, `${diskBytes}`], { timeout: 20_000 })
+}
+
 const diskOf = (making: Making) => path.join(making.work, "machine.qcow2")
 
 async function withMachine(making: Making, work: (spec: MachineSpec) => Promise<void>): Promise<void> {
   const { key, like, uid, namespace, directory, workshop } = making
-  const id = `warm-${key.key.slice(0, 16)}`
+  // By its asset tag a guest knows that it is to wait, and whether its disk was somebody's. Agents that do not know these boot.
+  const id = `${key.copy ? "made" : "warm"}-${key.key.slice(0, 16)}`
   const disk = diskOf(making)
   const clear = async () => {
     rmSync(disk, { force: true })
@@ -115,8 +128,7 @@ async function withMachine(making: Making, work: (spec: MachineSpec) => Promise<
   }
   await clear()
   try {
-    const backing = ["-b", key.imagePath, "-F", "qcow2"]
-    await run("qemu-img", ["create", "-q", "-f", "qcow2", ...backing, disk, `${key.diskBytes}`], { timeout: 20_000 })
+    await makeDisk(making, disk)
     chownSync(disk, uid, uid)
     await run("ip", ["netns", "add", namespace], { timeout: 10_000 })
     const tap = ["tuntap", "add", "dev", device, "mode", "tap", "user", `${uid}`, "group", `${uid}`, "vnet_hdr"]
@@ -136,7 +148,9 @@ async function withMachine(making: Making, work: (spec: MachineSpec) => Promise<
         serial,
         path: disk,
         format: "qcow2",
-        backing: { path: key.imagePath, format: "qcow2" },
+        ...(isAlone(key, like)
+          ? { copyOf: key.imagePath }
+          : { backing: { path: key.imagePath, format: "qcow2" as const } }),
         ...(bootIndex === undefined ? {} : { bootIndex }),
       })),
       nics: first ? [{ ...first, device, namespace, mac: "02:00:00:00:00:02" }] : [],

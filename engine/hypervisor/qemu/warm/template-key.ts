@@ -1,7 +1,7 @@
 /** Which machines may be clones of one template: all that its RAM and its devices' state know of its making. */
 import { createHash } from "node:crypto"
 import { closeSync, openSync, readSync, statSync } from "node:fs"
-import type { MachineSpec } from "../../types.ts"
+import type { Boot, Disk, MachineSpec } from "../../types.ts"
 import { type Accelerator, hostCpu } from "../accelerator.ts"
 import { diskChain } from "../disk-chain.ts"
 
@@ -11,8 +11,10 @@ const format = 2
 export interface TemplateKey {
   /** Name of the template's folder. */
   readonly key: string
-  /** The image that its disk is an empty overlay of. */
+  /** What its disk has the content of: an image that it is an empty overlay of, or a disk that it is a copy of. */
   readonly imagePath: string
+  /** Its disk was somebody's. */
+  readonly copy: boolean
   /** All files that make the image: where one is gone or another, no template of it is of use. */
   readonly imageFiles: readonly string[]
   readonly diskBytes: number
@@ -40,12 +42,14 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
   if (spec.boot.kind === "firmware" && spec.boot.agent !== true) return "an image without an agent boots"
   if (spec.boot.kind === "firmware" && disk.secret) return "an encrypted disk does not begin with a template's"
   if (host.accelerator === "none") return "this host can run no machines"
-  const [, image] = diskChain(disk)
-  if (image?.format !== "qcow2") return "its disk is not an overlay of an image"
+  const imagePath = imageOf(disk, spec.boot)
+  if (typeof imagePath !== "string") return imagePath.why
   const { diskBytes } = readOverlay(disk.path)
+  const copy = disk.copyOf !== undefined
   const facts = {
     format,
-    image: fileIdentity(image.path),
+    image: fileIdentity(imagePath),
+    ...(copy && { copy }),
     diskBytes,
     ...kernelOf(spec.boot),
     vcpus: spec.vcpus,
@@ -59,17 +63,24 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
     accelerator: host.accelerator,
     cpu: hostCpu(),
   }
-  const imageFiles =
-    spec.boot.kind === "kernel" ? [image.path, spec.boot.kernelPath, spec.boot.initrdPath] : [image.path]
+  const imageFiles = spec.boot.kind === "kernel" ? [imagePath, spec.boot.kernelPath, spec.boot.initrdPath] : [imagePath]
   const key = createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 32)
-  return { key, imagePath: image.path, imageFiles, diskBytes }
+  return { key, imagePath, copy, imageFiles, diskBytes }
+}
+
+function imageOf(disk: Disk, { copies }: Boot): string | { readonly why: string } {
+  const [, image] = diskChain(disk)
+  if (image?.format === "qcow2") return image.path
+  if (disk.copyOf === undefined) return { why: "its disk is not an overlay of an image" }
+  return copies === true ? disk.copyOf : { why: "its image's version makes no templates of disks that were somebody's" }
 }
 
 /** Whether nothing has been written to a machine's disk: a template knows the image, and nothing else. */
-export const isUntouched = (spec: MachineSpec): boolean => spec.disks.every((disk) => readOverlay(disk.path).untouched)
+export const isUntouched = (spec: MachineSpec): boolean =>
+  spec.disks.every((disk) => disk.copyOf !== undefined || readOverlay(disk.path).untouched)
 
-/** Of a qcow2 file (docs/interop/qcow2 of QEMU): its size, and whether no cluster of it is in use: all entries of its first table are 0. */
-function readOverlay(file: string): { readonly diskBytes: number; readonly untouched: boolean } {
+/** Of a qcow2 file that is an overlay or stands alone (docs/interop/qcow2 of QEMU): its size, and whether no cluster of it is in use: all entries of its first table are 0. */
+export function readOverlay(file: string): { readonly diskBytes: number; readonly untouched: boolean } {
   const fd = openSync(file, "r")
   try {
     const header = Buffer.alloc(104)

@@ -224,7 +224,8 @@ export function keepPool(options: PoolOptions): Pool {
     used(kind, usedIn) {
       usedAt = looks
       lastNetwork = usedIn
-      if (targets.length === 0) return later()
+      // A snapshot may go at any time: of its kind clones wait where a call says so.
+      if (targets.length === 0 || kind.snapshot !== undefined) return later()
       if (nameOf(launched.at(-1) ?? kind) !== nameOf(kind) || launched.length === 0) {
         const at = launched.findIndex((each) => nameOf(each) === nameOf(kind))
         if (at >= 0) launched.splice(at, 1)

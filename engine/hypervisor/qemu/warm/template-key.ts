@@ -71,7 +71,7 @@ export function templateKey(spec: MachineSpec, binary: string, host: Accelerator
 function imageOf(disk: Disk, { copies }: Boot): string | { readonly why: string } {
   const [, image] = diskChain(disk)
   if (image?.format === "qcow2") return image.path
-  if (disk.copyOf === undefined) return { why: "its disk is not an overlay of an image" }
+  if (disk.copyOf === undefined) return { why: "its disk is no image's, or has been written to" }
   return copies === true ? disk.copyOf : { why: "its image's version makes no templates of disks that were somebody's" }
 }
 

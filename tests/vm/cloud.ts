@@ -16,6 +16,7 @@ import {
   type Instance,
 } from "@aws-sdk/client-ec2"
 import type { Credentials } from "#daemon/home-records.ts"
+import { debianImage } from "#images/catalog.ts"
 import { root } from "../style/tree.ts"
 
 export interface Ended {
@@ -158,15 +159,22 @@ export function banner(address: string, timeoutMs = 1_000): Promise<string | und
 }
 
 /** ssh's words for a guest of this cloud. Host keys are new with each guest and prove nothing here. */
-export const sshWords = (cloud: Cloud, address: string): readonly string[] =>
+export const sshWords = (cloud: Cloud, address: string, user = "ec2-user"): readonly string[] =>
   ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=20", "LogLevel=ERROR"]
     .flatMap((option) => ["-o", option])
-    .concat("-i", cloud.key, `ec2-user@${address}`)
+    .concat("-i", cloud.key, `${user}@${address}`)
 
 /** Runs a command in a guest; its output. */
-export function inGuest(cloud: Cloud, address: string, command: string): Promise<string> {
+export const inGuest = (cloud: Cloud, address: string, command: string): Promise<string> =>
+  bySsh(address, [...sshWords(cloud, address), command], 40_000)
+
+/** The same as the login user of debian-12. */
+export const asAdmin = (cloud: Cloud, address: string, command: string, timeoutMs = 120_000): Promise<string> =>
+  bySsh(address, [...sshWords(cloud, address, debianImage.loginUser), command], timeoutMs)
+
+function bySsh(address: string, words: readonly string[], timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile("ssh", [...sshWords(cloud, address), command], { timeout: 40_000 }, (error, stdout, stderr) =>
+    execFile("ssh", words, { timeout: timeoutMs }, (error, stdout, stderr) =>
       error === null ? resolve(stdout.trim()) : reject(new Error(`ssh ${address}: ${error.message} ${stderr}`)),
     )
   })

@@ -1,6 +1,5 @@
 /** An image made of a debian-12 instance: its guests are clones, and what its owner had it start starts on them, and never on the template. */
 import assert from "node:assert/strict"
-import { execFile } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,7 +12,7 @@ import {
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2"
 import { debianImage } from "#images/catalog.ts"
-import { banner, type Cloud, fractus, sshWords, startCloud, until } from "./cloud.ts"
+import { asAdmin, banner, type Cloud, fractus, startCloud, until } from "./cloud.ts"
 
 const buildMs = 1_800_000
 const bootMs = 900_000
@@ -124,14 +123,4 @@ async function image(cloud: Cloud, InstanceId: string): Promise<string> {
     return found?.State === "available" ? true : undefined
   })
   return ImageId
-}
-
-/** Runs a command in the guest as its login user; its output. */
-function asAdmin(cloud: Cloud, address: string, command: string, timeoutMs = 120_000): Promise<string> {
-  const words = sshWords(cloud, address).map((word) => word.replace(/^ec2-user@/, `${debianImage.loginUser}@`))
-  return new Promise((resolve, reject) => {
-    execFile("ssh", [...words, command], { timeout: timeoutMs }, (error, stdout, stderr) =>
-      error === null ? resolve(stdout.trim()) : reject(new Error(`ssh ${address}: ${error.message} ${stderr}`)),
-    )
-  })
 }

@@ -1,6 +1,5 @@
 /** debian-12 as a clone of a warm template: quick to log in to, and all that a Debian that booted is, judged by its own cloud-init. */
 import assert from "node:assert/strict"
-import { execFile } from "node:child_process"
 import { test } from "node:test"
 import { tmpdir } from "node:os"
 import {
@@ -11,7 +10,7 @@ import {
   StopInstancesCommand,
 } from "@aws-sdk/client-ec2"
 import { debianImage } from "#images/catalog.ts"
-import { banner, type Cloud, fractus, sshWords, startCloud, until } from "./cloud.ts"
+import { asAdmin, banner, type Cloud, fractus, startCloud, until } from "./cloud.ts"
 
 const buildMs = 1_800_000
 const bootMs = 900_000
@@ -142,14 +141,4 @@ async function booted(cloud: Cloud, address: string, before: string): Promise<vo
     return now === before ? undefined : now
   })
   assert.match(await asAdmin(cloud, address, "cloud-init status --wait", bootMs), /status: done/)
-}
-
-/** Runs a command in the guest as its login user; its output. */
-function asAdmin(cloud: Cloud, address: string, command: string, timeoutMs = 120_000): Promise<string> {
-  const words = sshWords(cloud, address).map((word) => word.replace(/^ec2-user@/, `${debianImage.loginUser}@`))
-  return new Promise((resolve, reject) => {
-    execFile("ssh", [...words, command], { timeout: timeoutMs }, (error, stdout, stderr) =>
-      error === null ? resolve(stdout.trim()) : reject(new Error(`ssh ${address}: ${error.message} ${stderr}`)),
-    )
-  })
 }

@@ -15,7 +15,7 @@ import {
 } from "@aws-sdk/client-ec2"
 import { debianImage } from "#images/catalog.ts"
 import { root } from "../style/tree.ts"
-import { banner, type Cloud, type Ended, fractus, sshWords, startCloud, until } from "./cloud.ts"
+import { asAdmin, banner, type Cloud, type Ended, fractus, startCloud, until } from "./cloud.ts"
 
 const userData = `#cloud-config
 write_files:
@@ -178,16 +178,6 @@ const addressed = (cloud: Cloud, id: string): Promise<Instance> =>
       ({ InstanceId, PublicIpAddress }) => InstanceId === id && PublicIpAddress !== undefined,
     ),
   )
-
-/** Runs a command in the guest as its login user; its output. */
-function asAdmin(cloud: Cloud, address: string, command: string, timeoutMs = 40_000): Promise<string> {
-  const words = sshWords(cloud, address).map((word) => word.replace(/^ec2-user@/, `${debianImage.loginUser}@`))
-  return new Promise((resolve, reject) => {
-    execFile("ssh", [...words, command], { timeout: timeoutMs }, (error, stdout, stderr) =>
-      error === null ? resolve(stdout.trim()) : reject(new Error(`ssh ${address}: ${error.message} ${stderr}`)),
-    )
-  })
-}
 
 /** GetConsoleOutput has the host key that a client can compare, as on EC2. */
 async function fingerprintShown({ client }: Cloud, id: string, printed: string): Promise<void> {
